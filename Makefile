@@ -1,0 +1,64 @@
+# The commands of a developer. Each sets up what it needs; `make help` lists them.
+
+PYTHON ?= python3
+PIP_TOOLS := pip-tools==7.6.2
+REDOCLY := @redocly/cli@2.77.0
+
+# Paths end without a slash but for the one of the documentation, which browsers ask for by it;
+# `/` only redirects, and what tells of the server's health refuses nobody.
+REDOCLY_OPTIONS := --extends=recommended-strict --skip-rule=no-path-trailing-slash \
+    --skip-rule=operation-2xx-response --skip-rule=operation-4xx-response
+
+BIN := .venv/bin
+PIP := $(BIN)/python -m pip --no-input --disable-pip-version-check --quiet
+
+.DEFAULT_GOAL := help
+.PHONY: help serve test lint constraints clean
+.DELETE_ON_ERROR:
+
+help: ## list the commands
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+serve: .venv/installed ## migrate the database, load the development data, serve
+	@exec $(BIN)/roster serve
+
+test: .venv/installed-test ## run the whole suite, on SQLite and on PostgreSQL, with coverage
+	$(BIN)/python -m pytest --cov
+
+lint: .venv/installed-lint ## check the format, the code, the types and the definition
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	@mkdir -p build
+	$(BIN)/roster spec > build/openapi.yaml
+	$(BIN)/openapi-spec-validator build/openapi.yaml
+	@if command -v npx >/dev/null; then \
+	    echo "npx $(REDOCLY) lint build/openapi.yaml"; \
+	    REDOCLY_TELEMETRY=off REDOCLY_SUPPRESS_UPDATE_NOTICE=true npx --yes $(REDOCLY) lint $(REDOCLY_OPTIONS) build/openapi.yaml; \
+	else \
+	    echo "No npx on this machine: the definition was not linted by $(REDOCLY)."; \
+	fi
+
+constraints: $(BIN)/python ## pin the newest versions anew in constraints.txt
+	$(PIP) install $(PIP_TOOLS)
+	CUSTOM_COMPILE_COMMAND="make constraints" $(BIN)/pip-compile --quiet --upgrade \
+	    --all-extras --strip-extras --no-emit-index-url --no-emit-trusted-host \
+	    --no-emit-find-links --output-file constraints.txt pyproject.toml
+
+clean: ## remove what the other commands made, but no database
+	rm -rf .venv build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .schemathesis .coverage .coverage.*
+	find . -name __pycache__ -prune -exec rm -rf {} +
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' || { \
+	    echo "Roster needs Python 3.11, 3.12 or 3.13, and $(PYTHON) is none of them: make PYTHON=python3.12 ..." >&2; \
+	    exit 1; }
+	@$(PYTHON) -m venv .venv || { rm -rf .venv; exit 1; }
+
+.venv/installed: EXTRAS :=
+.venv/installed-test: EXTRAS := [test]
+.venv/installed-lint: EXTRAS := [test,lint]
+
+.venv/installed .venv/installed-test .venv/installed-lint: pyproject.toml constraints.txt | $(BIN)/python
+	$(PIP) install --constraint constraints.txt --editable '.$(EXTRAS)'
+	@touch $@
