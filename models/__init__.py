@@ -1,0 +1,27 @@
+"""The data and its rules: SQLAlchemy classes, the token store, migrations; nothing of HTTP."""
+
+from models.base import Base
+from models.caller import Caller
+from models.client import Client
+from models.grant import Grant
+from models.member import Member
+from models.team import Team
+from models.token import Token
+from models.token_store import TokenStore
+from models.user import User
+
+__all__ = [
+    "OBJECTS",
+    "Base",
+    "Caller",
+    "Client",
+    "Grant",
+    "Member",
+    "Team",
+    "Token",
+    "TokenStore",
+    "User",
+]
+
+# The classes of the objects that a path can name.
+OBJECTS: dict[str, type[User | Team | Member]] = {"user": User, "team": Team, "member": Member}

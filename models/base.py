@@ -1,0 +1,133 @@
+"""What all mapped classes share: the declarative base, column types, ids and timestamps."""
+
+from datetime import UTC, datetime
+from typing import Any, ClassVar, Self
+
+from sqlalchemy import BigInteger, DateTime, Dialect, Integer, MetaData, Text, select
+from sqlalchemy.engine.default import DefaultExecutionContext
+from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
+from sqlalchemy.types import TypeDecorator
+
+MAX_ID = 2**63 - 1
+
+
+def now() -> datetime:
+    """Return the present moment in UTC."""
+    return datetime.now(UTC)
+
+
+def is_storable(text: str) -> bool:
+    """Tell whether a text can stand in the database at all: no NUL, no lone surrogate."""
+    return "\0" not in text and not any("\ud800" <= character <= "\udfff" for character in text)
+
+
+class UTCDateTime(TypeDecorator[datetime]):
+    """Keep moments in UTC: timezone-aware in and out, on databases without time zones too."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """Turn an aware moment into UTC; a naive one is a ValueError."""
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError("A moment without a time zone cannot be stored.")
+        value = value.astimezone(UTC)
+        return value.replace(tzinfo=None) if dialect.name == "sqlite" else value
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """Turn a stored moment into an aware one in UTC."""
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+class Words(TypeDecorator[tuple[str, ...]]):
+    """Keep words that hold no blank (scopes, URIs) as one text, parted by blanks."""
+
+    impl = Text
+    cache_ok = True
+
+    def process_bind_param(self, value: tuple[str, ...] | None, dialect: Dialect) -> str | None:
+        """Join the words."""
+        return None if value is None else " ".join(value)
+
+    def process_result_value(self, value: str | None, dialect: Dialect) -> tuple[str, ...] | None:
+        """Part the words."""
+        return None if value is None else tuple(value.split())
+
+
+# SQLite gives out AUTOINCREMENT ids to the type INTEGER only.
+Id = BigInteger().with_variant(Integer, "sqlite")
+
+
+class Base(DeclarativeBase):
+    """The declarative base, with names for all constraints so that migrations can find them."""
+
+    metadata = MetaData(
+        naming_convention={
+            "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+            "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+            "ck": "ck_%(table_name)s_%(constraint_name)s",
+            "fk": "fk_%(table_name)s_%(column_0_name)s_%(referred_table_name)s",
+            "pk": "pk_%(table_name)s",
+        }
+    )
+    type_annotation_map: ClassVar[dict[Any, Any]] = {datetime: UTCDateTime, tuple[str, ...]: Words}
+
+
+class Identified:
+    """Give a mapped class an integer id that is never used twice."""
+
+    __table_args__: ClassVar[dict[str, Any]] = {"sqlite_autoincrement": True}
+
+    id: Mapped[int] = mapped_column(Id, primary_key=True, sort_order=-1)
+
+    @classmethod
+    def by_id(cls, session: Session, id: int) -> Self | None:
+        """Return the row with that id; None for one that no row can have, however large."""
+        return session.get(cls, id) if 0 < id <= MAX_ID else None
+
+    @classmethod
+    def lock(cls, session: Session, *ids: int) -> list[Self]:
+        """Lock rows until the transaction ends and return them as they now are.
+
+        They are locked in the order of their ids, so that two callers never wait for each
+        other. Rows that no longer exist are left out. Users are locked before teams.
+        """
+        statement = select(cls).where(cls.id.in_(ids)).order_by(cls.id)
+        statement = statement.with_for_update(of=cls).execution_options(populate_existing=True)
+        return list(session.scalars(statement))
+
+    @classmethod
+    def hold(cls, session: Session, id: int) -> Self | None:
+        """Keep a row from being changed or deleted until the transaction ends.
+
+        Return it as it now is. Others may hold the same row at the same time.
+        """
+        if cls.by_id(session, id) is None:
+            return None
+        statement = select(cls).where(cls.id == id).with_for_update(read=True, of=cls)
+        return session.scalar(statement.execution_options(populate_existing=True))
+
+
+class Addressed:
+    """Give a mapped class what is asked of each object that a request's path can name."""
+
+    @property
+    def standing(self) -> frozenset[str]:
+        """The roles that the object itself has, which protect it from some callers: none."""
+        return frozenset()
+
+
+def _created(context: DefaultExecutionContext) -> datetime:
+    created: datetime = context.get_current_parameters()["created"]
+    return created
+
+
+class Timestamps:
+    """Give a mapped class the moments of its creation and of its last change."""
+
+    created: Mapped[datetime] = mapped_column(default=now, sort_order=1)
+    updated: Mapped[datetime] = mapped_column(default=_created, onupdate=now, sort_order=1)

@@ -1,0 +1,85 @@
+"""OAuth clients: the applications that ask for tokens."""
+
+import hmac
+import secrets
+from collections.abc import Iterable
+from typing import Self
+
+from sqlalchemy import ForeignKey, LargeBinary, String, select
+from sqlalchemy.orm import Mapped, Session, mapped_column
+
+from models.base import Base, Id, Identified, Timestamps, is_storable
+from models.secret import digest, generate
+
+CONFIDENTIAL = "confidential"
+PUBLIC = "public"
+GRANT_TYPES = ("authorization_code", "client_credentials", "password", "refresh_token")
+
+
+class Client(Identified, Timestamps, Base):
+    """A registered client (RFC 6749 section 2) and the user that owns it.
+
+    `scopes` are the most it may ever get, and what it gets when it asks for none. A public
+    client may have a secret, a confidential one always has.
+    """
+
+    __tablename__ = "clients"
+
+    client_id: Mapped[str] = mapped_column(String(64), unique=True)
+    user_id: Mapped[int] = mapped_column(Id, ForeignKey("users.id", ondelete="CASCADE"), index=True)
+    name: Mapped[str] = mapped_column(String(80))
+    client_type: Mapped[str] = mapped_column(String(12))
+    secret_hash: Mapped[bytes | None] = mapped_column(LargeBinary(32))
+    scopes: Mapped[tuple[str, ...]]
+    grant_types: Mapped[tuple[str, ...]]
+    redirect_uris: Mapped[tuple[str, ...]]
+
+    @classmethod
+    def create(
+        cls,
+        session: Session,
+        *,
+        user_id: int,
+        name: str,
+        client_type: str = CONFIDENTIAL,
+        scopes: Iterable[str] = (),
+        grant_types: Iterable[str] = (),
+        redirect_uris: Iterable[str] = (),
+        with_secret: bool = False,
+    ) -> tuple[Self, str | None]:
+        """Register a client; return it and its secret, which is nowhere to be read later.
+
+        A public client has a secret only `with_secret`.
+        """
+        secret = generate() if with_secret or client_type == CONFIDENTIAL else None
+        client = cls(
+            client_id=secrets.token_urlsafe(24),
+            user_id=user_id,
+            name=name,
+            client_type=client_type,
+            secret_hash=None if secret is None else digest(secret),
+            scopes=tuple(sorted(set(scopes))),
+            grant_types=tuple(sorted(set(grant_types))),
+            redirect_uris=tuple(dict.fromkeys(redirect_uris)),
+        )
+        session.add(client)
+        session.flush()
+        return client, secret
+
+    @classmethod
+    def find(cls, session: Session, client_id: str) -> Self | None:
+        """Return the client with that client identifier (RFC 6749 section 2.2)."""
+        if not is_storable(client_id):
+            return None
+        return session.scalar(select(cls).where(cls.client_id == client_id))
+
+    @property
+    def is_public(self) -> bool:
+        """Whether the client cannot keep a secret (RFC 6749 section 2.1)."""
+        return self.client_type == PUBLIC
+
+    def secret_matches(self, secret: str) -> bool:
+        """Tell whether this is the client's secret, in the same time for all."""
+        return self.secret_hash is not None and hmac.compare_digest(
+            digest(secret), self.secret_hash
+        )

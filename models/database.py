@@ -1,0 +1,154 @@
+"""How the databases are reached, and when their transactions begin.
+
+The drivers run in autocommit, so reading needs no transaction and holds no lock. A write
+transaction begins by itself before the first statement that writes, or that locks rows by
+`with_for_update()`, and ends with the session's commit or rollback: the same on both databases.
+"""
+
+import sqlite3
+from threading import Lock
+from typing import Any
+from urllib.parse import unquote
+
+from sqlalchemy import URL, Connection, Engine, create_engine, event, func, make_url, select
+from sqlalchemy.orm import Session, sessionmaker
+from sqlalchemy.sql.selectable import GenerativeSelect
+
+BUSY_TIMEOUT = 10.0  # seconds
+_EXCLUSIVE = 0x526F73746572  # any number, the same in all processes: "Roster"
+
+
+def connect(url: str | URL, pool_size: int = 5) -> Engine:
+    """Return an engine for a SQLite file or a PostgreSQL database; ValueError for another."""
+    url = make_url(url)
+    backend = url.get_backend_name()
+    if backend == "sqlite":
+        engine = _connect_sqlite(url, pool_size)
+    elif backend in ("postgresql", "postgres"):
+        engine = _connect_postgresql(url, pool_size)
+    else:
+        raise ValueError("The database must be SQLite or PostgreSQL.")
+    event.listen(engine, "before_cursor_execute", _begin_before_write)
+    return engine
+
+
+def session_factory(engine: Engine) -> sessionmaker[Session]:
+    """Return the factory of sessions; objects stay readable after a commit."""
+    return sessionmaker(engine, expire_on_commit=False)
+
+
+def begin(connection: Connection) -> None:
+    """Begin the write transaction now, unless it has begun."""
+    if not connection.in_transaction():
+        connection.begin()
+    driver: Any = connection.connection.driver_connection
+    if isinstance(driver, SQLiteConnection):
+        driver.begin()
+    elif driver.info.transaction_status == driver.info.transaction_status.IDLE:
+        driver.execute("BEGIN")
+
+
+def begin_alone(connection: Connection) -> None:
+    """Begin a write transaction that no other one of this kind runs beside, in any process."""
+    begin(connection)
+    if connection.dialect.name == "postgresql":
+        connection.execute(select(func.pg_advisory_xact_lock(_EXCLUSIVE)))
+
+
+class SQLiteConnection(sqlite3.Connection):
+    """A SQLite connection that waits for its turn to write.
+
+    SQLite lets one connection write at a time, and the others try again at growing intervals.
+    A lock shared by the connections of one engine lets the threads wait in line instead.
+    """
+
+    turn: Lock
+    has_turn = False
+
+    def begin(self) -> None:
+        """Begin a write transaction, unless one has begun."""
+        if self.in_transaction:
+            return
+        if not self.turn.acquire(timeout=BUSY_TIMEOUT):
+            raise sqlite3.OperationalError("database is locked")
+        self.has_turn = True
+        try:
+            self.execute("BEGIN IMMEDIATE")
+        finally:
+            self._pass_turn()
+
+    def commit(self) -> None:
+        """Commit, and let the next one write."""
+        super().commit()
+        self._pass_turn()
+
+    def rollback(self) -> None:
+        """Roll back, and let the next one write."""
+        super().rollback()
+        self._pass_turn()
+
+    def close(self) -> None:
+        """Close, which rolls back, and let the next one write."""
+        super().close()
+        self._pass_turn(closed=True)
+
+    def _pass_turn(self, closed: bool = False) -> None:
+        if self.has_turn and (closed or not self.in_transaction):
+            self.has_turn = False
+            self.turn.release()
+
+
+def _connect_sqlite(url: URL, pool_size: int) -> Engine:
+    turn = Lock()
+    engine = create_engine(
+        url,
+        pool_size=pool_size,
+        hide_parameters=True,
+        connect_args={
+            "factory": SQLiteConnection,
+            "isolation_level": None,
+            "timeout": BUSY_TIMEOUT,
+        },
+    )
+
+    @event.listens_for(engine, "connect")
+    def prepare(connection: SQLiteConnection, _record: object) -> None:
+        connection.turn = turn
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = NORMAL")
+        connection.execute("PRAGMA foreign_keys = ON")
+
+    return engine
+
+
+def _connect_postgresql(url: URL, pool_size: int) -> Engine:
+    if url.drivername in ("postgresql", "postgres"):
+        url = url.set(drivername="postgresql+psycopg")
+    if url.host and "%" in url.host:  # a Unix socket's folder, as libpq writes it in a host
+        url = url.set(host=unquote(url.host))
+    return create_engine(
+        url,
+        pool_size=pool_size,
+        pool_pre_ping=True,
+        hide_parameters=True,
+        connect_args={"autocommit": True},
+    )
+
+
+def _begin_before_write(
+    connection: Connection,
+    _cursor: object,
+    sql: str,
+    _parameters: object,
+    context: Any,
+    _executemany: bool,
+) -> None:
+    if _writes(sql, context):
+        begin(connection)
+
+
+def _writes(sql: str, context: Any) -> bool:
+    statement = context.compiled.statement if context.compiled else None
+    if isinstance(statement, GenerativeSelect):
+        return statement._for_update_arg is not None  # noqa: SLF001 (nothing public tells)
+    return not sql.lstrip().upper().startswith(("SELECT", "PRAGMA", "SHOW"))

@@ -1,0 +1,62 @@
+"""The errors that the rules of the models raise; their sentences never hold a rejected value."""
+
+from collections.abc import Mapping, Sequence
+
+
+class DomainError(Exception):
+    """A rule was broken.
+
+    `detail` is a sentence for the caller. `errors` are pairs of a JSON pointer (RFC 6901)
+    into the request's body and a sentence on what is wrong there. With `consequence`, what
+    was written before the error was raised has to be kept.
+    """
+
+    consequence = False
+
+    def __init__(self, detail: str, errors: Sequence[tuple[str, str]] = ()) -> None:
+        super().__init__(detail)
+        self.detail = detail
+        self.errors = list(errors)
+
+
+class NotFound(DomainError):
+    """There is no such object, or there no longer is."""
+
+
+class Forbidden(DomainError):
+    """The caller may not do this."""
+
+
+class PasswordRequired(Forbidden):
+    """The caller's own password is missing or wrong."""
+
+
+class Conflict(DomainError):
+    """The request does not fit the present state of the data."""
+
+
+class Unprocessable(DomainError):
+    """A value is well formed, but a rule forbids it."""
+
+
+class NotReady(DomainError):
+    """The database is not as this version of the server needs it."""
+
+
+class OAuthRefused(DomainError):
+    """An OAuth request was refused, with an error of RFC 6749 section 5.2."""
+
+    def __init__(
+        self,
+        error: str,
+        description: str,
+        status: int = 400,
+        headers: Mapping[str, str] | None = None,
+        consequence: bool = False,
+    ) -> None:
+        super().__init__(description)
+        self.error = error
+        self.description = description
+        self.status = status
+        self.headers = dict(headers or {})
+        self.consequence = consequence

@@ -1,0 +1,302 @@
+"""What oauthlib asks of a server's storage, answered from the database."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+from oauthlib.common import Request
+from oauthlib.oauth2 import RequestValidator
+from oauthlib.oauth2.rfc6749.errors import (
+    InvalidClientError,
+    InvalidScopeError,
+    UnauthorizedClientError,
+)
+from sqlalchemy import bindparam, delete, or_, select, update
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
+
+from models.base import now
+from models.caller import Caller
+from models.client import Client
+from models.errors import OAuthRefused
+from models.grant import Grant
+from models.token import ACCESS, REFRESH, Token, digest
+from models.user import User
+
+if TYPE_CHECKING:
+    from oauthlib.oauth2.rfc6749.request_validator import _BearerToken
+
+
+@dataclass(frozen=True)
+class Lifetimes:
+    """How long tokens live, in seconds.
+
+    A refresh token ends after `refresh_idle` without use, and all that were made from the
+    first one end after `refresh_total`.
+    """
+
+    access: int = 3600
+    refresh_idle: int = 14 * 24 * 3600
+    refresh_total: int = 90 * 24 * 3600
+
+
+_BEARER = (
+    select(User, Grant.client_id, Grant.id, Token.scope)
+    .select_from(Token)
+    .join(Grant, Grant.id == Token.grant_id)
+    .outerjoin(User, User.id == Grant.user_id)
+    .where(
+        Token.hash == bindparam("hash"),
+        Token.kind == ACCESS,
+        Token.expires_at > bindparam("moment"),
+        Grant.expires_at > bindparam("moment"),
+        or_(Grant.user_id.is_(None), User.is_active),
+    )
+)
+
+
+class TokenStore(RequestValidator):
+    """The storage behind the token and revocation endpoints, for one request.
+
+    Any parameter of a request becomes an attribute of oauthlib's Request, `user` and
+    `client` too: what one hook finds out for the next is therefore kept here. Where
+    `consequence` is true after a refusal, what was written has to be committed. `client` is
+    there once it was authenticated.
+    """
+
+    client: Client
+
+    def __init__(self, session: Session, lifetimes: Lifetimes | None = None) -> None:
+        self.session = session
+        self.lifetimes = lifetimes or Lifetimes()
+        self.consequence = False
+        self._by_secret = False
+        self._user: User | None = None
+        self._grant: Grant | None = None
+        self._original_scopes: list[str] = []
+
+    @staticmethod
+    def bearer(session: Session, token: str) -> Caller | None:
+        """Return the caller whose access token this is, where the token lives (RFC 6750)."""
+        row = session.execute(_BEARER, {"hash": digest(token), "moment": now()}).one_or_none()
+        if row is None:
+            return None
+        user, client, grant_id, scope = row
+        return Caller(user, client, grant_id, frozenset(scope.split()))
+
+    def client_authentication_required(
+        self, request: Request, *args: object, **kwargs: object
+    ) -> bool:
+        """Have every client authenticated by `authenticate_client` (RFC 6749 section 3.2.1).
+
+        Called by the refresh token and password grants and by revocation.
+        """
+        return True
+
+    def authenticate_client(self, request: Request, *args: object, **kwargs: object) -> bool:
+        """Authenticate the client (RFC 6749 section 2.3), a public one by its id alone.
+
+        A secret that is sent is always checked; an empty one counts as none. Called by every
+        grant and by revocation.
+        """
+        client = Client.find(self.session, request.client_id or "")
+        if client is None:
+            return False
+        secret = getattr(request, "client_secret", None)
+        if secret:
+            if not client.secret_matches(secret):
+                return False
+            self._by_secret = True
+        elif not client.is_public:
+            return False
+        self.client = request.client = client
+        return True
+
+    def validate_grant_type(
+        self,
+        client_id: str,
+        grant_type: str,
+        client: object,
+        request: Request,
+        *args: object,
+        **kwargs: object,
+    ) -> bool:
+        """Tell whether the client may use this grant (RFC 6749 section 5.2).
+
+        Client credentials need a secret (section 4.4: confidential clients only), so a client
+        that sent none was not authenticated for them. Called by every grant; by the password
+        grant only after `validate_user`, which therefore asks the same before.
+        """
+        if grant_type == "client_credentials" and not self._by_secret:
+            raise InvalidClientError(request=request)
+        return grant_type in self.client.grant_types
+
+    def validate_user(
+        self,
+        username: str,
+        password: str,
+        client: object,
+        request: Request,
+        *args: object,
+        **kwargs: object,
+    ) -> bool:
+        """Check the resource owner's password, for a client that may use it at all.
+
+        Called by the password grant (RFC 6749 section 4.3.2).
+        """
+        if "password" not in self.client.grant_types:
+            raise UnauthorizedClientError(request=request)
+        self._user = User.authenticate(self.session, username, password)
+        return self._user is not None
+
+    def validate_refresh_token(
+        self,
+        refresh_token: str,
+        client: object,
+        request: Request,
+        *args: object,
+        **kwargs: object,
+    ) -> bool:
+        """Claim a refresh token of the client's, which nobody can use again.
+
+        One that was used before comes from a thief or a victim: it ends its whole family.
+        Called by the refresh token grant (RFC 6749 section 6, RFC 9700 section 4.14.2).
+        """
+        mine = (Token.hash == digest(refresh_token), Token.kind == REFRESH)
+        family = (
+            select(Grant)
+            .join(Token, Token.grant_id == Grant.id)
+            .join(User, User.id == Grant.user_id)
+            .where(*mine, Grant.client_id == self.client.id, User.is_active)
+            .with_for_update(of=Grant)
+        )
+        grant = self.session.scalar(family)
+        if grant is None:
+            return False
+        moment = now()
+        claim = update(Token).where(*mine, Token.used_at.is_(None), Token.expires_at > moment)
+        claimed = claim.values(used_at=moment).returning(Token.id)
+        if self.session.scalar(claimed) is not None:
+            self._grant = grant
+            self._original_scopes = grant.scope.split()
+            return True
+        if self.session.scalar(select(Token.used_at).where(*mine)) is not None:
+            self.session.execute(delete(Grant).where(Grant.id == grant.id))
+            self.consequence = True
+        return False
+
+    def get_original_scopes(
+        self, refresh_token: str, request: Request, *args: object, **kwargs: object
+    ) -> list[str]:
+        """Return the grant's scope, and put the part of it that is asked in order.
+
+        Called by the refresh token grant (RFC 6749 section 6).
+        """
+        request.scope = " ".join(_asked_scope(request, self._original_scopes))
+        return self._original_scopes
+
+    def get_default_scopes(
+        self, client_id: str, request: Request, *args: object, **kwargs: object
+    ) -> list[str]:
+        """Return all scopes of the client, for a request that asks for none.
+
+        Called by the password and client credentials grants (RFC 6749 section 3.3).
+        """
+        return list(self.client.scopes)
+
+    def validate_scopes(
+        self,
+        client_id: str,
+        scopes: list[str],
+        client: object,
+        request: Request,
+        *args: object,
+        **kwargs: object,
+    ) -> bool:
+        """Tell whether the client may get the scopes that it asks for, and put them in order.
+
+        Called by the password and client credentials grants (RFC 6749 section 3.3).
+        """
+        request.scopes = _asked_scope(request, self.client.scopes)
+        return bool(request.scopes)
+
+    def save_bearer_token(
+        self, token: _BearerToken, request: Request, *args: object, **kwargs: object
+    ) -> None:
+        """Store the new tokens, in the grant of the refresh token used or in a new one.
+
+        No token outlives its grant, and `expires_in` says so; a client without the refresh
+        token grant gets no refresh token. Called by every grant (RFC 6749 section 5.1).
+        """
+        if "refresh_token" not in self.client.grant_types:
+            token.pop("refresh_token", None)
+        moment = now()
+        grant = self._grant or self._begin_grant(token, moment)
+        ends = min(moment + timedelta(seconds=self.lifetimes.access), grant.expires_at)
+        token["expires_in"] = int((ends - moment).total_seconds())
+        issued = [(token["access_token"], ACCESS, token["scope"], ends)]
+        if "refresh_token" in token:
+            ends = min(moment + timedelta(seconds=self.lifetimes.refresh_idle), grant.expires_at)
+            issued.append((token["refresh_token"], REFRESH, grant.scope, ends))
+        self.session.add_all(
+            Token(
+                hash=digest(value),
+                kind=kind,
+                grant_id=grant.id,
+                scope=scope,
+                issued_at=moment,
+                expires_at=expires_at,
+            )
+            for value, kind, scope, expires_at in issued
+        )
+        self.session.flush()
+
+    def _begin_grant(self, token: _BearerToken, moment: datetime) -> Grant:
+        lifetimes = self.lifetimes
+        seconds = lifetimes.refresh_total if "refresh_token" in token else lifetimes.access
+        grant = Grant(
+            client_id=self.client.id,
+            user_id=None if self._user is None else self._user.id,
+            scope=token["scope"],
+            created=moment,
+            expires_at=moment + timedelta(seconds=seconds),
+        )
+        self.session.add(grant)
+        try:
+            self.session.flush()
+        except IntegrityError:
+            raise OAuthRefused("invalid_client", "The client no longer exists.") from None
+        return grant
+
+    def revoke_token(
+        self, token: str, token_type_hint: str, request: Request, *args: object, **kwargs: object
+    ) -> None:
+        """End a token of the client's: an access token alone, a refresh token with its family.
+
+        Any other token is left as it is, without a word. Called by revocation (RFC 7009
+        section 2.1); the hint is not needed.
+        """
+        found = self.session.execute(
+            select(Token.id, Token.kind, Token.grant_id)
+            .join(Grant, Grant.id == Token.grant_id)
+            .where(Token.hash == digest(token), Grant.client_id == self.client.id)
+        ).one_or_none()
+        if found is None:
+            return
+        if found.kind == REFRESH:
+            self.session.execute(delete(Grant).where(Grant.id == found.grant_id))
+        else:
+            self.session.execute(delete(Token).where(Token.id == found.id))
+
+
+def _asked_scope(request: Request, widest: Iterable[str]) -> list[str]:
+    """Return the scopes that a request asks for, in order; all where it asks for none."""
+    if not request.scope:
+        return sorted(widest)
+    asked = {scope for scope in request.scope.split(" ") if scope}
+    if not asked or not asked.issubset(widest):
+        raise InvalidScopeError(request=request)
+    return sorted(asked)

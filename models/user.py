@@ -1,0 +1,293 @@
+"""User accounts: how they begin, log in, change and end."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Self
+
+from sqlalchemy import Index, Select, String, and_, select, update
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Mapped, Session, mapped_column, validates
+
+from models import names, passwords, patch, user_patch
+from models.base import Addressed, Base, Identified, Timestamps, is_storable
+from models.errors import Conflict, NotFound, PasswordRequired
+from models.grant import Grant
+from models.member import Member
+
+if TYPE_CHECKING:
+    from models.caller import Caller
+
+
+class User(Identified, Timestamps, Addressed, Base):
+    """A user's account.
+
+    Usernames and e-mail addresses are found, and are unique, by their keys.
+    `password_version` counts the changes of the password; the same password hashed anew is
+    no change.
+    """
+
+    __tablename__ = "users"
+
+    username: Mapped[str] = mapped_column(String(names.USERNAME_LENGTH))
+    username_key: Mapped[str] = mapped_column(String(names.USERNAME_LENGTH), unique=True)
+    email: Mapped[str] = mapped_column(String(names.EMAIL_LENGTH))
+    email_key: Mapped[str] = mapped_column(String(names.EMAIL_KEY_LENGTH), unique=True)
+    password_hash: Mapped[str] = mapped_column(String(255))
+    password_version: Mapped[int] = mapped_column(default=0)
+    first_name: Mapped[str] = mapped_column(String(names.NAME_LENGTH), default="")
+    middle_name: Mapped[str] = mapped_column(String(names.NAME_LENGTH), default="")
+    last_name: Mapped[str] = mapped_column(String(names.NAME_LENGTH), default="")
+    is_active: Mapped[bool] = mapped_column(default=True)
+    is_regular_user: Mapped[bool] = mapped_column(default=True)
+    is_admin: Mapped[bool] = mapped_column(default=False)
+    is_internal: Mapped[bool] = mapped_column(default=False)
+
+    @validates("username")
+    def _set_username_key(self, _key: str, username: str) -> str:
+        self.username_key = names.username_key(username)
+        return username
+
+    @validates("email")
+    def _set_email_key(self, _key: str, email: str) -> str:
+        self.email_key = names.email_key(email)
+        return email
+
+    @classmethod
+    def base_columns(cls) -> tuple[Any, ...]:
+        """Return the columns that others may see of a user in lists."""
+        return cls.id, cls.username, cls.first_name, cls.middle_name, cls.last_name
+
+    @classmethod
+    def everyone(cls) -> Select[*tuple[Any, ...]]:
+        """Select the base columns of all users."""
+        return select(*cls.base_columns())
+
+    @classmethod
+    def load(cls, session: Session, user_id: int) -> Self | None:
+        """Return the user with that id."""
+        return cls.by_id(session, user_id)
+
+    @classmethod
+    def find_by_login(cls, session: Session, login: str) -> Self | None:
+        """Return the user with that username or e-mail address, in any letter case."""
+        if not is_storable(login):
+            return None
+        email_key = names.email_key(login)
+        if "@" in email_key:  # which no username has
+            found = cls.email_key == email_key
+        else:
+            found = cls.username_key == names.username_key(login)
+        return session.scalar(select(cls).where(found).execution_options(populate_existing=True))
+
+    @classmethod
+    def create(
+        cls,
+        session: Session,
+        *,
+        username: str,
+        email: str,
+        password: str,
+        first_name: str = "",
+        middle_name: str = "",
+        last_name: str = "",
+        is_active: bool = True,
+        is_regular_user: bool = True,
+        is_admin: bool = False,
+        is_internal: bool = False,
+    ) -> Self:
+        """Create an account.
+
+        Raise Unprocessable where a name or the password breaks a rule, Conflict where the
+        username or the e-mail address is taken.
+        """
+        names.check_username(username)
+        names.check_email(email)
+        passwords.check_rules(password, username)
+        cls._check_free(session, username, email)
+        user = cls(
+            username=username,
+            email=email,
+            password_hash=passwords.hash_password(password),
+            first_name=first_name,
+            middle_name=middle_name,
+            last_name=last_name,
+            is_active=is_active,
+            is_regular_user=is_regular_user,
+            is_admin=is_admin,
+            is_internal=is_internal,
+        )
+        session.add(user)
+        try:
+            session.flush()
+        except IntegrityError:  # somebody was faster
+            raise Conflict("The username or the e-mail address is taken.") from None
+        return user
+
+    @classmethod
+    def _check_free(cls, session: Session, username: str, email: str) -> None:
+        taken = []
+        if cls.find_by_login(session, username) is not None:
+            taken.append(("/username", "The username is taken."))
+        if cls.find_by_login(session, email) is not None:
+            taken.append(("/email", "The e-mail address is taken."))
+        if taken:
+            raise Conflict("The username or the e-mail address is taken.", taken)
+
+    @classmethod
+    def authenticate(cls, session: Session, login: str, password: str) -> Self | None:
+        """Return the active user with that login and password.
+
+        An unknown user, an inactive one and a wrong password take the same time. Until the
+        transaction ends the user found can neither be changed nor deleted, so that nothing
+        made of this login outlives the password. A hash of another cost is renewed.
+        """
+        user = cls.find_by_login(session, login)
+        if user is None or not user.is_active:
+            passwords.verify_nobody(password)
+            return None
+        version = user.password_version
+        right, upgraded = passwords.verify(password, user.password_hash)
+        if not right:
+            return None
+        if upgraded is not None:
+            _renew_hash(session, user, upgraded)
+        held = cls.hold(session, user.id)
+        if held is None or not held.is_active or held.password_version != version:
+            return None
+        return held
+
+    @property
+    def standing(self) -> frozenset[str]:
+        """The roles above a plain user's that the account has: `admin`, `internal`."""
+        flags = {"admin": self.is_admin, "internal": self.is_internal}
+        return frozenset(role for role, has in flags.items() if has)
+
+    def roles_of(self, caller: Caller) -> frozenset[str]:
+        """Return the caller's roles towards this user: `self`."""
+        is_self = caller.user is not None and caller.user.id == self.id
+        return frozenset({"self"} if is_self else ())
+
+    def change(
+        self, session: Session, operations: Sequence[patch.Operation], caller: Caller
+    ) -> None:
+        """Apply a JSON Patch, which first tests the caller's own password.
+
+        Raise PasswordRequired where that password is missing or wrong, Forbidden where the
+        caller has no right to a flag, Conflict where another test fails, the e-mail address
+        is taken or no active admin would remain, Unprocessable where a new password or
+        e-mail address breaks a rule. A new password ends the user's grants but the caller's
+        own, a deactivation ends them all.
+        """
+        user_patch.check_rights(operations, caller)
+        prover = user_patch.check_current_password(operations, caller.user)
+        version = prover.password_version
+        fields, password = user_patch.apply(self, operations)
+        if patch.replaces(operations, "/email"):
+            names.check_email(fields["email"], patch.pointer(operations, "/email"))
+        password_hash = None
+        if password is not None:
+            pointer = patch.pointer(operations, "/password")
+            passwords.check_rules(password, self.username, pointer)
+            password_hash = passwords.hash_password(password)
+
+        may_demote = patch.replaces(operations, "/is_active", "/is_admin")
+        locked = self._lock(session, prover.id, with_admins=may_demote)
+        present = locked.get(prover.id)
+        if present is None or not present.is_active or present.password_version != version:
+            raise PasswordRequired("The current password has just been changed.")
+        fields, _ = user_patch.apply(self, operations)
+        try:
+            self._assign(session, fields, password_hash, keep=caller.grant_id)
+        except IntegrityError:
+            pointer = patch.pointer(operations, "/email")
+            errors = [(pointer, "The e-mail address is taken.")]
+            raise Conflict("The e-mail address is taken.", errors) from None
+
+    def administer(
+        self,
+        session: Session,
+        *,
+        password: str | None = None,
+        is_active: bool | None = None,
+        is_admin: bool | None = None,
+        is_internal: bool | None = None,
+    ) -> None:
+        """Set what an operator sets; None leaves a value as it is.
+
+        Raise Unprocessable where the password breaks a rule, Conflict where no active admin
+        would remain. Grants end as by `change`.
+        """
+        password_hash = None
+        if password is not None:
+            passwords.check_rules(password, self.username)
+            password_hash = passwords.hash_password(password)
+        self._lock(session, with_admins=True)
+        flags = {"is_active": is_active, "is_admin": is_admin, "is_internal": is_internal}
+        given = {name: value for name, value in flags.items() if value is not None}
+        self._assign(session, given, password_hash)
+
+    def delete(self, session: Session) -> None:
+        """Delete the account, its grants, its clients, and the teams where it is alone.
+
+        Raise Conflict where no active admin would remain, or a team without a leader.
+        """
+        self._lock(session, with_admins=True)
+        if self.is_admin and self.is_active:
+            self._check_admin_remains(session)
+        Member.leave_all(session, self.id)
+        Grant.end_account(session, self.id)
+        session.delete(self)
+        session.flush()
+
+    def _lock(self, session: Session, *others: int, with_admins: bool) -> dict[int, User]:
+        ids = {self.id, *others}
+        if with_admins:
+            ids.update(session.scalars(select(User.id).where(User.is_admin, User.is_active)))
+        locked = {user.id: user for user in User.lock(session, *ids)}
+        if self.id not in locked:
+            raise NotFound("There is no such user.")
+        return locked
+
+    def _assign(
+        self,
+        session: Session,
+        fields: Mapping[str, Any],
+        password_hash: str | None,
+        keep: int | None = None,
+    ) -> None:
+        was_admin = self.is_admin and self.is_active
+        for name, value in fields.items():
+            setattr(self, name, value)
+        if password_hash is not None:
+            self.password_hash = password_hash
+            self.password_version += 1
+        session.flush()
+        if was_admin and not (self.is_admin and self.is_active):
+            self._check_admin_remains(session)
+        if not self.is_active:
+            Grant.end_all(session, self.id)
+        elif password_hash is not None:
+            Grant.end_all(session, self.id, keep)
+
+    def _check_admin_remains(self, session: Session) -> None:
+        others = select(User.id).where(User.is_admin, User.is_active, User.id != self.id)
+        if session.scalar(others.limit(1)) is None:
+            raise Conflict("At least one active admin has to remain.")
+
+
+def _renew_hash(session: Session, user: User, password_hash: str) -> None:
+    # Only the hash that was verified, or a new password of the meantime would be lost; and
+    # `updated` stays, because nobody changed anything.
+    verified = and_(User.id == user.id, User.password_hash == user.password_hash)
+    values = {User.password_hash: password_hash, User.updated: User.updated}
+    session.execute(update(User).where(verified).values(values))
+
+
+# For the rule that an admin remains: admins are few among the users.
+Index(
+    "ix_users_active_admins",
+    User.id,
+    sqlite_where=and_(User.is_admin, User.is_active),
+    postgresql_where=and_(User.is_admin, User.is_active),
+)
