@@ -1,0 +1,20 @@
+"""Roster: the machinery that serves an OpenAPI definition; `uvicorn roster:app` serves it."""
+
+from typing import Any
+
+
+def __getattr__(name: str) -> Any:
+    """Build `roster.app` when a server asks for it, so that a mere import needs no settings.
+
+    :raises SystemExit: with one line, where a setting is wrong or missing.
+    """
+    if name != "app":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from roster import factory, settings  # noqa: PLC0415 (see above)
+
+    try:
+        app = factory.create_app(settings.load())
+    except settings.SettingsError as error:
+        raise SystemExit(f"roster: {error}") from None
+    globals()["app"] = app
+    return app

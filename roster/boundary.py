@@ -1,0 +1,175 @@
+"""The boundary: the outermost layer, which makes requests decent and adds headers to answers."""
+
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from sqlalchemy.orm import Session, sessionmaker
+from starlette.types import Receive, Scope, Send
+
+from roster.definition import PROBLEM, Definition
+from roster.errors import OAUTH_ERROR, Answer, Refusal, answer
+from roster.exchange import Exchange
+
+LARGEST_BODY = 1024 * 1024
+
+_CONTENT_HEADERS = {b"content-encoding", b"content-length", b"content-type", b"transfer-encoding"}
+_NOT_FOUND = Refusal(404, "There is nothing here.")
+_TOO_LARGE = Refusal(413, "The body is larger than 1 MiB.")
+
+Inner = Callable[[Scope, Exchange], Awaitable[Answer]]
+Observe = Callable[[str, int, float], None]
+
+
+class Assets(Protocol):
+    """The static files of the documentation page."""
+
+    def __contains__(self, path: object) -> bool: ...
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send the file that the path names."""
+
+
+@dataclass(frozen=True)
+class Boundary:
+    """The ASGI application around everything else.
+
+    It finds the operation (404, 405), reads a body of at most 1 MiB (413) however it was sent,
+    turns HEAD into GET, and adds the headers that every answer carries. What it passes on is a
+    complete request in memory, and what it gets back is a complete answer.
+    """
+
+    definition: Definition
+    sessions: sessionmaker[Session]
+    inner: Inner
+    options: Inner
+    assets: Assets
+    observe: Observe
+    secure: bool
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one HTTP request."""
+        if scope["path"] in self.assets and scope["method"] in {"GET", "HEAD"}:
+            await self.assets(scope, receive, self._with_headers(send))
+            return
+        began = time.perf_counter()
+        exchange = self._begin(scope)
+        try:
+            made = await self._answer(exchange, scope, receive) if exchange else answer(_NOT_FOUND)
+        except _DisconnectedError:
+            return
+        except Exception as error:  # noqa: BLE001 (the last place that can still answer a failure)
+            made = answer(error, exchange.route.error_media_type if exchange else PROBLEM)
+        await self._send(made, send, scope)
+        operation = exchange.operation if exchange else None
+        self.observe(operation.id if operation else "", made.status, time.perf_counter() - began)
+
+    def _begin(self, scope: Scope) -> Exchange | None:
+        """Find what the path names; None where it names nothing."""
+        found = self.definition.match(scope["path"])
+        if found is None:
+            return None
+        route, path_parameters, path = found
+        method = scope["method"]
+        # At the OAuth endpoints a GET acts, so a HEAD there is no harmless question.
+        if method == "HEAD" and route.error_media_type != OAUTH_ERROR:
+            method = "GET"
+        return Exchange(
+            sessions=self.sessions,
+            route=route,
+            operation=route.operations.get(method),
+            path=path,
+            path_parameters=path_parameters,
+            query_string=scope["query_string"],
+            headers=scope["headers"],
+            client_address=(scope.get("client") or ("",))[0],
+        )
+
+    async def _answer(self, exchange: Exchange, scope: Scope, receive: Receive) -> Answer:
+        """Pass the request on.
+
+        :raises Refusal: 405 or 413.
+        """
+        if scope["method"] == "OPTIONS":
+            return await self.options(scope, exchange)
+        operation = exchange.operation
+        if operation is None:
+            allowed = ", ".join(sorted(exchange.route.operations))
+            raise Refusal(405, "This method is not for this path.", headers={"Allow": allowed})
+        if operation.request_content:
+            exchange.raw_body = await _read(scope, receive)
+        # Query and body are read once, by strict code of our own, from the exchange: what lies
+        # between here and the handler would read them again, and in its own way.
+        passed = {
+            **scope,
+            "method": operation.method,
+            "path": exchange.path,
+            "raw_path": exchange.path.encode(),
+            "query_string": b"",
+            "headers": [each for each in scope["headers"] if each[0] not in _CONTENT_HEADERS],
+        }
+        return await self.inner(passed, exchange)
+
+    async def _send(self, made: Answer, send: Send, scope: Scope) -> None:
+        body = b"" if scope["method"] == "HEAD" else made.body
+        headers = {name.lower(): value for name, value in made.headers.items()}
+        if made.status not in {204, 304}:
+            headers.setdefault("content-length", str(len(made.body)))
+        raw = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()]
+        send = self._with_headers(send)
+        await send({"type": "http.response.start", "status": made.status, "headers": raw})
+        await send({"type": "http.response.body", "body": body})
+
+    def _with_headers(self, send: Send) -> Send:
+        """Add the headers that protect a browser's user, unless the answer has its own."""
+        defaults = _HEADERS | (_SECURE_HEADERS if self.secure else {})
+
+        async def send_with_headers(message: Any) -> None:
+            if message["type"] == "http.response.start":
+                present = {name.lower() for name, _ in message["headers"]}
+                message["headers"] = [
+                    *message["headers"],
+                    *((name, value) for name, value in defaults.items() if name not in present),
+                ]
+            await send(message)
+
+        return send_with_headers
+
+
+_HEADERS: dict[bytes, bytes] = {
+    b"cache-control": b"no-store",
+    b"content-security-policy": b"default-src 'self'; base-uri 'none'; form-action 'self';"
+    b" frame-ancestors 'none'",
+    b"cross-origin-opener-policy": b"same-origin",
+    b"referrer-policy": b"no-referrer",
+    b"x-content-type-options": b"nosniff",
+    b"x-frame-options": b"DENY",
+}
+_SECURE_HEADERS: dict[bytes, bytes] = {
+    b"strict-transport-security": b"max-age=31536000; includeSubDomains"
+}
+
+
+class _DisconnectedError(Exception):
+    """The client went away before its request was complete."""
+
+
+async def _read(scope: Scope, receive: Receive) -> bytes:
+    """Read a request body, by length or in chunks.
+
+    :raises Refusal: 413, as soon as it is known to be too large.
+    """
+    for name, value in scope["headers"]:
+        if name == b"content-length" and value.isdigit() and int(value[:20]) > LARGEST_BODY:
+            raise _TOO_LARGE
+    body = bytearray()
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise _DisconnectedError
+        body += message.get("body", b"")
+        if len(body) > LARGEST_BODY:
+            raise _TOO_LARGE
+        if not message.get("more_body", False):
+            return bytes(body)

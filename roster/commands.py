@@ -1,0 +1,277 @@
+"""The command line: `roster`, for those who run the server."""
+
+import json
+import os
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import click
+import uvicorn
+from sqlalchemy.exc import OperationalError
+from sqlalchemy.orm import Session
+
+from models import Client, User, database, development, migrate, token
+from models.client import CONFIDENTIAL, GRANT_TYPES, PUBLIC
+from models.errors import DomainError
+from roster import definition, settings
+from roster.definition import Operation
+from roster.settings import Settings, SettingsError
+
+PURGE_BATCH = 1000
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+def roster() -> None:
+    """Serve the API, and look after its database, users and clients."""
+
+
+def main() -> None:
+    """Run the command line; an operator's mistake is one line, not a traceback."""
+    try:
+        roster(standalone_mode=False)
+    except click.Abort:
+        raise SystemExit("roster: stopped") from None
+    except click.ClickException as error:
+        error.show()
+        raise SystemExit(error.exit_code) from None
+    except SettingsError as error:
+        raise SystemExit(f"roster: {error}") from None
+    except OperationalError:
+        raise SystemExit(
+            "roster: DATABASE_URL: the database cannot be reached, or is not migrated"
+        ) from None
+    except DomainError as error:
+        reasons = " ".join(sentence for _, sentence in error.errors)
+        raise SystemExit(f"roster: {reasons or error.detail}") from None
+
+
+@contextmanager
+def _session(current: Settings) -> Iterator[Session]:
+    """Open a session on the migrated database, and commit what is done in it."""
+    engine = database.connect(current.database_url)
+    try:
+        if not migrate.is_current(engine):
+            raise click.ClickException("the database is not migrated; run `roster db upgrade`")
+        with database.session_factory(engine)() as session:
+            yield session
+            session.commit()
+    finally:
+        engine.dispose()
+
+
+@roster.command()
+def serve() -> None:
+    """Migrate the database, load the development data where that is due, and serve."""
+    current = settings.load()
+    engine = database.connect(current.database_url)
+    migrate.upgrade(engine)
+    if current.is_development:
+        with database.session_factory(engine)() as session:
+            development.load(session, current.origin, current.port)
+            session.commit()
+    engine.dispose()
+    if current.captcha == "on" and not current.captcha_verify_url and not current.is_development:
+        click.echo(
+            "roster: ROSTER_CAPTCHA_VERIFY_URL is not set: only admins can create users", err=True
+        )
+    with _shared_metrics(current):
+        uvicorn.run(
+            "roster:app",
+            host=current.host,
+            port=current.port,
+            workers=current.workers,
+            proxy_headers=False,
+            server_header=False,
+            lifespan="on",
+        )
+
+
+@contextmanager
+def _shared_metrics(current: Settings) -> Iterator[None]:
+    """Let several workers add up their figures in a folder that goes when they do."""
+    if current.workers == 1 or "PROMETHEUS_MULTIPROC_DIR" in os.environ:
+        yield
+        return
+    with tempfile.TemporaryDirectory(prefix="roster-metrics-") as folder:
+        os.environ["PROMETHEUS_MULTIPROC_DIR"] = folder
+        yield
+
+
+@roster.group()
+def db() -> None:
+    """Migrate the database."""
+
+
+@db.command()
+@click.argument("revision", default="head")
+def upgrade(revision: str) -> None:
+    """Bring the database up to a revision, the newest by default."""
+    migrate.upgrade(_engine(), revision)
+
+
+@db.command()
+@click.argument("revision")
+def downgrade(revision: str) -> None:
+    """Take the database back to a revision; `base` empties it."""
+    migrate.downgrade(_engine(), revision)
+
+
+@db.command()
+def current() -> None:
+    """Print the revision that the database is at."""
+    click.echo(migrate.current(_engine()) or "none")
+
+
+def _engine() -> Any:
+    return database.connect(settings.load().database_url)
+
+
+@roster.group()
+def users() -> None:
+    """Create and change users."""
+
+
+@users.command("create")
+@click.argument("username")
+@click.option("--email", required=True)
+@click.option("--admin", is_flag=True, help="Make the user an admin.")
+@click.option("--internal", is_flag=True, help="Make the user an internal one.")
+@click.option("--inactive", is_flag=True, help="Leave the user inactive.")
+def create_user(username: str, email: str, *, admin: bool, internal: bool, inactive: bool) -> None:
+    """Create a user; the password is asked for, or read as one line from standard input."""
+    current = settings.load()
+    password = _password()
+    with _session(current) as session:
+        made = User.create(
+            session,
+            username=username,
+            email=email,
+            password=password,
+            is_admin=admin,
+            is_internal=internal,
+            is_active=not inactive,
+        )
+        click.echo(made.id)
+
+
+@users.command("set")
+@click.argument("username")
+@click.option("--password", is_flag=True, help="Set a new password; all the user's tokens end.")
+@click.option("--admin/--no-admin", default=None)
+@click.option("--internal/--no-internal", default=None)
+@click.option("--active/--no-active", default=None)
+def set_user(
+    username: str, *, password: bool, admin: bool | None, internal: bool | None, active: bool | None
+) -> None:
+    """Change a user's password or roles."""
+    current = settings.load()
+    new_password = _password() if password else None
+    with _session(current) as session:
+        user = User.find_by_login(session, username)
+        if user is None:
+            raise click.ClickException("there is no such user")
+        user.administer(
+            session, password=new_password, is_admin=admin, is_internal=internal, is_active=active
+        )
+
+
+def _password() -> str:
+    if sys.stdin.isatty():
+        return str(click.prompt("Password", hide_input=True, confirmation_prompt=True))
+    return sys.stdin.readline().removesuffix("\n").removesuffix("\r")
+
+
+@roster.group()
+def clients() -> None:
+    """Register OAuth clients."""
+
+
+@clients.command("create")
+@click.option("--owner", required=True, help="The username of the user to whom the client belongs.")
+@click.option("--name", required=True)
+@click.option("--grant", "grants", multiple=True, required=True, type=click.Choice(GRANT_TYPES))
+@click.option("--scope", "scopes", multiple=True, required=True)
+@click.option("--redirect-uri", "redirect_uris", multiple=True)
+@click.option("--public", is_flag=True, help="Register a public client, such as an app on a phone.")
+@click.option("--secret", is_flag=True, help="Give a public client a secret too.")
+def create_client(
+    owner: str,
+    name: str,
+    grants: tuple[str, ...],
+    scopes: tuple[str, ...],
+    redirect_uris: tuple[str, ...],
+    *,
+    public: bool,
+    secret: bool,
+) -> None:
+    """Register a client, and print its id and, this once, its secret."""
+    current = settings.load()
+    unknown = set(scopes) - definition.load("production").scopes.keys()
+    if unknown:
+        raise click.ClickException(f"--scope: there is no scope {min(unknown)}")
+    if "authorization_code" in grants and not redirect_uris:
+        raise click.ClickException("--redirect-uri: needed with the authorization_code grant")
+    with _session(current) as session:
+        user = User.find_by_login(session, owner)
+        if user is None:
+            raise click.ClickException("--owner: there is no such user")
+        client, made_secret = Client.create(
+            session,
+            user_id=user.id,
+            name=name,
+            client_type=PUBLIC if public else CONFIDENTIAL,
+            scopes=scopes,
+            grant_types=grants,
+            redirect_uris=redirect_uris,
+            with_secret=secret,
+        )
+        printed = {"client_id": client.client_id} | (
+            {"client_secret": made_secret} if made_secret else {}
+        )
+    click.echo(json.dumps(printed, indent=2))
+
+
+@roster.group()
+def tokens() -> None:
+    """Look after tokens."""
+
+
+@tokens.command()
+def purge() -> None:
+    """Delete what has expired, some at a time so that nobody has to wait."""
+    removed = 0
+    with _session(settings.load()) as session:
+        while batch := token.purge(session, PURGE_BATCH):
+            session.commit()
+            removed += batch
+    click.echo(f"{removed} removed")
+
+
+@roster.command()
+@click.option("--json", "as_json", is_flag=True, help="Print JSON instead of YAML.")
+def spec(*, as_json: bool) -> None:
+    """Print the definition, bundled as it is served."""
+    defined = definition.load(settings.load().environment)
+    click.echo(defined.as_json if as_json else defined.as_yaml, nl=False)
+
+
+@roster.command()
+def routes() -> None:
+    """Print a table of the operations: method, path, operation, scopes, and who may call."""
+    rows = [("METHOD", "PATH", "OPERATION", "SCOPES", "WHO")]
+    rows += (
+        (each.method, each.path, each.id, _scopes(each), each.permission.who)
+        for each in definition.load(settings.load().environment).operations
+    )
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
+        click.echo("  ".join(cells).rstrip())
+
+
+def _scopes(operation: Operation) -> str:
+    """Name the scopes without which the operation cannot be called."""
+    return "none" if operation.is_open else " ".join(sorted(operation.scopes))

@@ -1,0 +1,184 @@
+"""Errors: from an exception to the answer that the definition declares for it."""
+
+import html
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import orjson
+import sqlalchemy.exc
+from asgi_correlation_id import correlation_id
+from connexion.exceptions import OAuthProblem
+from connexion.lifecycle import ConnexionRequest, ConnexionResponse
+from starlette.exceptions import HTTPException
+
+from models import errors as domain
+from roster.definition import PROBLEM
+from roster.exchange import current
+
+OAUTH_ERROR = "application/json"
+PAGE = "text/html"
+REALM = "roster"
+
+_logger = logging.getLogger(__name__)
+
+# RFC 9110's names; those of `http.HTTPStatus` differ between versions of Python.
+_TITLES = {
+    400: "Bad Request",
+    401: "Unauthorized",
+    403: "Forbidden",
+    404: "Not Found",
+    405: "Method Not Allowed",
+    409: "Conflict",
+    413: "Content Too Large",
+    415: "Unsupported Media Type",
+    422: "Unprocessable Content",
+    500: "Internal Server Error",
+    503: "Service Unavailable",
+}
+_OAUTH_CODES = {500: "server_error", 503: "temporarily_unavailable"}
+
+_STATUS: dict[type[Exception], int] = {
+    domain.NotFound: 404,
+    domain.Forbidden: 403,
+    domain.Conflict: 409,
+    domain.Unprocessable: 422,
+    domain.NotReady: 503,
+}
+
+# A database that cannot be reached, a pool that is used up, a deadlock that the database resolved:
+# all pass.
+_PASSING = (
+    sqlalchemy.exc.OperationalError,
+    sqlalchemy.exc.InterfaceError,
+    sqlalchemy.exc.TimeoutError,
+)
+
+
+class Refusal(Exception):
+    """A request that the machinery itself refuses, before or beside the rules of the models."""
+
+    def __init__(
+        self,
+        status: int,
+        detail: str,
+        *,
+        errors: Sequence[tuple[str, str]] = (),
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__(detail)
+        self.status = status
+        self.detail = detail
+        self.errors = errors
+        self.headers = dict(headers or {})
+
+
+def unauthorized(error: str | None = None, detail: str = "This needs an access token.") -> Refusal:
+    """Make the 401 of RFC 6750 §3; without a token the challenge carries no error code (§3.1)."""
+    challenge = f'Bearer realm="{REALM}"'
+    if error:
+        challenge += f', error="{error}", error_description="{detail}"'
+    return Refusal(401, detail, headers={"WWW-Authenticate": challenge})
+
+
+def insufficient_scope(scopes: frozenset[str]) -> Refusal:
+    """Make the 403 of RFC 6750 §3.1 for a token that lacks a scope."""
+    scope = " ".join(sorted(scopes))
+    detail = f"The token lacks a scope; this needs {scope}."
+    challenge = (
+        f'Bearer realm="{REALM}", error="insufficient_scope",'
+        f' error_description="{detail}", scope="{scope}"'
+    )
+    return Refusal(403, detail, headers={"WWW-Authenticate": challenge})
+
+
+@dataclass(frozen=True)
+class Answer:
+    """An answer made outside a handler: status, headers and body, ready to be sent."""
+
+    status: int
+    body: bytes = b""
+    headers: dict[str, str] = field(default_factory=dict)
+
+
+def answer(error: Exception, media_type: str = PROBLEM) -> Answer:
+    """Make the answer to an error, in the media type that its path declares for errors."""
+    if isinstance(error, domain.OAuthRefused):
+        return _oauth_error(error.status, error.error, error.detail, error.headers)
+    status, detail, errors, headers = _describe(error)
+    if media_type == OAUTH_ERROR:
+        return _oauth_error(status, _OAUTH_CODES.get(status, "invalid_request"), detail, headers)
+    if media_type == PAGE:
+        return _page(status, detail, headers)
+    return _problem(status, detail, errors, headers)
+
+
+def _describe(error: Exception) -> tuple[int, str, Sequence[tuple[str, str]], dict[str, str]]:
+    if isinstance(error, Refusal):
+        return error.status, error.detail, error.errors, error.headers
+    if isinstance(error, domain.DomainError):
+        status = next(_STATUS[kind] for kind in type(error).__mro__ if kind in _STATUS)
+        return status, error.detail, error.errors, {}
+    if isinstance(error, OAuthProblem):
+        return _describe(unauthorized())
+    if isinstance(error, HTTPException) and error.status_code < 500:
+        return error.status_code, f"{_TITLES.get(error.status_code, 'Refused')}.", (), {}
+    if isinstance(error, _PASSING):
+        _logger.error("The database does not answer.", exc_info=error)
+        return (
+            503,
+            "The service cannot answer just now. Try again shortly.",
+            (),
+            {"Retry-After": "5"},
+        )
+    _logger.error("A request could not be answered.", exc_info=error)
+    return (
+        500,
+        "The server could not answer; its operator can find the reason by the request id.",
+        (),
+        {},
+    )
+
+
+def _problem(
+    status: int, detail: str, errors: Sequence[tuple[str, str]], headers: Mapping[str, str]
+) -> Answer:
+    """Make the body of RFC 9457, which names no rejected value."""
+    problem: dict[str, object] = {
+        "type": "about:blank",
+        "title": _TITLES[status],
+        "status": status,
+        "detail": detail,
+        "request_id": correlation_id.get() or "",
+    }
+    if errors:
+        problem["errors"] = [
+            {"pointer": pointer, "detail": sentence} for pointer, sentence in errors
+        ]
+    return Answer(status, orjson.dumps(problem), {**headers, "Content-Type": PROBLEM})
+
+
+def _oauth_error(status: int, code: str, description: str, headers: Mapping[str, str]) -> Answer:
+    """Make the body of RFC 6749 §5.2: its text is ASCII without quotes and backslashes."""
+    safe = description.replace('"', "'").replace("\\", "/").encode("ascii", "replace").decode()
+    body = orjson.dumps({"error": code, "error_description": safe})
+    return Answer(
+        status,
+        body,
+        {**headers, "Content-Type": OAUTH_ERROR, "Cache-Control": "no-store", "Pragma": "no-cache"},
+    )
+
+
+def _page(status: int, detail: str, headers: Mapping[str, str]) -> Answer:
+    title = f"{status} {_TITLES[status]}"
+    body = (
+        f'<!doctype html><html lang="en"><title>{title}</title>'
+        f"<h1>{title}</h1><p>{html.escape(detail)}</p></html>"
+    )
+    return Answer(status, body.encode(), {**headers, "Content-Type": "text/html; charset=utf-8"})
+
+
+async def respond(_request: ConnexionRequest, error: Exception) -> ConnexionResponse:
+    """Answer an error raised anywhere below connexion's exception middleware."""
+    made = answer(error, current.get().route.error_media_type)
+    return ConnexionResponse(status_code=made.status, body=made.body, headers=made.headers)

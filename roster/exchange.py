@@ -1,0 +1,56 @@
+"""The exchange: what is known of the request under way, for whoever works on it."""
+
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqlalchemy.orm import Session, sessionmaker
+
+from models import Caller
+from roster.definition import Operation, Route
+
+
+@dataclass(eq=False)
+class Exchange:
+    """One request on its way through the rooms, from the boundary to the handler.
+
+    The boundary fills in what it read, security adds the caller, validation the parameters and the
+    body. It lives in one thread at a time and ends with the answer, and so does its database
+    session.
+    """
+
+    sessions: sessionmaker[Session]
+    route: Route
+    operation: Operation | None
+    path: str
+    path_parameters: dict[str, Any]
+    query_string: bytes = b""
+    headers: list[tuple[bytes, bytes]] = field(default_factory=list)
+    raw_body: bytes = b""
+    client_address: str = ""
+    query: dict[str, Any] = field(default_factory=dict)
+    body: Any = None
+    caller: Caller = field(default_factory=Caller.anonymous)
+    refusal: Exception | None = None
+    _session: Session | None = None
+
+    @property
+    def session(self) -> Session:
+        """The database session of this request, opened when it is first needed."""
+        if self._session is None:
+            self._session = self.sessions()
+        return self._session
+
+    def header(self, name: bytes) -> str | None:
+        """Return a header by its lower-case name; several of one name are joined, as in HTTP."""
+        values = [value.decode("latin-1") for key, value in self.headers if key == name]
+        return ", ".join(values) if values else None
+
+    def close(self) -> None:
+        """Give the database session back; what was not committed is undone."""
+        if self._session is not None:
+            self._session.close()
+            self._session = None
+
+
+current: ContextVar[Exchange] = ContextVar("current")

@@ -1,0 +1,181 @@
+"""The factory: puts the rooms together into one ASGI application."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from asgi_correlation_id import CorrelationIdMiddleware
+from connexion import FlaskApp
+from connexion.exceptions import ProblemException
+from connexion.middleware.context import ContextMiddleware
+from connexion.middleware.exceptions import ExceptionMiddleware
+from connexion.middleware.response_validation import ResponseValidationMiddleware
+from connexion.middleware.routing import RoutingMiddleware
+from connexion.middleware.security import SecurityMiddleware
+from sqlalchemy import Engine
+from sqlalchemy.orm import Session, sessionmaker
+from starlette.exceptions import HTTPException
+from starlette.middleware.cors import CORSMiddleware
+from starlette.routing import Router
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from models import database
+from roster import definition, logs
+from roster.boundary import Boundary
+from roster.captcha import Captcha
+from roster.definition import Definition
+from roster.documentation import Documentation
+from roster.errors import respond
+from roster.exchange import Exchange
+from roster.metrics import Metrics
+from roster.oauth.server import AuthorizationServer
+from roster.options import answer_options
+from roster.seam import Rules, Seam, providers
+from roster.security import TokenHandler, metrics_handler
+from roster.settings import Settings
+from roster.validation import ValidationMiddleware
+from roster.worker import FlaskInPlace, Worker, step_through
+
+_STACK = [
+    ExceptionMiddleware,
+    RoutingMiddleware,
+    SecurityMiddleware,
+    ValidationMiddleware,
+    ResponseValidationMiddleware,
+    ContextMiddleware,
+]
+_SHARED_WITH_ORIGINS = ("/api/v1/", "/auth/oauth2/token", "/auth/oauth2/revoke")
+_EXPOSED = ("Link", "Location", "X-Total-Count", "WWW-Authenticate", "Retry-After")
+
+
+@dataclass(frozen=True)
+class Application:
+    """The whole server as an ASGI application, with the parts that its owner may want to reach."""
+
+    settings: Settings
+    definition: Definition
+    engine: Engine
+    sessions: sessionmaker[Session]
+    asgi: ASGIApp
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one connection of an ASGI server."""
+        await self.asgi(scope, receive, send)
+
+
+def create_app(settings: Settings, *, validate_responses: bool = False) -> Application:
+    """Build the server: all is loaded, resolved and checked here, nothing at the first request.
+
+    :param validate_responses: check every answer of a handler against the definition, which costs
+        time; for tests.
+    :raises connexion.exceptions.ResolverError: where the definition names a handler that is not
+        there.
+    """
+    logs.keep_secrets()
+    defined = definition.load(settings.environment)
+    engine = database.connect(settings.database_url, pool_size=settings.threads)
+    sessions = database.session_factory(engine)
+    metrics = Metrics()
+    documentation = Documentation(settings)
+    rules = Rules(settings)
+    given = providers(
+        settings,
+        captcha=Captcha(settings),
+        definition=defined,
+        documentation=documentation,
+        engine=engine,
+        metrics=metrics,
+    )
+    given = {**given, "oauth": lambda exchange: AuthorizationServer(exchange, settings)}
+    stack = _connexion(
+        defined, Seam(defined, rules, given), settings, validate_responses=validate_responses
+    )
+    worker = Worker(stack, settings.threads)
+
+    async def options(_scope: Scope, exchange: Exchange) -> Any:
+        return await worker.run(answer_options, exchange, rules)
+
+    boundary = Boundary(
+        definition=defined,
+        sessions=sessions,
+        inner=worker,
+        options=options,
+        assets=documentation,
+        observe=metrics.observe,
+        secure=settings.origin.startswith("https://"),
+    )
+
+    @asynccontextmanager
+    async def lifespan(_app: Any) -> AsyncIterator[None]:
+        yield
+        worker.close()
+        engine.dispose()
+
+    asgi = _Outermost(
+        CorrelationIdMiddleware(_with_cors(boundary, settings)), Router(lifespan=lifespan)
+    )
+    return Application(settings, defined, engine, sessions, asgi)
+
+
+def _connexion(
+    defined: Definition, seam: Seam, settings: Settings, *, validate_responses: bool
+) -> ASGIApp:
+    """Build connexion's app around Flask, complete, so that a mistake shows at the start."""
+    app = FlaskApp(
+        "roster",
+        middlewares=list(_STACK),
+        server_args={"static_folder": None},
+        resolver=seam,
+        security_map={"oauth2": TokenHandler, "bearer": metrics_handler(settings)},
+        validate_responses=validate_responses,
+    )
+    # connexion offers no other way to change the bridge.
+    app._middleware_app.asgi_app = FlaskInPlace(app.app)  # type: ignore[assignment]  # noqa: SLF001
+    app.add_api(defined.document)
+    for kind in (ProblemException, HTTPException, Exception):
+        app.add_error_handler(kind, respond)
+    stack: ASGIApp = app.middleware
+    # connexion builds its stack at the first event, whatever that is.
+    step_through(stack({"type": "lifespan"}, _never, _never))
+    return stack
+
+
+async def _never(*_: Any) -> Any:
+    raise RuntimeError("There is nothing to receive or to send here.")
+
+
+def _with_cors(boundary: Boundary, settings: Settings) -> ASGIApp:
+    """Let the scripts of the origins that the operator named read answers, the pages' excepted."""
+    if not settings.cors_origins:
+        return boundary
+    shared = CORSMiddleware(
+        boundary,
+        allow_origins=settings.cors_origins,
+        allow_methods=("GET", "POST", "PATCH", "DELETE"),
+        allow_headers=("Authorization", "Content-Type"),
+        expose_headers=_EXPOSED,
+        max_age=3600,
+    )
+
+    async def with_cors(scope: Scope, receive: Receive, send: Send) -> None:
+        is_shared = scope["path"].startswith(_SHARED_WITH_ORIGINS) and scope["path"] != "/api/v1/"
+        await (shared if is_shared else boundary)(scope, receive, send)
+
+    return with_cors
+
+
+@dataclass(frozen=True)
+class _Outermost:
+    """Tell ASGI's events apart: HTTP, the server's own life, and WebSockets, which are refused."""
+
+    http: ASGIApp
+    life: ASGIApp
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            await self.http(scope, receive, send)
+        elif scope["type"] == "lifespan":
+            await self.life(scope, receive, send)
+        else:
+            await send({"type": "websocket.close", "code": 1003})

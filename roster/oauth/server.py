@@ -1,0 +1,105 @@
+"""The authorization server: oauthlib's endpoints, composed and called with what a request holds."""
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from oauthlib.oauth2 import (
+    BearerToken,
+    ClientCredentialsGrant,
+    RefreshTokenGrant,
+    ResourceOwnerPasswordCredentialsGrant,
+    RevocationEndpoint,
+    TokenEndpoint,
+)
+
+from models import TokenStore, token
+from models.errors import OAuthRefused
+from models.token_store import Lifetimes
+from roster.errors import REALM
+from roster.exchange import Exchange
+from roster.oauth.forms import read_form, refuse
+from roster.settings import Settings
+
+_DESCRIPTIONS = {
+    "invalid_client": "The client is unknown or its secret is wrong or missing.",
+    "invalid_grant": "The credentials or the refresh token are invalid, expired or used.",
+    "invalid_scope": "A scope is unknown, malformed or more than the client or the grant has.",
+    "unauthorized_client": "The client may not use this grant.",
+}
+
+
+@dataclass(frozen=True)
+class AuthorizationServer:
+    """What a handler can ask of OAuth for the request at hand (RFC 6749, RFC 7009)."""
+
+    exchange: Exchange
+    settings: Settings
+
+    def token(self) -> dict[str, Any]:
+        """Answer a token request (RFC 6749 §3.2) with the body of §5.1.
+
+        :raises OAuthRefused: with the error of §5.2.
+        """
+        form = self._form()
+        store = self._store()
+        bearer = BearerToken(store, token.generate, store.lifetimes.access)
+        grants = {
+            "password": ResourceOwnerPasswordCredentialsGrant(store),
+            "refresh_token": RefreshTokenGrant(store),
+            "client_credentials": ClientCredentialsGrant(store),
+        }
+        if "grant_type" not in form:
+            raise refuse("The parameter grant_type is missing.")
+        if form["grant_type"] not in grants:
+            raise OAuthRefused("unsupported_grant_type", "This grant type is not supported.")
+        # The stubs of oauthlib take the token type's and the grants' objects for their names.
+        endpoint = TokenEndpoint("password", bearer, grants)  # type: ignore[arg-type]
+        answered = endpoint.create_token_response(self._uri, "POST", form, {})
+        return self._judge(answered, store)
+
+    def revoke(self) -> None:
+        """Answer a revocation request (RFC 7009 §2); a token that is not the client's is no error.
+
+        :raises OAuthRefused: with the error of RFC 6749 §5.2.
+        """
+        store = self._store()
+        endpoint = RevocationEndpoint(store)
+        form: Any = self._form()
+        answered = endpoint.create_revocation_response(self._uri, "POST", form, {})
+        self._judge(answered, store)
+
+    @property
+    def _uri(self) -> str:
+        return self.settings.origin + self.exchange.path
+
+    def _form(self) -> dict[str, str]:
+        return read_form(self.exchange, from_url=self.settings.is_development)
+
+    def _store(self) -> TokenStore:
+        return TokenStore(
+            self.exchange.session,
+            Lifetimes(
+                access=self.settings.access_token_seconds,
+                refresh_idle=self.settings.refresh_token_idle_seconds,
+                refresh_total=self.settings.refresh_token_total_seconds,
+            ),
+        )
+
+    def _judge(
+        self, answered: tuple[dict[str, str], str, int], store: TokenStore
+    ) -> dict[str, Any]:
+        """Pass on what oauthlib answered: data where all went well, else an error to raise."""
+        _, body, status = answered
+        found = json.loads(body) if body else {}
+        if status == 200:
+            return found
+        code = found["error"]
+        is_client_error = code == "invalid_client"
+        raise OAuthRefused(
+            code,
+            found.get("error_description") or _DESCRIPTIONS.get(code, "The request is not valid."),
+            status=401 if is_client_error else 400,
+            headers={"WWW-Authenticate": f'Basic realm="{REALM}"'} if is_client_error else {},
+            consequence=store.consequence,
+        )

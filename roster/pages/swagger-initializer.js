@@ -1,0 +1,17 @@
+// Start Swagger UI on this server's own definition.
+const place = document.getElementById("swagger-ui");
+const ui = SwaggerUIBundle({
+  domNode: place,
+  url: "/api/v1/openapi.json",
+  oauth2RedirectUrl: `${location.origin}/api/v1/oauth2-redirect.html`,
+  deepLinking: true,
+  displayRequestDuration: true,
+  validatorUrl: null,
+  presets: [SwaggerUIBundle.presets.apis, SwaggerUIStandalonePreset.slice(1)],
+  layout: "BaseLayout",
+});
+ui.initOAuth({
+  clientId: place.dataset.clientId,
+  scopeSeparator: " ",
+  usePkceWithAuthorizationCodeGrant: true,
+});

@@ -1,0 +1,207 @@
+"""The seam: all that happens around a handler, so that a handler need not."""
+
+import hashlib
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import flask
+import orjson
+from connexion.exceptions import ResolverError
+from connexion.operations import AbstractOperation
+from connexion.resolver import Resolution, Resolver
+from sqlalchemy.orm import Session
+
+import models
+from models import errors as domain
+from models.pages import Page
+from roster.definition import Definition, Operation
+from roster.exchange import Exchange, current
+from roster.paging import next_link, window
+from roster.permissions import Verdict
+from roster.settings import Settings
+
+# RFC 6749 section 5.1 asks for these with each token; the definition says where.
+_UNCACHED = {"Cache-Control": "no-store", "Pragma": "no-cache"}
+
+# What a handler may ask for by name, besides the definition's own parameters: how each is made from
+# the exchange.
+Providers = Mapping[str, Callable[[Exchange], Any]]
+
+
+@dataclass(frozen=True)
+class Rules:
+    """What decides whether a caller may do something: permission, object, settings."""
+
+    settings: Settings
+
+    def roles(self, exchange: Exchange) -> frozenset[str]:
+        """Return the roles that the caller has wherever it goes."""
+        newcomer = set() if self.settings.signup == "closed" else {"newcomer"}
+        return frozenset(exchange.caller.roles | newcomer)
+
+    def judge(self, exchange: Exchange, operation: Operation) -> tuple[Verdict, Any]:
+        """Decide whether the caller may carry out an operation, and load the path's object."""
+        permission = operation.permission
+        roles = self.roles(exchange)
+        if permission.object is None:
+            return permission.judge(roles), None
+        found = models.OBJECTS[permission.object].load(exchange.session, **exchange.path_parameters)
+        if found is None:
+            return Verdict.ABSENT, None
+        return permission.judge(roles | found.roles_of(exchange.caller), found.standing), found
+
+
+class Seam(Resolver):
+    """Resolve each operation to its handler, wrapped in all that is the same for every one.
+
+    Around a handler the seam opens the session, loads the object that the path names (absent: 404),
+    asks whether the caller may (403, or 404 where it must not know), calls the handler with what
+    its parameters name, commits, and makes the response. An error rolls back, but one that declares
+    a consequence commits it first.
+    """
+
+    def __init__(self, definition: Definition, rules: Rules, providers: Providers) -> None:
+        super().__init__()
+        self._definition = definition
+        self._rules = rules
+        self._providers = providers
+        self._origin = rules.settings.origin
+        self._resolved: dict[str, Resolution] = {}
+
+    def resolve(self, operation: AbstractOperation) -> Resolution:
+        """Find and wrap the handler of an operation; connexion asks once for each of its layers."""
+        declared = self._definition.operation(operation.path, operation.method)
+        if declared.id not in self._resolved:
+            found = super().resolve(operation)  # type: ignore[no-untyped-call]
+            self._resolved[declared.id] = Resolution(
+                self._wrap(found.function, declared), declared.handler
+            )
+        return self._resolved[declared.id]
+
+    def _wrap(
+        self, handler: Callable[..., Any], operation: Operation
+    ) -> Callable[..., flask.Response]:
+        arguments = [
+            self._argument(name, operation) for name in inspect.signature(handler).parameters
+        ]
+
+        def carry_out(**_: Any) -> flask.Response:
+            exchange = current.get()
+            if exchange.refusal is not None:
+                raise exchange.refusal
+            session = exchange.session
+            try:
+                found = self._admit(exchange, operation)
+                result = handler(**{name: provide(exchange, found) for name, provide in arguments})
+                session.commit()
+            except Exception as error:
+                _undo(session, error)
+                raise
+            return self._respond(result, exchange, operation)
+
+        return carry_out
+
+    def _argument(
+        self, name: str, operation: Operation
+    ) -> tuple[str, Callable[[Exchange, Any], Any]]:
+        """Find where a handler's parameter comes from.
+
+        :raises ResolverError: when the server starts, where it comes from nowhere.
+        """
+        if name == operation.permission.object:
+            return name, lambda _, found: found
+        if name == "body":
+            return name, lambda exchange, _: exchange.body
+        if name in self._providers:
+            provide = self._providers[name]
+            return name, lambda exchange, _: provide(exchange)
+        if any(
+            parameter["name"] == name
+            for parameter in operation.parameters
+            if parameter["in"] == "query"
+        ):
+            return name, lambda exchange, _: exchange.query[name]
+        raise ResolverError(
+            f"{operation.handler} asks for {name}, which neither the definition nor the seam gives."
+        )
+
+    def _admit(self, exchange: Exchange, operation: Operation) -> Any:
+        verdict, found = self._rules.judge(exchange, operation)
+        if verdict is Verdict.ABSENT:
+            raise domain.NotFound(f"There is no such {operation.permission.object}.")
+        if verdict is Verdict.REFUSED:
+            raise domain.Forbidden("You may not do this.")
+        return found
+
+    def _respond(self, result: Any, exchange: Exchange, operation: Operation) -> flask.Response:
+        status, declared = operation.success
+        headers = {
+            name: value for name, value in _UNCACHED.items() if name in declared.get("headers", {})
+        }
+        if isinstance(result, Page):
+            headers |= self._page_headers(result, exchange)
+            result = result.rows
+        if "Location" in declared.get("headers", {}):
+            headers["Location"] = self._location(declared, result)
+            result = None if "content" not in declared else result
+        if result is None:
+            response = flask.Response(status=status, headers=headers)
+            del response.headers["Content-Type"]
+            return response
+        media_type = next(iter(declared["content"]))
+        body = result if isinstance(result, (bytes, str)) else orjson.dumps(result)
+        response = flask.Response(body, status, headers, content_type=_with_charset(media_type))
+        if "ETag" in declared.get("headers", {}):
+            response.set_etag(hashlib.sha256(response.get_data()).hexdigest())
+            response.headers["Cache-Control"] = "no-cache"
+            response.make_conditional(flask.request)
+        return response
+
+    def _page_headers(self, page: Page, exchange: Exchange) -> dict[str, str]:
+        headers = {}
+        if page.total is not None:
+            headers["X-Total-Count"] = str(page.total)
+        if page.next_after is not None:
+            headers["Link"] = next_link(exchange, page.next_after, self._rules.settings)
+        return headers
+
+    def _location(self, declared: dict[str, Any], result: Any) -> str:
+        """Make the absolute URL of what the response's first link (OpenAPI) leads to."""
+        if isinstance(result, str):
+            return self._origin + result
+        link = next(iter(declared["links"].values()))
+        target = next(
+            each for each in self._definition.operations if each.id == link["operationId"]
+        )
+        path = target.path
+        for name, expression in link["parameters"].items():
+            path = path.replace(
+                f"{{{name}}}", str(result[expression.removeprefix("$response.body#/")])
+            )
+        return self._origin + path
+
+
+def _undo(session: Session, error: Exception) -> None:
+    """Roll back, unless the error is one whose consequence must last."""
+    if isinstance(error, domain.DomainError) and error.consequence:
+        session.commit()
+    else:
+        session.rollback()
+
+
+def _with_charset(media_type: str) -> str:
+    return f"{media_type}; charset=utf-8" if media_type.startswith("text/") else media_type
+
+
+def providers(settings: Settings, **services: Any) -> Providers:
+    """Make the table of what a handler may ask for by name."""
+    constant = {name: (lambda _, service=service: service) for name, service in services.items()}
+    return {
+        "session": lambda exchange: exchange.session,
+        "caller": lambda exchange: exchange.caller,
+        "window": lambda exchange: window(exchange, settings),
+        "settings": lambda _: settings,
+        **constant,
+    }

@@ -1,0 +1,108 @@
+"""Security: from the Authorization header to the caller, through the token store."""
+
+import hmac
+import re
+from collections.abc import Callable
+from typing import Any, cast
+
+from connexion.security import NO_VALUE, AbstractSecurityHandler
+from sqlalchemy.orm import Session
+
+from models import Caller, TokenStore
+from roster.errors import Refusal, insufficient_scope, unauthorized
+from roster.exchange import current
+from roster.settings import Settings
+
+# RFC 6750 §2.1: the scheme (in any letter case), spaces, a token68.
+_BEARER = re.compile(r"[Bb][Ee][Aa][Rr][Ee][Rr] +([A-Za-z0-9._~+/-]+=*) *")
+_LONGEST_TOKEN = 512
+
+
+def bearer_token(header: str | None) -> str | None:
+    """Read the bearer token from an Authorization header; None where there is no such header.
+
+    :raises Refusal: 401, where the header holds something else.
+    """
+    if header is None:
+        return None
+    found = _BEARER.fullmatch(header)
+    if found is None or len(found[1]) > _LONGEST_TOKEN:
+        raise unauthorized("invalid_token", "The Authorization header holds no bearer token.")
+    return found[1]
+
+
+def identify(session: Session, header: str | None) -> Caller | None:
+    """Find the caller whose access token an Authorization header holds; None without a header.
+
+    :raises Refusal: 401, where the header is malformed or the token is unknown, expired or revoked.
+    """
+    token = bearer_token(header)
+    if token is None:
+        return None
+    caller = TokenStore.bearer(session, token)
+    if caller is None:
+        raise unauthorized("invalid_token", "The access token is unknown, expired or revoked.")
+    return caller
+
+
+class TokenHandler(AbstractSecurityHandler):
+    """Resolve the definition's OAuth 2.0 security scheme against the token store.
+
+    Where a token is optional, connexion takes one that was refused for none at all; so a refusal is
+    also noted in the exchange, and the seam raises it. A token that merely lacks the scope does
+    count as none there.
+    """
+
+    def get_fn(
+        self,
+        security_scheme: dict[str, Any],
+        required_scopes: list[str],
+    ) -> Callable[[Any], Any]:
+        """Return the function that connexion calls with each request to an operation."""
+        required = frozenset(required_scopes)
+
+        def verify(_request: Any) -> Any:
+            exchange = current.get()
+            try:
+                caller = identify(exchange.session, exchange.header(b"authorization"))
+            except Refusal as refusal:
+                exchange.refusal = refusal
+                raise
+            if caller is None:
+                return NO_VALUE
+            if not required <= caller.scopes:
+                raise insufficient_scope(required)
+            exchange.caller = caller
+            return {"scope": sorted(caller.scopes)}
+
+        return verify
+
+
+def metrics_handler(settings: Settings) -> type[AbstractSecurityHandler]:
+    """Make the handler of the scheme that guards the metrics: a bearer token of the operator's."""
+
+    class MetricsHandler(AbstractSecurityHandler):
+        def get_fn(self, *_: Any) -> Callable[[Any], Any]:
+            return verify
+
+    def verify(_request: Any) -> Any:
+        exchange = current.get()
+        exchange.refusal = _judge_metrics(settings, exchange.header(b"authorization"))
+        return cast(Any, NO_VALUE)
+
+    return MetricsHandler
+
+
+def _judge_metrics(settings: Settings, header: str | None) -> Refusal | None:
+    expected = settings.metrics_token.get_secret_value()
+    if not expected:
+        return None if settings.is_development else Refusal(404, "There is nothing here.")
+    try:
+        given = bearer_token(header) or ""
+    except Refusal as refusal:
+        return refusal
+    if not given:
+        return unauthorized()
+    if not hmac.compare_digest(given.encode(), expected.encode()):
+        return unauthorized("invalid_token", "This is not the metrics token.")
+    return None

@@ -1,0 +1,206 @@
+"""The settings: environment variables, checked once, before anything else starts."""
+
+import ipaddress
+import os
+from functools import cached_property
+from typing import Annotated, Any, Literal, Self
+from urllib.parse import urlsplit
+
+from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic_core import PydanticCustomError
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError
+
+DEVELOPMENT_SECRET_KEY = "development only: everybody knows this key"
+
+
+class SettingsError(Exception):
+    """A setting is wrong or missing; the text is one line that names it."""
+
+
+def _wrong(name: str, sentence: str) -> PydanticCustomError:
+    """Make the error of a rule over several settings, which names the one to change."""
+    return PydanticCustomError(
+        "roster_setting", "{name}: {sentence}", {"name": name, "sentence": sentence}
+    )
+
+
+def is_loopback(host: str) -> bool:
+    """Tell whether a host name or an address reaches this machine alone."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False
+
+
+def _check_origin(value: str) -> str:
+    """Check that a value is an origin (RFC 6454): scheme, host and perhaps a port, nothing else."""
+    try:
+        parts = urlsplit(value)
+        port = parts.port
+    except ValueError:
+        raise ValueError("must be an origin such as https://example.com") from None
+    host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname
+    origin = f"{parts.scheme}://{host}" + (f":{port}" if port is not None else "")
+    if parts.scheme not in {"http", "https"} or not parts.hostname or value.lower() != origin:
+        raise ValueError(
+            "must be an origin such as https://example.com: no path, no query, no trailing slash"
+        )
+    return origin
+
+
+class Settings(BaseSettings):
+    """What an operator can choose; every field is one environment variable."""
+
+    model_config = SettingsConfigDict(
+        frozen=True, extra="ignore", populate_by_name=True, hide_input_in_errors=True
+    )
+
+    host: str = Field("127.0.0.1", validation_alias="HOST", min_length=1)
+    port: int = Field(5000, validation_alias="PORT", ge=1, le=65535)
+    workers: int = Field(1, validation_alias="WORKERS", ge=1, le=256)
+    database_url: str = Field("sqlite:///roster.db", validation_alias="DATABASE_URL")
+    environment: Literal["development", "production"] = Field(
+        "development", validation_alias="ROSTER_ENV"
+    )
+    development_exposed: bool = Field(False, validation_alias="ROSTER_DEVELOPMENT_EXPOSED")
+    secret_key: SecretStr = Field(SecretStr(""), validation_alias="ROSTER_SECRET_KEY")
+    issuer: str = Field("", validation_alias="ROSTER_ISSUER")
+    signup: Literal["open", "approval", "closed"] = Field("open", validation_alias="ROSTER_SIGNUP")
+    cors_origins: Annotated[tuple[str, ...], NoDecode] = Field(
+        (), validation_alias="ROSTER_CORS_ORIGINS"
+    )
+    captcha: Literal["on", "off"] = Field("on", validation_alias="ROSTER_CAPTCHA")
+    captcha_verify_url: str = Field("", validation_alias="ROSTER_CAPTCHA_VERIFY_URL")
+    captcha_site_key: str = Field("", validation_alias="ROSTER_CAPTCHA_SITE_KEY")
+    captcha_secret: SecretStr = Field(SecretStr(""), validation_alias="ROSTER_CAPTCHA_SECRET")
+    docs_client_id: str = Field("", validation_alias="ROSTER_DOCS_CLIENT_ID")
+    metrics_token: SecretStr = Field(SecretStr(""), validation_alias="ROSTER_METRICS_TOKEN")
+    threads: int = Field(16, validation_alias="ROSTER_THREADS", ge=1, le=256)
+    access_token_seconds: int = Field(
+        3600, validation_alias="ROSTER_ACCESS_TOKEN_SECONDS", ge=1, le=31_536_000
+    )
+    refresh_token_idle_seconds: int = Field(
+        14 * 86400, validation_alias="ROSTER_REFRESH_TOKEN_IDLE_SECONDS", ge=1, le=315_360_000
+    )
+    refresh_token_total_seconds: int = Field(
+        90 * 86400, validation_alias="ROSTER_REFRESH_TOKEN_TOTAL_SECONDS", ge=1, le=315_360_000
+    )
+
+    @field_validator("database_url")
+    @classmethod
+    def _check_database_url(cls, value: str) -> str:
+        """Refuse what is no database URL, without showing it: it may hold a password."""
+        try:
+            url = make_url(value)
+        except ArgumentError:
+            raise ValueError(
+                "must be a URL such as sqlite:///roster.db or postgresql://user@host/name"
+            ) from None
+        if url.get_backend_name() not in {"sqlite", "postgresql"}:
+            raise ValueError("must be a sqlite or a postgresql URL")
+        if url.get_backend_name() == "sqlite" and url.database in {None, "", ":memory:"}:
+            raise ValueError(
+                "must name a file: every connection would see a memory database of its own"
+            )
+        return value
+
+    @field_validator("issuer")
+    @classmethod
+    def _check_issuer(cls, value: str) -> str:
+        return _check_origin(value) if value else value
+
+    @field_validator("cors_origins", mode="before")
+    @classmethod
+    def _split_origins(cls, value: Any) -> Any:
+        if isinstance(value, str):
+            value = tuple(part.strip() for part in value.split(",") if part.strip())
+        return tuple(_check_origin(part) for part in value)
+
+    @field_validator("captcha_verify_url")
+    @classmethod
+    def _check_verify_url(cls, value: str) -> str:
+        if value and (
+            urlsplit(value).scheme not in {"http", "https"} or not urlsplit(value).hostname
+        ):
+            raise ValueError("must be an http or https URL")
+        return value
+
+    @model_validator(mode="after")
+    def _check_together(self) -> Self:
+        """Check what only shows when settings are seen together."""
+        if self.captcha_verify_url and not self.captcha_secret.get_secret_value():
+            raise _wrong("ROSTER_CAPTCHA_SECRET", "needed where ROSTER_CAPTCHA_VERIFY_URL is set")
+        if self.captcha_verify_url and not self.captcha_site_key:
+            raise _wrong("ROSTER_CAPTCHA_SITE_KEY", "needed where ROSTER_CAPTCHA_VERIFY_URL is set")
+        if self.is_development:
+            self._check_development()
+        else:
+            self._check_production()
+        return self
+
+    def _check_development(self) -> None:
+        if not (is_loopback(self.host) or self.development_exposed):
+            raise _wrong(
+                "HOST",
+                "development, with its well-known passwords, stays on the loopback"
+                " (ROSTER_ENV=production, or ROSTER_DEVELOPMENT_EXPOSED=1 if you mean it)",
+            )
+
+    def _check_production(self) -> None:
+        key = self.secret_key.get_secret_value()
+        if len(key) < 16:
+            raise _wrong(
+                "ROSTER_SECRET_KEY",
+                "production needs one of 16 characters or more, as `openssl rand -hex 32` prints",
+            )
+        issuer = urlsplit(self.origin)
+        if issuer.scheme == "http" and not is_loopback(issuer.hostname or ""):
+            raise _wrong(
+                "ROSTER_ISSUER",
+                "production needs the https origin under which clients reach this server",
+            )
+        if self.workers > 1 and make_url(self.database_url).get_backend_name() == "sqlite":
+            raise _wrong(
+                "WORKERS", "SQLite serves one worker in production; use PostgreSQL for more"
+            )
+
+    @property
+    def is_development(self) -> bool:
+        """Whether this is a development server, with its well-known users."""
+        return self.environment == "development"
+
+    @cached_property
+    def origin(self) -> str:
+        """The issuer: the origin under which the server is reached."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return self.issuer or f"http://{host}:{self.port}"
+
+    @property
+    def signing_key(self) -> str:
+        """The key that signs page cursors."""
+        return self.secret_key.get_secret_value() or DEVELOPMENT_SECRET_KEY
+
+
+def load(**overrides: Any) -> Settings:
+    """Read the settings from the environment.
+
+    :raises SettingsError: with one line that names the wrong or missing setting, never its value.
+    """
+    known = {str(field.validation_alias) for field in Settings.model_fields.values()}
+    for name in os.environ:
+        if name.startswith("ROSTER_") and name not in known:
+            raise SettingsError(f"{name}: there is no such setting")
+    try:
+        return Settings(**overrides)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_context=False, include_input=False)[0]
+        sentence = str(first["msg"]).removeprefix("Value error, ")
+        if first["loc"]:
+            field = Settings.model_fields.get(str(first["loc"][0]))
+            name = str(field.validation_alias) if field else str(first["loc"][0])
+            sentence = f"{name}: {sentence}"
+        raise SettingsError(sentence) from None
