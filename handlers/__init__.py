@@ -1,0 +1,1 @@
+"""The handlers: one plain function per operation; the definition names them."""

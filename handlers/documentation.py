@@ -1,0 +1,23 @@
+"""Documentation: the definition itself, and the page that shows it."""
+
+from typing import Any
+
+
+def open_documentation() -> str:
+    """Lead from the root to the documentation page."""
+    return "/api/v1/"
+
+
+def read_documentation(documentation: Any) -> str:
+    """Show the documentation page."""
+    return str(documentation.page)
+
+
+def read_definition_json(definition: Any) -> bytes:
+    """Hand out the definition as JSON."""
+    return bytes(definition.as_json)
+
+
+def read_definition_yaml(definition: Any) -> bytes:
+    """Hand out the definition as YAML."""
+    return bytes(definition.as_yaml)

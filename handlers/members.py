@@ -1,0 +1,32 @@
+"""Members: who belongs to a team, and who leads it."""
+
+from typing import Any
+
+from sqlalchemy.orm import Session
+
+from handlers.schemas.teams import member as member_schema
+from handlers.schemas.teams import members as members_schema
+from models import Member, Team
+from models.pages import Page, Window
+from models.patch import Operation
+
+
+def list_members(session: Session, team: Team, window: Window) -> Page:
+    """List the members of a team."""
+    return window.of(session, team.member_rows(), Member.user_id).map(members_schema.dump)
+
+
+def add_member(session: Session, team: Team, body: dict[str, Any]) -> Any:
+    """Add a user to a team."""
+    return member_schema.dump(team.add(session, **body))
+
+
+def change_member(session: Session, member: Member, body: list[Operation]) -> Any:
+    """Change a member by a JSON Patch."""
+    member.change(session, body)
+    return member_schema.dump(member)
+
+
+def remove_member(session: Session, member: Member) -> None:
+    """Take a user out of a team."""
+    member.remove(session)

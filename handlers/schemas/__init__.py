@@ -1,0 +1,1 @@
+"""The schemas: how models look from outside."""

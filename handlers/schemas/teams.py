@@ -1,0 +1,39 @@
+"""How teams and their members look from outside."""
+
+from marshmallow import Schema, fields
+
+from handlers.schemas.users import BaseUserSchema
+
+
+class BaseTeamSchema(Schema):
+    """A team as it looks in lists."""
+
+    id = fields.Integer()
+    title = fields.String()
+
+
+class TeamMemberSchema(Schema):
+    """A member as its team shows it."""
+
+    user = fields.Nested(BaseUserSchema)
+    is_leader = fields.Boolean()
+
+
+class TeamSchema(BaseTeamSchema):
+    """A team in full, with its members."""
+
+    members = fields.List(fields.Nested(TeamMemberSchema))
+    created = fields.AwareDateTime()
+    updated = fields.AwareDateTime()
+
+
+class MemberSchema(TeamMemberSchema):
+    """A member by itself, which says of which team."""
+
+    team = fields.Nested(BaseTeamSchema)
+
+
+team = TeamSchema()
+base_teams = BaseTeamSchema(many=True)
+member = MemberSchema()
+members = MemberSchema(many=True)

@@ -1,0 +1,37 @@
+"""Teams: founding, reading, changing and dissolving them."""
+
+from typing import Any
+
+from sqlalchemy.orm import Session
+
+from handlers.schemas.teams import base_teams
+from handlers.schemas.teams import team as team_schema
+from models import Caller, Team
+from models.pages import Page, Window
+from models.patch import Operation
+
+
+def list_teams(session: Session, caller: Caller, window: Window) -> Page:
+    """List the teams that the caller may see."""
+    return window.of(session, Team.visible_to(caller), Team.id).map(base_teams.dump)
+
+
+def create_team(session: Session, caller: Caller, body: dict[str, Any]) -> Any:
+    """Found a team, with the caller as its leader."""
+    return team_schema.dump(Team.create(session, leader=caller.account, **body))
+
+
+def read_team(team: Team) -> Any:
+    """Show a team."""
+    return team_schema.dump(team)
+
+
+def change_team(session: Session, team: Team, body: list[Operation]) -> Any:
+    """Change a team by a JSON Patch."""
+    team.change(session, body)
+    return team_schema.dump(team)
+
+
+def delete_team(session: Session, team: Team) -> None:
+    """Dissolve a team."""
+    team.delete(session)

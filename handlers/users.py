@@ -1,0 +1,53 @@
+"""Users: signing up, reading, changing and deleting accounts."""
+
+from typing import Any
+
+from sqlalchemy.orm import Session
+
+from handlers.schemas.users import base_users
+from handlers.schemas.users import user as user_schema
+from models import Caller, User
+from models.pages import Page, Window
+from models.patch import Operation
+
+
+def list_users(session: Session, window: Window) -> Page:
+    """List all users."""
+    return window.of(session, User.everyone(), User.id).map(base_users.dump)
+
+
+def sign_up(
+    session: Session, caller: Caller, captcha: Any, settings: Any, body: dict[str, Any]
+) -> Any:
+    """Create an account: one's own behind the captcha, or as an admin anybody's."""
+    key = body.pop("recaptcha_key", None)
+    if not caller.is_admin:
+        captcha.check(key)
+    created = User.create(session, **body, is_active=caller.is_admin or settings.signup == "open")
+    return user_schema.dump(created)
+
+
+def read_signup_form(captcha: Any) -> dict[str, str]:
+    """Tell what a sign-up form needs to know."""
+    return {"recaptcha_server_key": captcha.site_key}
+
+
+def read_me(caller: Caller) -> Any:
+    """Show the user whose token this is."""
+    return user_schema.dump(caller.account)
+
+
+def read_user(user: User) -> Any:
+    """Show a user."""
+    return user_schema.dump(user)
+
+
+def change_user(session: Session, caller: Caller, user: User, body: list[Operation]) -> Any:
+    """Change a user by a JSON Patch."""
+    user.change(session, body, caller)
+    return user_schema.dump(user)
+
+
+def delete_user(session: Session, user: User) -> None:
+    """Delete a user, with all that is theirs alone."""
+    user.delete(session)
