@@ -106,7 +106,7 @@ class Identified:
 
         Return it as it now is. Others may hold the same row at the same time.
         """
-        if cls.by_id(session, id) is None:
+        if not 0 < id <= MAX_ID:
             return None
         statement = select(cls).where(cls.id == id).with_for_update(read=True, of=cls)
         return session.scalar(statement.execution_options(populate_existing=True))

@@ -7,6 +7,7 @@ transaction begins by itself before the first statement that writes, or that loc
 
 import sqlite3
 from threading import Lock
+from time import monotonic, sleep
 from typing import Any
 from urllib.parse import unquote
 
@@ -114,11 +115,25 @@ def _connect_sqlite(url: URL, pool_size: int) -> Engine:
     @event.listens_for(engine, "connect")
     def prepare(connection: SQLiteConnection, _record: object) -> None:
         connection.turn = turn
-        connection.execute("PRAGMA journal_mode = WAL")
+        _use_wal(connection)
         connection.execute("PRAGMA synchronous = NORMAL")
         connection.execute("PRAGMA foreign_keys = ON")
 
     return engine
+
+
+def _use_wal(connection: sqlite3.Connection) -> None:
+    # SQLite does not wait for others here, who may just be opening the same new file.
+    ends = monotonic() + BUSY_TIMEOUT
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+        except sqlite3.OperationalError:
+            if monotonic() > ends:
+                raise
+            sleep(0.01)
+        else:
+            return
 
 
 def _connect_postgresql(url: URL, pool_size: int) -> Engine:

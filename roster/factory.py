@@ -1,5 +1,6 @@
 """The factory: puts the rooms together into one ASGI application."""
 
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -47,6 +48,8 @@ _STACK = [
 ]
 _SHARED_WITH_ORIGINS = ("/api/v1/", "/auth/oauth2/token", "/auth/oauth2/revoke")
 _EXPOSED = ("Link", "Location", "X-Total-Count", "WWW-Authenticate", "Retry-After")
+# A request id from outside goes into answers and logs, so only a UUID is taken over.
+_REQUEST_ID = re.compile(r"[0-9A-Fa-f]{8}(-?)(?:[0-9A-Fa-f]{4}\1){3}[0-9A-Fa-f]{12}")
 
 
 @dataclass(frozen=True)
@@ -112,9 +115,11 @@ def create_app(settings: Settings, *, validate_responses: bool = False) -> Appli
         worker.close()
         engine.dispose()
 
-    asgi = _Outermost(
-        CorrelationIdMiddleware(_with_cors(boundary, settings)), Router(lifespan=lifespan)
+    http = CorrelationIdMiddleware(
+        _with_cors(boundary, settings),
+        validator=lambda value: _REQUEST_ID.fullmatch(value) is not None,
     )
+    asgi = _Outermost(http, Router(lifespan=lifespan))
     return Application(settings, defined, engine, sessions, asgi)
 
 
@@ -159,7 +164,9 @@ def _with_cors(boundary: Boundary, settings: Settings) -> ASGIApp:
     )
 
     async def with_cors(scope: Scope, receive: Receive, send: Send) -> None:
-        is_shared = scope["path"].startswith(_SHARED_WITH_ORIGINS) and scope["path"] != "/api/v1/"
+        path = scope["path"]
+        is_page = path == "/api/v1/" or path in boundary.assets
+        is_shared = path.startswith(_SHARED_WITH_ORIGINS) and not is_page
         await (shared if is_shared else boundary)(scope, receive, send)
 
     return with_cors

@@ -21,10 +21,13 @@ _LONGEST_TOKEN = 512
 def bearer_token(header: str | None) -> str | None:
     """Read the bearer token from an Authorization header; None where there is no such header.
 
-    :raises Refusal: 401, where the header holds something else.
+    :raises Refusal: 401, where the header holds something else; without an error code where that is
+        another scheme (RFC 6750 §3.1).
     """
     if header is None:
         return None
+    if header.partition(" ")[0].lower() != "bearer":
+        raise unauthorized()
     found = _BEARER.fullmatch(header)
     if found is None or len(found[1]) > _LONGEST_TOKEN:
         raise unauthorized("invalid_token", "The Authorization header holds no bearer token.")

@@ -19,6 +19,8 @@ from roster.exchange import Exchange, current
 
 _MOST_PARAMETERS = 100
 _MOST_ERRORS = 20
+# No body of the definition is half as deep; what looks into the parsed value may then recurse.
+_DEEPEST = 50
 _INTEGER = re.compile(r"-?(0|[1-9][0-9]{0,19})", re.ASCII)
 
 Errors = list[tuple[str, str]]
@@ -141,6 +143,8 @@ def parse_json(raw: bytes) -> Any:
         ) from None
     except (ValueError, RecursionError):
         raise Refusal(400, "The body cannot be read as JSON in UTF-8.") from None
+    if raw.count(b"[") + raw.count(b"{") > _DEEPEST and _is_deep(parsed):
+        raise Refusal(400, "The body is nested too deeply.")
     if b"\\u0000" in raw and _holds_nul(parsed):
         raise Refusal(400, "The body holds a NUL character.")
     return parsed
@@ -155,6 +159,21 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(found) < len(pairs):
         raise _DuplicateNameError
     return found
+
+
+def _is_deep(value: Any) -> bool:
+    level = [value]
+    for _ in range(_DEEPEST):
+        level = [part for whole in level for part in _parts(whole)]
+        if not level:
+            return False
+    return True
+
+
+def _parts(value: Any) -> Iterable[Any]:
+    if isinstance(value, dict):
+        return value.values()
+    return value if isinstance(value, list) else ()
 
 
 def _holds_nul(value: Any) -> bool:

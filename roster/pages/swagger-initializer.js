@@ -7,8 +7,6 @@ const ui = SwaggerUIBundle({
   deepLinking: true,
   displayRequestDuration: true,
   validatorUrl: null,
-  presets: [SwaggerUIBundle.presets.apis, SwaggerUIStandalonePreset.slice(1)],
-  layout: "BaseLayout",
 });
 ui.initOAuth({
   clientId: place.dataset.clientId,
