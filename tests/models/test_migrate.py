@@ -1,0 +1,153 @@
+import json
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from alembic import command
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from sqlalchemy import Engine, inspect, text
+
+from models import Base, migrate
+from models.database import connect
+from models.errors import NotReady
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def database(database_url: str) -> Iterator[Engine]:
+    engine = connect(database_url)
+    yield engine
+    engine.dispose()
+
+
+def tables(engine: Engine) -> set[str]:
+    return set(inspect(engine).get_table_names()) - {"alembic_version"}
+
+
+def schema(engine: Engine) -> list[Any]:
+    """Return all that the database says of our tables."""
+    inspector = inspect(engine)
+    inspectors = (
+        inspector.get_multi_columns,
+        inspector.get_multi_pk_constraint,
+        inspector.get_multi_foreign_keys,
+        inspector.get_multi_unique_constraints,
+        inspector.get_multi_indexes,
+    )
+    found = [
+        {key: json.dumps(value, default=str) for key, value in inspected().items()}
+        for inspected in inspectors
+    ]
+    for part in found:
+        part.pop((None, "alembic_version"), None)
+    return found
+
+
+def test_the_migrations_make_what_the_classes_say(database: Engine) -> None:
+    migrate.upgrade(database)
+    assert tables(database) == set(Base.metadata.tables)
+    with database.connect() as connection:
+        context = MigrationContext.configure(connection, opts={"compare_server_default": True})
+        assert compare_metadata(context, Base.metadata) == []
+
+
+def test_the_migrations_make_what_create_all_makes(database: Engine) -> None:
+    migrate.upgrade(database)
+    migrated = schema(database)
+    ddl = "SELECT name, sql LIKE '%AUTOINCREMENT%' FROM sqlite_master WHERE type = 'table'"
+    is_sqlite = database.dialect.name == "sqlite"
+    with database.connect() as connection:
+        counting = set(connection.execute(text(ddl)).all()) if is_sqlite else set()
+    migrate.downgrade(database, "base")
+    Base.metadata.create_all(database)
+    assert schema(database) == migrated
+    with database.connect() as connection:
+        assert counting == (set(connection.execute(text(ddl)).all()) if is_sqlite else set())
+
+
+def test_up_and_down_and_up_again(database: Engine) -> None:
+    assert migrate.current(database) is None
+    assert not migrate.is_current(database)
+    with pytest.raises(NotReady):
+        migrate.check_current(database)
+    migrate.upgrade(database)
+    migrate.upgrade(database)
+    migrate.check_current(database)
+    assert migrate.current(database) == "0001"
+    assert migrate.is_current(database)
+    migrate.downgrade(database, "base")
+    assert tables(database) == set()
+    assert migrate.current(database) is None
+    migrate.upgrade(database, "0001")
+    assert migrate.is_current(database)
+
+
+def test_a_url_is_enough(database_url: str) -> None:
+    migrate.upgrade(database_url)
+    assert migrate.current(database_url) == "0001"
+    migrate.downgrade(database_url, "base")
+    assert migrate.current(database_url) is None
+
+
+def test_servers_that_start_at_once_migrate_once(database_url: str) -> None:
+    errors: list[Exception] = []
+
+    def start() -> None:
+        try:
+            migrate.upgrade(database_url)
+        except Exception as error:  # noqa: BLE001 (the test fails by it)
+            errors.append(error)
+
+    threads = [threading.Thread(target=start) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert errors == []
+    assert migrate.current(database_url) == "0001"
+
+
+def test_a_migration_that_fails_leaves_nothing(database: Engine) -> None:
+    with database.begin() as connection:
+        connection.execute(text("CREATE TABLE tokens (id INTEGER)"))
+    with pytest.raises(Exception, match="tokens"):
+        migrate.upgrade(database)
+    assert tables(database) == {"tokens"}
+    assert migrate.current(database) is None
+
+
+def test_a_place_with_a_percent_sign_is_found(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "100%").symlink_to(migrate.MIGRATIONS.parent)
+    monkeypatch.setattr(migrate, "MIGRATIONS", tmp_path / "100%" / "migrations")
+    migrate.upgrade(f"sqlite:///{tmp_path / 'roster.db'}")
+
+
+def test_alembic_alone_migrates_the_database_of_the_environment(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'roster.db'}"
+    arguments = [sys.executable, "-m", "alembic", "upgrade", "head"]
+    environment = os.environ | {"DATABASE_URL": url, "PYTHONPATH": str(ROOT)}
+    subprocess.run(arguments, cwd=ROOT, env=environment, check=True, capture_output=True)
+    assert migrate.current(url) == "0001"
+
+
+def test_a_revision_is_written_without_our_own_types(database: Engine, tmp_path: Path) -> None:
+    with database.begin() as connection:
+        config = migrate._config(connection)
+        config.set_main_option("path_separator", "os")
+        config.set_main_option("version_locations", str(tmp_path))
+        command.revision(config, "First tables", autogenerate=True, version_path=str(tmp_path))
+    [revision] = tmp_path.glob("*_first_tables.py")
+    script = revision.read_text()
+    compile(script, revision, "exec")
+    assert "sa.DateTime(timezone=True)" in script
+    assert "sa.Text()" in script
+    assert "models." not in script
