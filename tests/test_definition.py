@@ -1,0 +1,329 @@
+"""The definition and what follows from it: routes, handlers, examples, and the four rooms."""
+
+import ast
+import copy
+import importlib
+import inspect
+import json
+from collections import Counter
+from collections.abc import Iterator
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import flask
+import openapi_schema_validator
+import openapi_spec_validator
+import pytest
+import yaml
+
+from roster import definition, factory, settings
+from roster.definition import Definition, Operation
+from roster.factory import create_app
+from roster.worker import FlaskInPlace
+from tests.serving import CheckedClient
+
+ROOT = Path(__file__).resolve().parent.parent
+DEVELOPMENT = definition.load("development")
+PRODUCTION = definition.load("production")
+ENVIRONMENTS: dict[str, dict[str, Any]] = {
+    "development": {},
+    "production": {"secret_key": "0123456789abcdef"},
+}
+
+both_environments = pytest.mark.parametrize(
+    "defined", [DEVELOPMENT, PRODUCTION], ids=["development", "production"]
+)
+every_operation = pytest.mark.parametrize(
+    "operation", DEVELOPMENT.operations, ids=[operation.id for operation in DEVELOPMENT.operations]
+)
+
+
+# Routes and handlers
+
+
+@pytest.mark.parametrize("environment", ENVIRONMENTS)
+def test_the_server_has_the_routes_of_the_definition_and_no_others(
+    environment: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    apps: list[flask.Flask] = []
+
+    class Recorded(FlaskInPlace):
+        def __init__(self, app: flask.Flask) -> None:
+            super().__init__(app)
+            apps.append(app)
+
+    monkeypatch.setattr(factory, "FlaskInPlace", Recorded)
+    made = create_app(
+        settings.load(
+            environment=environment,
+            database_url=f"sqlite:///{tmp_path / 'unused.db'}",
+            **ENVIRONMENTS[environment],
+        )
+    )
+    made.engine.dispose()
+
+    routed = {
+        (rule.rule.replace("<int:", "{").replace("<", "{").replace(">", "}"), method)
+        for rule in apps[0].url_map.iter_rules()
+        for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}
+    }
+    document = definition.load(environment).document
+    assert routed == {
+        (path, method.upper())
+        for path, item in document["paths"].items()
+        for method in item.keys() - {"parameters"}
+    }
+
+
+@both_environments
+def test_operation_ids_are_unique(defined: Definition) -> None:
+    assert max(Counter(operation.id for operation in defined.operations).values()) == 1
+
+
+@every_operation
+def test_an_operation_has_its_handler(operation: Operation) -> None:
+    module, _, name = operation.handler.rpartition(".")
+
+    assert module.startswith("handlers.")
+    assert inspect.isfunction(getattr(importlib.import_module(module), name))
+
+
+@every_operation
+def test_a_handler_takes_what_its_operation_has_to_give(operation: Operation) -> None:
+    module, _, name = operation.handler.rpartition(".")
+    taken = inspect.signature(getattr(importlib.import_module(module), name)).parameters.keys()
+    query = {each["name"] for each in operation.parameters if each["in"] == "query"}
+    has_json = any("json" in media_type for media_type in operation.request_content)
+
+    assert ("body" in taken) is has_json
+    assert ("window" in taken) is ({"limit", "offset", "cursor"} <= query)
+    assert (operation.permission.object in taken) is (operation.permission.object is not None)
+    assert taken <= {
+        "body",
+        "caller",
+        "captcha",
+        "definition",
+        "documentation",
+        "engine",
+        "metrics",
+        "oauth",
+        "session",
+        "settings",
+        "window",
+        operation.permission.object,
+        *query,
+    }
+
+
+def test_no_handler_is_without_an_operation() -> None:
+    defined = {
+        f"handlers.{path.stem}.{node.name}"
+        for path in (ROOT / "handlers").glob("*.py")
+        for node in ast.parse(path.read_text()).body
+        if isinstance(node, ast.FunctionDef)
+    }
+
+    assert defined == {operation.handler for operation in DEVELOPMENT.operations}
+
+
+# The document
+
+
+@both_environments
+def test_the_document_is_valid_openapi(defined: Definition) -> None:
+    openapi_spec_validator.validate(defined.document)
+    openapi_spec_validator.validate(defined.public)
+
+
+def examples(node: Any) -> Iterator[tuple[Any, Any]]:
+    """Find every example below a place of the resolved document, with the schema it is for."""
+    if isinstance(node, list):
+        for value in node:
+            yield from examples(value)
+    if not isinstance(node, dict):
+        return
+    schema = node.get("schema", node)
+    if "example" in node:
+        yield schema, node["example"]
+    for example in node.get("examples", {}).values():
+        yield schema, example["value"]
+    for key, value in node.items():
+        if key not in {"example", "examples"}:
+            yield from examples(value)
+
+
+def test_every_example_fits_its_schema() -> None:
+    found = list(examples(definition.dereference(DEVELOPMENT.document, DEVELOPMENT.document)))
+
+    assert len(found) > 200
+    for schema, example in found:
+        openapi_schema_validator.validate(
+            example,
+            schema,
+            cls=openapi_schema_validator.OAS30Validator,
+            format_checker=openapi_schema_validator.oas30_format_checker,
+        )
+
+
+@every_operation
+def test_every_answer_has_an_example(operation: Operation) -> None:
+    for status, response in operation.spec["responses"].items():
+        for content in response.get("content", {}).values():
+            assert "example" in content or content.get("examples"), status
+        for name, header in response.get("headers", {}).items():
+            assert "example" in header, (status, name)
+
+
+@every_operation
+def test_every_error_that_can_come_is_declared(operation: Operation) -> None:
+    expected = {"500"}
+    if operation.is_protected:
+        expected |= {"401", "403"}
+    if operation.permission.object:
+        expected.add("404")
+    if operation.request_content:
+        expected |= {"400", "413", "415"}
+    if operation.path.startswith("/api/v1/") and operation.path != "/api/v1/":
+        expected.add("400")
+
+    assert expected <= operation.spec["responses"].keys()
+
+
+@every_operation
+def test_every_problem_example_tells_its_own_status(operation: Operation) -> None:
+    for status, response in operation.spec["responses"].items():
+        content = response.get("content", {}).get("application/problem+json", {})
+        named = [example["value"] for example in content.get("examples", {}).values()]
+        for problem in [*named, *([content["example"]] if "example" in content else [])]:
+            assert str(problem["status"]) == status
+
+
+@every_operation
+def test_every_operation_says_who_may(operation: Operation) -> None:
+    assert operation.spec["x-permission"]
+    assert operation.permission.sentence in operation.spec["description"]
+
+
+# The document as it is served
+
+
+def keys(node: Any) -> Iterator[str]:
+    if isinstance(node, list):
+        for value in node:
+            yield from keys(value)
+    if isinstance(node, dict):
+        yield from node
+        for value in node.values():
+            yield from keys(value)
+
+
+def test_json_and_yaml_are_the_same_document(client: CheckedClient) -> None:
+    as_json = client.get("/api/v1/openapi.json").json()
+    as_yaml = yaml.safe_load(client.get("/api/v1/openapi.yaml").text)
+
+    assert as_json == as_yaml
+    assert as_json == json.loads(json.dumps(DEVELOPMENT.public))
+
+
+@both_environments
+def test_nothing_internal_is_served(defined: Definition) -> None:
+    assert any(key.startswith("x-") for key in keys(defined.document))
+    assert not any(key.startswith("x-") for key in keys(defined.public))
+    assert b"handlers." not in defined.as_json
+
+
+@both_environments
+def test_addresses_in_the_document_are_relative(defined: Definition) -> None:
+    flows = defined.public["components"]["securitySchemes"]["oauth2"]["flows"].values()
+
+    assert [server["url"] for server in defined.public["servers"]] == ["/"]
+    for flow in flows:
+        assert all(url.startswith("/") for key, url in flow.items() if key.endswith("Url"))
+
+
+def test_production_lacks_what_is_marked_for_development_and_nothing_else() -> None:
+    expected = copy.deepcopy(DEVELOPMENT.public)
+    token = expected["paths"]["/auth/oauth2/token"]
+    assert {"password", "client_secret"} < {parameter["name"] for parameter in token["parameters"]}
+    token["parameters"] = []
+    del token["get"]
+
+    assert expected == PRODUCTION.public
+
+
+# The four rooms
+
+
+def imported(path: Path) -> set[str]:
+    """Name every module that a file imports, wherever in it."""
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.module
+            found |= {f"{node.module}.{alias.name}" for alias in node.names}
+    return found
+
+
+def rooms_imported(room: str) -> set[str]:
+    """Name every top-level module that the files of a room import."""
+    paths = list((ROOT / room).rglob("*.py"))
+    assert paths
+    return {name.partition(".")[0] for path in paths for name in imported(path)}
+
+
+def test_roster_imports_no_handler() -> None:
+    assert "handlers" not in rooms_imported("roster")
+
+
+def test_handlers_know_neither_roster_nor_its_frameworks() -> None:
+    assert not rooms_imported("handlers") & {
+        "roster",
+        "flask",
+        "connexion",
+        "starlette",
+        "werkzeug",
+    }
+
+
+def test_handlers_import_each_others_schemas_only() -> None:
+    for path in (ROOT / "handlers").rglob("*.py"):
+        from_handlers = {name for name in imported(path) if name.startswith("handlers")}
+        assert all(name.startswith("handlers.schemas.") for name in from_handlers)
+
+
+def test_models_have_never_heard_of_http() -> None:
+    strangers = {"roster", "handlers", "flask", "connexion", "marshmallow", "starlette", "werkzeug"}
+
+    assert not rooms_imported("models") & strangers
+
+
+def test_one_module_knows_passlib() -> None:
+    knowing = {
+        path.relative_to(ROOT).as_posix()
+        for room in ("roster", "handlers", "models")
+        for path in (ROOT / room).rglob("*.py")
+        if any(name.partition(".")[0] == "passlib" for name in imported(path))
+    }
+
+    assert knowing == {"models/passwords.py"}
+
+
+def test_passlib_is_that_of_its_maintained_fork() -> None:
+    installed = {found.name.lower() for found in metadata.distributions()}
+
+    assert "libpass" in installed
+    assert "passlib" not in installed
+
+
+def test_a_handler_has_at_most_twelve_lines() -> None:
+    long = {
+        f"{path.name}:{node.name}"
+        for path in (ROOT / "handlers").glob("*.py")
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.FunctionDef) and (node.end_lineno or 0) - node.lineno + 1 > 12
+    }
+
+    assert not long
