@@ -6,14 +6,15 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
 
 import click
 import uvicorn
-from sqlalchemy.exc import OperationalError
+from alembic.util import CommandError
+from sqlalchemy.exc import DatabaseError, OperationalError
 from sqlalchemy.orm import Session
 
 from models import Client, User, database, development, migrate, token
+from models.base import is_storable
 from models.client import CONFIDENTIAL, GRANT_TYPES, PUBLIC
 from models.errors import DomainError
 from roster import definition, settings
@@ -39,7 +40,12 @@ def main() -> None:
         raise SystemExit(error.exit_code) from None
     except SettingsError as error:
         raise SystemExit(f"roster: {error}") from None
-    except OperationalError:
+    except CommandError as error:
+        raise SystemExit(f"roster: {error}") from None
+    except DatabaseError as error:
+        # The plain one is what SQLite says of a file that is no database.
+        if type(error) not in {OperationalError, DatabaseError}:
+            raise
         raise SystemExit(
             "roster: DATABASE_URL: the database cannot be reached, or is not migrated"
         ) from None
@@ -109,24 +115,24 @@ def db() -> None:
 @click.argument("revision", default="head")
 def upgrade(revision: str) -> None:
     """Bring the database up to a revision, the newest by default."""
-    migrate.upgrade(_engine(), revision)
+    migrate.upgrade(_url(), revision)
 
 
 @db.command()
 @click.argument("revision")
 def downgrade(revision: str) -> None:
     """Take the database back to a revision; `base` empties it."""
-    migrate.downgrade(_engine(), revision)
+    migrate.downgrade(_url(), revision)
 
 
 @db.command()
 def current() -> None:
     """Print the revision that the database is at."""
-    click.echo(migrate.current(_engine()) or "none")
+    click.echo(migrate.current(_url()) or "none")
 
 
-def _engine() -> Any:
-    return database.connect(settings.load().database_url)
+def _url() -> str:
+    return settings.load().database_url
 
 
 @roster.group()
@@ -181,7 +187,10 @@ def set_user(
 def _password() -> str:
     if sys.stdin.isatty():
         return str(click.prompt("Password", hide_input=True, confirmation_prompt=True))
-    return sys.stdin.readline().removesuffix("\n").removesuffix("\r")
+    try:
+        return sys.stdin.readline().removesuffix("\n").removesuffix("\r")
+    except UnicodeDecodeError:
+        raise click.ClickException("the password is not text in this terminal's encoding") from None
 
 
 @roster.group()
@@ -189,12 +198,27 @@ def clients() -> None:
     """Register OAuth clients."""
 
 
+def _check_name(_context: click.Context, _parameter: click.Parameter, name: str) -> str:
+    if not 1 <= len(name) <= 80 or not is_storable(name):
+        raise click.BadParameter("a name has 1 to 80 characters")
+    return name
+
+
+def _check_uris(
+    _context: click.Context, _parameter: click.Parameter, uris: tuple[str, ...]
+) -> tuple[str, ...]:
+    # RFC 3986 knows no other characters; a blank would part one URI into two.
+    if not all(uri and all("!" <= character <= "~" for character in uri) for uri in uris):
+        raise click.BadParameter("a URI has no blanks and is in ASCII")
+    return uris
+
+
 @clients.command("create")
 @click.option("--owner", required=True, help="The username of the user to whom the client belongs.")
-@click.option("--name", required=True)
+@click.option("--name", required=True, callback=_check_name)
 @click.option("--grant", "grants", multiple=True, required=True, type=click.Choice(GRANT_TYPES))
 @click.option("--scope", "scopes", multiple=True, required=True)
-@click.option("--redirect-uri", "redirect_uris", multiple=True)
+@click.option("--redirect-uri", "redirect_uris", multiple=True, callback=_check_uris)
 @click.option("--public", is_flag=True, help="Register a public client, such as an app on a phone.")
 @click.option("--secret", is_flag=True, help="Give a public client a secret too.")
 def create_client(

@@ -76,11 +76,6 @@ class Operation:
                 return cast(str, next(iter(response["content"])))
         return PROBLEM
 
-    @cached_property
-    def refuses_unknown_parameters(self) -> bool:
-        """Whether an undeclared parameter is an error: so it is where 400 is a declared problem."""
-        return PROBLEM in self.spec["responses"].get("400", {}).get("content", {})
-
 
 class Route:
     """A path of the definition with its operations, and the test whether a request is for it."""

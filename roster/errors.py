@@ -121,8 +121,8 @@ def _describe(error: Exception) -> tuple[int, str, Sequence[tuple[str, str]], di
         return status, error.detail, error.errors, {}
     if isinstance(error, OAuthProblem):
         return _describe(unauthorized())
-    if isinstance(error, HTTPException) and error.status_code < 500:
-        return error.status_code, f"{_TITLES.get(error.status_code, 'Refused')}.", (), {}
+    if isinstance(error, HTTPException) and error.status_code in _TITLES.keys() - _OAUTH_CODES:
+        return error.status_code, f"{_TITLES[error.status_code]}.", (), {}
     if isinstance(error, _PASSING):
         _logger.error("The database does not answer.", exc_info=error)
         return (

@@ -123,9 +123,12 @@ class Settings(BaseSettings):
     @field_validator("captcha_verify_url")
     @classmethod
     def _check_verify_url(cls, value: str) -> str:
-        if value and (
-            urlsplit(value).scheme not in {"http", "https"} or not urlsplit(value).hostname
-        ):
+        try:
+            parts = urlsplit(value)
+            is_usable = parts.scheme in {"http", "https"} and parts.hostname and parts.port != 0
+        except ValueError:
+            is_usable = False
+        if value and not is_usable:
             raise ValueError("must be an http or https URL")
         return value
 

@@ -4,7 +4,7 @@ import base64
 import binascii
 import io
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, NoReturn
 from urllib.parse import parse_qsl, unquote_to_bytes
 
 from werkzeug.formparser import MultiPartParser
@@ -79,14 +79,23 @@ def _parse(raw: bytes) -> Fields:
 
 
 def _parse_multipart(raw: bytes, boundary: str) -> Fields:
+    parser = MultiPartParser(
+        stream_factory=_refuse_file, max_form_memory_size=None, max_form_parts=_MOST_FIELDS
+    )
     try:
-        parser = MultiPartParser(max_form_memory_size=None, max_form_parts=_MOST_FIELDS)
-        form, files = parser.parse(io.BytesIO(raw), boundary.encode("latin-1"), len(raw))
+        form, _ = parser.parse(io.BytesIO(raw), boundary.encode("latin-1"), len(raw))
+    except OAuthRefused:
+        raise
     except Exception:  # noqa: BLE001 (werkzeug documents no one error for what it cannot parse)
         raise refuse("The multipart body cannot be read.") from None
-    if files:
-        raise refuse("A parameter is sent as a file.")
+    # werkzeug gives None for the name of a part whose header it cannot read.
+    if not all(isinstance(name, str) for name in form):
+        raise refuse("A part of the multipart body has no name.")
     return _checked(form.items(multi=True))
+
+
+def _refuse_file(*_: Any, **__: Any) -> NoReturn:
+    raise refuse("A parameter is sent as a file.")
 
 
 def _checked(pairs: Iterable[tuple[str, str]]) -> Fields:

@@ -1,0 +1,298 @@
+"""Requests that schemathesis makes up from the definition, one by one and in chains."""
+
+from collections.abc import Sequence
+from datetime import timedelta
+from itertools import count
+from typing import Any, cast
+
+import pytest
+import schemathesis
+from hypothesis import HealthCheck, Phase, settings
+from schemathesis.auths import AuthContext
+from schemathesis.checks import CheckFunction
+from schemathesis.config import SchemathesisConfig
+from schemathesis.core.parameters import ParameterLocation
+from schemathesis.core.transport import Response
+from schemathesis.generation.case import Case
+from schemathesis.generation.meta import TestPhase
+from schemathesis.specs.openapi.checks import (
+    ensure_resource_availability,
+    positive_data_acceptance,
+)
+from schemathesis.specs.openapi.schemas import OpenApiSchema
+from sqlalchemy.orm import Session
+from starlette.types import Receive, Scope, Send
+
+from models import Client, Grant, Team, Token, TokenStore, User, development
+from models.base import now
+from models.token import ACCESS, digest, generate
+from roster import definition
+from tests.serving import PASSWORD, PROOF, Server, empty
+
+# The word that stands for an admin's token in the requests.
+ADMIN = "the-token-of-an-admin"
+
+# What may be answered to a request that is as its schema has it; 422 is for rules that no schema
+# tells.
+ACCEPTED = ["2xx", "3xx", "401", "403", "404", "409", "422"]
+
+# Where a check does not hold, and why.
+OPERATIONS: list[dict[str, Any]] = [
+    {
+        # The document is declared as the text that tools save; the check parses it.
+        "include-operation-id": "read_definition_yaml",
+        "checks": {"response_schema_conformance": {"enabled": False}},
+    },
+    {
+        # RFC 6749 has the parameters judged by the grant, and errors told in a form of its own; so
+        # the definition lets any form through, and 400 is right for most of them.
+        "include-operation-id": ["issue_token", "issue_token_by_get", "revoke_token"],
+        "checks": {"positive_data_acceptance": {"enabled": False}},
+    },
+]
+WITHOUT_A_TOKEN = {
+    # Allow lists what the caller may do, and who has no token may only sign up here.
+    "include-path": "/api/v1/users",
+    "checks": {"allow_header_conformance": {"enabled": False}},
+}
+
+
+def excluded_checks(case: Case[Any]) -> list[CheckFunction]:
+    """Return the checks that do not hold for a request, whatever its operation."""
+    # A cursor is opaque: what this server has not made for this very list is refused.
+    return [positive_data_acceptance] if "cursor" in (case.query or {}) else []
+
+
+# With these a team can go, though nobody deletes it: it goes with its last member.
+TAKE_OTHERS_ALONG = {
+    "DELETE /api/v1/users/{user_id}",
+    "DELETE /api/v1/teams/{team_id}/members/{user_id}",
+}
+
+
+class UnderTest:
+    """The server of the test at hand, as an ASGI application that knows who ADMIN is.
+
+    Requests are made up long before they are sent, and what they do may end the very token that
+    they came with. So they carry a word for it, and get a token that works at the last moment.
+    """
+
+    server: Server
+    token = ""
+    numbers = count()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on; the server's own life is not of this application."""
+        if scope["type"] != "http":
+            return
+        headers = [
+            (name, f"Bearer {self._living_token()}".encode())
+            if value == f"Bearer {ADMIN}".encode()
+            else (name, value)
+            for name, value in scope["headers"]
+        ]
+        await self.server.app({**scope, "headers": headers}, receive, send)
+
+    def begin(self) -> None:
+        """Begin anew, with the development data, an admin and some teams."""
+        app = self.server.app
+        empty(app.engine, app.settings.origin, app.settings.port)
+        self.numbers = count()
+        self.token = ""
+        with self.server.session() as session:
+            self.token = self._new_token(session)
+            users = [session.get_one(User, id) for id in (1, 3, 4, 5)]
+            for number, leader in enumerate(users):
+                team = Team.create(session, title="Analytical Engine", leader=leader)
+                for user in users[:number]:
+                    team.add(session, user.id, is_leader=number == 3)
+            session.commit()
+
+    def _living_token(self) -> str:
+        with self.server.session() as session:
+            caller = TokenStore.bearer(session, self.token)
+            if caller is None or not caller.is_admin or caller.account.password_version:
+                self.token = self._new_token(session)
+                session.commit()
+        return self.token
+
+    def _new_token(self, session: Session) -> str:
+        """Make a new admin and log it in, without a client that others could delete."""
+        name = f"admin{next(self.numbers)}"
+        admin = User.create(
+            session,
+            username=name,
+            email=f"{name}@example.com",
+            password=PASSWORD,
+            is_admin=True,
+        )
+        client, _ = Client.create(session, user_id=admin.id, name="Test")
+        ends = now() + timedelta(hours=1)
+        scope = " ".join(development.SCOPES)
+        grant = Grant(client_id=client.id, user_id=admin.id, scope=scope, expires_at=ends)
+        session.add(grant)
+        session.flush()
+        token = generate()
+        session.add(
+            Token(hash=digest(token), kind=ACCESS, grant_id=grant.id, scope=scope, expires_at=ends)
+        )
+        session.flush()
+        return token
+
+
+under_test = UnderTest()
+
+
+class Admin:
+    """The admin as schemathesis sees it."""
+
+    def get(self, _case: Case[Any], context: AuthContext) -> str | None:
+        """Return the word for the admin's token, where there is a use for one."""
+        security = context.operation.definition.raw["security"]
+        return ADMIN if any("oauth2" in scheme for scheme in security) else None
+
+    def set(self, case: Case[Any], token: str, _context: AuthContext) -> None:
+        """Send the word."""
+        case.headers["Authorization"] = f"Bearer {token}"
+
+
+def load(
+    examples: int,
+    *,
+    phases: Sequence[str] = ("examples", "coverage", "fuzzing"),
+    operations: Sequence[dict[str, Any]] = OPERATIONS,
+    is_admin: bool = True,
+) -> OpenApiSchema:
+    """Load the definition, for so many requests at random to each operation."""
+    config = SchemathesisConfig.from_dict(
+        {
+            "seed": 1,
+            "generation": {"deterministic": True, "database": "none", "max-examples": examples},
+            "phases": {
+                "enabled": False,
+                **{phase: {"enabled": True} for phase in phases},
+            },
+            "operations": [*operations],
+            "checks": {"positive_data_acceptance": {"expected-statuses": ACCEPTED}},
+        }
+    )
+    document = definition.load("development").public
+    schema = schemathesis.openapi.from_dict(document, config=config)
+    schema.app = under_test
+    if is_admin:
+        schema.auth.auth(refresh_interval=None)(Admin)
+    return schema
+
+
+def meet_what_is_there(case: Case[Any]) -> None:
+    """Make a request that is made up at random, and as its schema has it, one that does something.
+
+    Numbers become such as exist, the cursor that of a first page, and a change of a user begins
+    with the password of the admin. In a chain the numbers come from the answers before.
+    """
+    meta = case.meta
+    if meta is None or meta.phase.name not in {TestPhase.FUZZING, TestPhase.STATEFUL}:
+        return
+    if meta.phase.name is TestPhase.FUZZING and not meta.is_negative_at(ParameterLocation.PATH):
+        case.path_parameters = {
+            name: number if number < 10 else 1 + number % 7
+            for name, number in case.path_parameters.items()
+        }
+    if "cursor" in (case.query or {}) and not meta.is_negative_at(ParameterLocation.QUERY):
+        case.query = {"cursor": ""}
+    operation = case.operation.definition.raw["operationId"]
+    if operation == "change_user" and not meta.is_negative_at(ParameterLocation.BODY):
+        case.body = [PROOF, *cast(list[Any], case.body)[:19]]
+
+
+@pytest.fixture
+def fresh(server: Server) -> None:
+    """Put the server of the test in the place of the one before, with fresh data."""
+    under_test.server = server
+    under_test.begin()
+
+
+unhurried = settings(deadline=None, suppress_health_check=list(HealthCheck))
+on_sqlite = pytest.mark.parametrize("serve", ["sqlite"], indirect=True)
+on_postgresql = pytest.mark.parametrize("serve", ["postgresql"], indirect=True)
+
+by_admin = load(100)
+by_nobody = load(20, operations=[*OPERATIONS, WITHOUT_A_TOKEN], is_admin=False)
+by_admin_on_postgresql = load(5, phases=["examples", "fuzzing"])
+in_chains = load(1, phases=["stateful"])
+
+
+def send(case: Case[Any]) -> None:
+    """Send a request and hold the answer against the definition, by every check that holds."""
+    meet_what_is_there(case)
+    answer = case.call_and_validate(excluded_checks=excluded_checks(case))
+    is_admin = answer.request.headers.get("Authorization") == f"Bearer {ADMIN}"
+    assert not (is_admin and answer.status_code == 401)
+
+
+@by_admin.parametrize()
+@on_sqlite
+@unhurried
+@pytest.mark.usefixtures("fresh")
+def test_requests_of_an_admin(case: Case[Any]) -> None:
+    send(case)
+
+
+@by_nobody.parametrize()
+@on_sqlite
+@unhurried
+@pytest.mark.usefixtures("fresh")
+def test_requests_without_a_token(case: Case[Any]) -> None:
+    send(case)
+
+
+@by_admin_on_postgresql.parametrize()
+@on_postgresql
+@unhurried
+@pytest.mark.usefixtures("fresh")
+def test_requests_of_an_admin_on_postgresql(case: Case[Any]) -> None:
+    send(case)
+
+
+class Chain(in_chains.as_state_machine()):  # type: ignore[misc]
+    """Requests that follow the definition's links, each chain on fresh data."""
+
+    def setup(self) -> None:
+        """Begin a chain."""
+        under_test.begin()
+        self.somebody_went = False
+
+    def before_call(self, case: Case[Any]) -> None:
+        """Make a request one that meets what is there."""
+        meet_what_is_there(case)
+
+    def validate_response(self, response: Response, case: Case[Any], **options: Any) -> None:
+        """Hold an answer against the definition, by every check that holds."""
+        excluded = excluded_checks(case)
+        if self.somebody_went:
+            excluded.append(ensure_resource_availability)
+        if case.operation.label in TAKE_OTHERS_ALONG and response.status_code == 204:
+            self.somebody_went = True
+        case.validate_response(
+            response,
+            excluded_checks=excluded,
+            transport_kwargs=options,
+            recorder=self.recorder,
+        )
+
+
+@pytest.mark.parametrize(
+    ("serve", "chains"), [("sqlite", 150), ("postgresql", 25)], indirect=["serve"]
+)
+@pytest.mark.usefixtures("fresh")
+def test_chains_of_requests(chains: int) -> None:
+    Chain.run(
+        settings=settings(
+            unhurried,
+            max_examples=chains,
+            stateful_step_count=8,
+            derandomize=True,
+            database=None,
+            phases=[Phase.generate],
+        )
+    )
