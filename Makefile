@@ -23,7 +23,7 @@ serve: .venv/installed ## migrate the database, load the development data, serve
 	@exec $(BIN)/roster serve
 
 test: .venv/installed-test ## run the whole suite, on SQLite and on PostgreSQL, with coverage
-	$(BIN)/python -m pytest --cov
+	$(BIN)/python -m pytest --numprocesses auto --cov
 
 lint: .venv/installed-lint ## check the format, the code, the types and the definition
 	$(BIN)/ruff format --check .

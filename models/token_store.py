@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from math import ceil
 from typing import TYPE_CHECKING
 
 from oauthlib.common import Request
@@ -236,7 +237,7 @@ class TokenStore(RequestValidator):
         moment = now()
         grant = self._grant or self._begin_grant(token, moment)
         ends = min(moment + timedelta(seconds=self.lifetimes.access), grant.expires_at)
-        token["expires_in"] = int((ends - moment).total_seconds())
+        token["expires_in"] = ceil((ends - moment).total_seconds())
         issued = [(token["access_token"], ACCESS, token["scope"], ends)]
         if "refresh_token" in token:
             ends = min(moment + timedelta(seconds=self.lifetimes.refresh_idle), grant.expires_at)

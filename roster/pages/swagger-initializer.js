@@ -6,6 +6,7 @@ const ui = SwaggerUIBundle({
   oauth2RedirectUrl: `${location.origin}/api/v1/oauth2-redirect.html`,
   deepLinking: true,
   displayRequestDuration: true,
+  defaultModelsExpandDepth: 0,
   validatorUrl: null,
 });
 ui.initOAuth({
