@@ -1,8 +1,11 @@
 """The data and its rules: SQLAlchemy classes, the token store, migrations; nothing of HTTP."""
 
 from models.base import Base
+from models.browser_session import BrowserSession
 from models.caller import Caller
 from models.client import Client
+from models.code import Code
+from models.consent import Consent
 from models.grant import Grant
 from models.member import Member
 from models.team import Team
@@ -13,8 +16,11 @@ from models.user import User
 __all__ = [
     "OBJECTS",
     "Base",
+    "BrowserSession",
     "Caller",
     "Client",
+    "Code",
+    "Consent",
     "Grant",
     "Member",
     "Team",
@@ -24,4 +30,9 @@ __all__ = [
 ]
 
 # The classes of the objects that a path can name.
-OBJECTS: dict[str, type[User | Team | Member]] = {"user": User, "team": Team, "member": Member}
+OBJECTS: dict[str, type[User | Team | Member | Client]] = {
+    "user": User,
+    "team": Team,
+    "member": Member,
+    "client": Client,
+}

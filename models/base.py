@@ -80,7 +80,7 @@ class Base(DeclarativeBase):
 class Identified:
     """Give a mapped class an integer id that is never used twice."""
 
-    __table_args__: ClassVar[dict[str, Any]] = {"sqlite_autoincrement": True}
+    __table_args__: Any = {"sqlite_autoincrement": True}  # noqa: RUF012 (SQLAlchemy reads it)
 
     id: Mapped[int] = mapped_column(Id, primary_key=True, sort_order=-1)
 

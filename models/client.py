@@ -5,10 +5,12 @@ import secrets
 from collections.abc import Iterable
 from typing import Self
 
-from sqlalchemy import ForeignKey, LargeBinary, String, select
+from sqlalchemy import ForeignKey, LargeBinary, Select, String, select
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from models.base import Base, Id, Identified, Timestamps, is_storable
+from models.base import Addressed, Base, Id, Identified, Timestamps, is_storable
+from models.caller import Caller
+from models.errors import Forbidden
 from models.secret import digest, generate
 
 CONFIDENTIAL = "confidential"
@@ -16,7 +18,7 @@ PUBLIC = "public"
 GRANT_TYPES = ("authorization_code", "client_credentials", "password", "refresh_token")
 
 
-class Client(Identified, Timestamps, Base):
+class Client(Identified, Timestamps, Addressed, Base):
     """A registered client (RFC 6749 section 2) and the user that owns it.
 
     `scopes` are the most it may ever get, and what it gets when it asks for none. A public
@@ -72,6 +74,27 @@ class Client(Identified, Timestamps, Base):
         if not is_storable(client_id):
             return None
         return session.scalar(select(cls).where(cls.client_id == client_id))
+
+    @classmethod
+    def load(cls, session: Session, client_id: str) -> Self | None:
+        """Return the client with that client identifier."""
+        return cls.find(session, client_id)
+
+    @classmethod
+    def visible_to(cls, caller: Caller, user_id: int | None = None) -> Select[Self]:
+        """Select the clients of a user, the caller's own by default.
+
+        Raise Forbidden where they are another user's, and the caller no admin.
+        """
+        owner = caller.account.id if user_id is None else user_id
+        if owner != caller.account.id and not caller.is_admin:
+            raise Forbidden("Only an admin may see the clients of others.")
+        return select(cls).where(cls.user_id == owner)
+
+    def roles_of(self, caller: Caller) -> frozenset[str]:
+        """Return the caller's roles towards this client: `owner`."""
+        is_owner = caller.user is not None and caller.user.id == self.user_id
+        return frozenset({"owner"} if is_owner else ())
 
     @property
     def is_public(self) -> bool:

@@ -39,6 +39,14 @@ class Unprocessable(DomainError):
     """A value is well formed, but a rule forbids it."""
 
 
+class TooManyAttempts(DomainError):
+    """There were too many wrong guesses before; `retry_after` is in seconds."""
+
+    def __init__(self, retry_after: int) -> None:
+        super().__init__("There were too many failed attempts. Try again later.")
+        self.retry_after = retry_after
+
+
 class NotReady(DomainError):
     """The database is not as this version of the server needs it."""
 

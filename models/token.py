@@ -6,6 +6,8 @@ from sqlalchemy import ForeignKey, LargeBinary, String, Text, delete, exists, se
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from models.base import Base, Id, Identified, now
+from models.browser_session import BrowserSession
+from models.code import Code
 from models.grant import Grant
 from models.secret import digest, generate
 
@@ -35,7 +37,7 @@ class Token(Identified, Base):
 
 
 def purge(session: Session, batch: int = 1000) -> int:
-    """Delete up to `batch` dead grants and as many dead access tokens; return how many went.
+    """Delete up to `batch` dead rows of each kind; return how many went.
 
     A used refresh token stays as long as its grant lives, to be known when it comes back.
     Call it again, each time in a transaction of its own, until it returns 0.
@@ -49,6 +51,7 @@ def purge(session: Session, batch: int = 1000) -> int:
         select(Grant.id).where(~lives).limit(batch).with_for_update(skip_locked=True)
     ).all()
     session.execute(delete(Grant).where(Grant.id.in_(grants)))
+    others = sum(_purge_ended(session, table, dead, batch) for table in (Code, BrowserSession))
     tokens = session.scalars(
         select(Token.id)
         .where(Token.kind == ACCESS, Token.expires_at <= dead)
@@ -56,4 +59,15 @@ def purge(session: Session, batch: int = 1000) -> int:
         .with_for_update(skip_locked=True)
     ).all()
     session.execute(delete(Token).where(Token.id.in_(tokens)))
-    return len(grants) + len(tokens)
+    return len(grants) + len(tokens) + others
+
+
+def _purge_ended(
+    session: Session, table: type[Code | BrowserSession], dead: datetime, batch: int
+) -> int:
+    ended = select(table.id).where(table.expires_at <= dead)
+    if table is Code:  # one that was used stays with its grant, to be known when it comes back
+        ended = ended.where(Code.grant_id.is_(None))
+    ids = session.scalars(ended.limit(batch).with_for_update(skip_locked=True)).all()
+    session.execute(delete(table).where(table.id.in_(ids)))
+    return len(ids)

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from math import ceil
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 
 from oauthlib.common import Request
 from oauthlib.oauth2 import RequestValidator
@@ -22,8 +22,12 @@ from sqlalchemy.orm import Session
 from models.base import now
 from models.caller import Caller
 from models.client import Client
+from models.code import Code
+from models.consent import Consent
 from models.errors import OAuthRefused
+from models.gate import Gate, OpenGate
 from models.grant import Grant
+from models.redirect_uris import matches
 from models.token import ACCESS, REFRESH, Token, digest
 from models.user import User
 
@@ -42,6 +46,7 @@ class Lifetimes:
     access: int = 3600
     refresh_idle: int = 14 * 24 * 3600
     refresh_total: int = 90 * 24 * 3600
+    code: int = 60
 
 
 _BEARER = (
@@ -70,12 +75,20 @@ class TokenStore(RequestValidator):
 
     client: Client
 
-    def __init__(self, session: Session, lifetimes: Lifetimes | None = None) -> None:
+    def __init__(
+        self,
+        session: Session,
+        lifetimes: Lifetimes | None = None,
+        gate: Gate | None = None,
+        user: User | None = None,
+    ) -> None:
         self.session = session
         self.lifetimes = lifetimes or Lifetimes()
+        self.gate = gate or OpenGate()
         self.consequence = False
         self._by_secret = False
-        self._user: User | None = None
+        self._user = user
+        self._code: Code | None = None
         self._grant: Grant | None = None
         self._original_scopes: list[str] = []
 
@@ -108,8 +121,10 @@ class TokenStore(RequestValidator):
             return False
         secret = getattr(request, "client_secret", None)
         if secret:
+            self.gate.enter("secret", client.client_id)
             if not client.secret_matches(secret):
                 return False
+            self.gate.passed("secret", client.client_id)
             self._by_secret = True
         elif not client.is_public:
             return False
@@ -150,8 +165,207 @@ class TokenStore(RequestValidator):
         """
         if "password" not in self.client.grant_types:
             raise UnauthorizedClientError(request=request)
-        self._user = User.authenticate(self.session, username, password)
+        self._user = User.authenticate(self.session, username, password, self.gate)
         return self._user is not None
+
+    def validate_client_id(
+        self, client_id: str, request: Request, *args: object, **kwargs: object
+    ) -> bool:
+        """Find the client that asks for authorization (RFC 6749 section 4.1.1).
+
+        Called by the authorization endpoint.
+        """
+        client = Client.find(self.session, client_id)
+        if client is None:
+            return False
+        self.client = request.client = client
+        return True
+
+    def validate_redirect_uri(
+        self,
+        client_id: str,
+        redirect_uri: str,
+        request: Request,
+        *args: object,
+        **kwargs: object,
+    ) -> bool:
+        """Tell whether the client may be answered there (RFC 6749 section 3.1.2.3).
+
+        Called by the authorization endpoint.
+        """
+        return any(matches(registered, redirect_uri) for registered in self.client.redirect_uris)
+
+    def get_default_redirect_uri(
+        self, client_id: str, request: Request, *args: object, **kwargs: object
+    ) -> Any:
+        """Return the redirect URI of a request that names none.
+
+        It is the client's only one at the authorization endpoint, and that of the code at the
+        token endpoint (RFC 6749 sections 3.1.2.3 and 4.1.3).
+        """
+        if self._code is not None:
+            return self._code.redirect_uri
+        uris = self.client.redirect_uris
+        return uris[0] if len(uris) == 1 else None
+
+    def validate_response_type(
+        self,
+        client_id: str,
+        response_type: str,
+        client: object,
+        request: Request,
+        *args: object,
+        **kwargs: object,
+    ) -> bool:
+        """Tell whether the client may ask for codes (RFC 6749 section 4.1.2.1).
+
+        Called by the authorization endpoint.
+        """
+        return response_type == "code" and "authorization_code" in self.client.grant_types
+
+    def is_pkce_required(self, client_id: str, request: Request) -> bool:
+        """Require a code challenge of every client (RFC 9700 section 2.1.1).
+
+        Called by the authorization code grant.
+        """
+        return True
+
+    def save_authorization_code(
+        self, client_id: str, code: Any, request: Request, *args: object, **kwargs: object
+    ) -> None:
+        """Store a code that the user who is signed in allowed (RFC 6749 section 4.1.2).
+
+        Called by the authorization endpoint.
+        """
+        user = cast("User", self._user)
+        moment = now()
+        self.session.add(
+            Code(
+                hash=digest(code["code"]),
+                client_id=self.client.id,
+                user_id=user.id,
+                redirect_uri=request.redirect_uri,
+                redirect_uri_given=not request.using_default_redirect_uri,
+                code_challenge=request.code_challenge,
+                scope=" ".join(request.scopes or ()),
+                created=moment,
+                expires_at=moment + timedelta(seconds=self.lifetimes.code),
+            )
+        )
+        self.session.flush()
+
+    def validate_code(
+        self,
+        client_id: str,
+        code: str,
+        client: object,
+        request: Request,
+        *args: object,
+        **kwargs: object,
+    ) -> bool:
+        """Claim a code of the client's, which nobody can use again (RFC 6749 section 4.1.3).
+
+        One that was used before ends what it was exchanged for (section 4.1.2). Called by the
+        authorization code grant.
+        """
+        mine = select(Code).where(Code.hash == digest(code), Code.client_id == self.client.id)
+        unlocked = self.session.scalar(mine)
+        if unlocked is None:
+            return False
+        # Users are locked before what hangs on them.
+        user = User.hold(self.session, unlocked.user_id)
+        locked = mine.with_for_update().execution_options(populate_existing=True)
+        found = self.session.scalar(locked)
+        if found is None:
+            return False
+        if found.used_at is not None:
+            self.session.execute(delete(Grant).where(Grant.id == found.grant_id))
+            self.consequence = True
+            return False
+        if found.expires_at <= now() or user is None or not user.is_active:
+            return False
+        if not found.is_for(request.redirect_uri):
+            return False
+        found.used_at = now()
+        self._code, self._user = found, user
+        request.scopes = found.scope.split()
+        return True
+
+    def get_code_challenge(self, code: str, request: Request) -> Any:
+        """Return the challenge of the code (RFC 7636 section 4.4).
+
+        Called by the authorization code grant, once the code is claimed.
+        """
+        return None if self._code is None else self._code.code_challenge
+
+    def get_code_challenge_method(self, code: str, request: Request) -> str:
+        """Return the only method there is (RFC 7636 section 4.2).
+
+        Called by the authorization code grant.
+        """
+        return "S256"
+
+    def confirm_redirect_uri(
+        self,
+        client_id: str,
+        code: str,
+        redirect_uri: str,
+        client: object,
+        request: Request,
+        *args: object,
+        **kwargs: object,
+    ) -> bool:
+        """Agree, as `validate_code` has already compared it, with the right error.
+
+        Called by the authorization code grant.
+        """
+        return True
+
+    def invalidate_authorization_code(
+        self, client_id: str, code: str, request: Request, *args: object, **kwargs: object
+    ) -> None:
+        """Do nothing more, as `validate_code` has claimed it.
+
+        Called by the authorization code grant.
+        """
+
+    def introspect_token(
+        self, token: str, token_type_hint: str, request: Request, *args: object, **kwargs: object
+    ) -> dict[str, Any] | None:
+        """Tell what a live token of the client's is (RFC 7662 section 2.2); None for any other.
+
+        Called by introspection.
+        """
+        moment = now()
+        row = self.session.execute(
+            select(Token, User)
+            .join(Grant, Grant.id == Token.grant_id)
+            .outerjoin(User, User.id == Grant.user_id)
+            .where(
+                Token.hash == digest(token),
+                Token.used_at.is_(None),
+                Token.expires_at > moment,
+                Grant.expires_at > moment,
+                Grant.client_id == self.client.id,
+                or_(Grant.user_id.is_(None), User.is_active),
+            )
+        ).one_or_none()
+        if row is None:
+            return None
+        found: Token = row[0]
+        user: User | None = row[1]
+        claims = {
+            "scope": found.scope,
+            "client_id": self.client.client_id,
+            "sub": self.client.client_id if user is None else str(user.id),
+            "exp": int(found.expires_at.timestamp()),
+            "iat": int(found.issued_at.timestamp()),
+        }
+        if user is not None:
+            claims["username"] = user.username
+        if found.kind == ACCESS:
+            claims["token_type"] = "Bearer"
+        return claims
 
     def validate_refresh_token(
         self,
@@ -267,6 +481,11 @@ class TokenStore(RequestValidator):
         )
         self.session.add(grant)
         try:
+            self.session.flush()
+            if self._code is not None:
+                self._code.grant_id = grant.id
+            if self._user is not None:
+                Consent.begin(self.session, self._user.id, self.client.id)
             self.session.flush()
         except IntegrityError:
             raise OAuthRefused("invalid_client", "The client no longer exists.") from None

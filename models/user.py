@@ -5,18 +5,23 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Self
 
-from sqlalchemy import Index, Select, String, and_, select, update
+from sqlalchemy import Index, Select, String, and_, delete, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Mapped, Session, mapped_column, validates
 
 from models import names, passwords, patch, user_patch
 from models.base import Addressed, Base, Identified, Timestamps, is_storable
+from models.browser_session import BrowserSession
+from models.code import Code
 from models.errors import Conflict, NotFound, PasswordRequired
+from models.gate import Gate, OpenGate
 from models.grant import Grant
 from models.member import Member
 
 if TYPE_CHECKING:
     from models.caller import Caller
+
+_OPEN = OpenGate()
 
 
 class User(Identified, Timestamps, Addressed, Base):
@@ -135,14 +140,19 @@ class User(Identified, Timestamps, Addressed, Base):
             raise Conflict("The username or the e-mail address is taken.", taken)
 
     @classmethod
-    def authenticate(cls, session: Session, login: str, password: str) -> Self | None:
+    def authenticate(
+        cls, session: Session, login: str, password: str, gate: Gate = _OPEN
+    ) -> Self | None:
         """Return the active user with that login and password.
 
         An unknown user, an inactive one and a wrong password take the same time. Until the
         transaction ends the user found can neither be changed nor deleted, so that nothing
-        made of this login outlives the password. A hash of another cost is renewed.
+        made of this login outlives the password. A hash of another cost is renewed. Raise
+        TooManyAttempts where the gate is closed.
         """
         user = cls.find_by_login(session, login)
+        account = user_patch.login_account(user) if user else f"name {names.email_key(login)}"
+        gate.enter("login", account)
         if user is None or not user.is_active:
             passwords.verify_nobody(password)
             return None
@@ -150,6 +160,7 @@ class User(Identified, Timestamps, Addressed, Base):
         right, upgraded = passwords.verify(password, user.password_hash)
         if not right:
             return None
+        gate.passed("login", account)
         if upgraded is not None:
             _renew_hash(session, user, upgraded)
         held = cls.hold(session, user.id)
@@ -169,7 +180,11 @@ class User(Identified, Timestamps, Addressed, Base):
         return frozenset({"self"} if is_self else ())
 
     def change(
-        self, session: Session, operations: Sequence[patch.Operation], caller: Caller
+        self,
+        session: Session,
+        operations: Sequence[patch.Operation],
+        caller: Caller,
+        gate: Gate = _OPEN,
     ) -> None:
         """Apply a JSON Patch, which first tests the caller's own password.
 
@@ -180,7 +195,7 @@ class User(Identified, Timestamps, Addressed, Base):
         own, a deactivation ends them all.
         """
         user_patch.check_rights(operations, caller)
-        prover = user_patch.check_current_password(operations, caller.user)
+        prover = user_patch.check_current_password(operations, caller.user, gate)
         version = prover.password_version
         fields, password = user_patch.apply(self, operations)
         if patch.replaces(operations, "/email"):
@@ -266,9 +281,14 @@ class User(Identified, Timestamps, Addressed, Base):
         if was_admin and not (self.is_admin and self.is_active):
             self._check_admin_remains(session)
         if not self.is_active:
-            Grant.end_all(session, self.id)
+            self._end_logins(session)
         elif password_hash is not None:
-            Grant.end_all(session, self.id, keep)
+            self._end_logins(session, keep)
+
+    def _end_logins(self, session: Session, keep: int | None = None) -> None:
+        Grant.end_all(session, self.id, keep)
+        session.execute(delete(Code).where(Code.user_id == self.id))
+        session.execute(delete(BrowserSession).where(BrowserSession.user_id == self.id))
 
     def _check_admin_remains(self, session: Session) -> None:
         others = select(User.id).where(User.is_admin, User.is_active, User.id != self.id)

@@ -11,6 +11,7 @@ from models.errors import Forbidden, PasswordRequired
 
 if TYPE_CHECKING:
     from models.caller import Caller
+    from models.gate import Gate
     from models.user import User
 
 _CURRENT_PASSWORD = "/current_password"
@@ -35,7 +36,9 @@ def check_rights(operations: Sequence[patch.Operation], caller: Caller) -> None:
         raise Forbidden("Only an admin or an internal user may change this.")
 
 
-def check_current_password(operations: Sequence[patch.Operation], caller: User | None) -> User:
+def check_current_password(
+    operations: Sequence[patch.Operation], caller: User | None, gate: Gate
+) -> User:
     """Return the caller, whose own password every test of `/current_password` gives.
 
     The first operation has to be such a test. Whatever their number, one hash is computed.
@@ -47,10 +50,18 @@ def check_current_password(operations: Sequence[patch.Operation], caller: User |
         raise PasswordRequired(
             "The first operation has to test /current_password, with the caller's own password."
         )
+    account = login_account(caller)
+    gate.enter("login", account)
     all_same = all(_same(given[0], other) for other in given[1:])
     if not passwords.is_right(given[0], caller.password_hash) or not all_same:
         raise PasswordRequired("The current password is wrong.")
+    gate.passed("login", account)
     return caller
+
+
+def login_account(user: User) -> str:
+    """Name a user's account for the count of failed logins, apart from any login that is typed."""
+    return f"user {user.id}"
 
 
 def apply(user: User, operations: Sequence[patch.Operation]) -> tuple[dict[str, Any], str | None]:

@@ -1,0 +1,41 @@
+"""Authorization codes, each good for one exchange."""
+
+from datetime import datetime
+
+from sqlalchemy import ForeignKey, LargeBinary, String, Text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from models.base import Base, Id, Identified, now
+
+
+class Code(Identified, Base):
+    """An authorization code (RFC 6749 section 4.1) and what it is bound to.
+
+    `redirect_uri_given` tells whether the authorization request named the redirect URI, as then
+    the token request has to. `grant_id` is what the code was exchanged for; where that ends, the
+    code goes too.
+    """
+
+    __tablename__ = "codes"
+
+    hash: Mapped[bytes] = mapped_column(LargeBinary(32), unique=True)
+    client_id: Mapped[int] = mapped_column(
+        Id, ForeignKey("clients.id", ondelete="CASCADE"), index=True
+    )
+    user_id: Mapped[int] = mapped_column(Id, ForeignKey("users.id", ondelete="CASCADE"), index=True)
+    redirect_uri: Mapped[str] = mapped_column(Text)
+    redirect_uri_given: Mapped[bool]
+    code_challenge: Mapped[str] = mapped_column(String(43))
+    scope: Mapped[str] = mapped_column(Text)
+    created: Mapped[datetime] = mapped_column(default=now)
+    expires_at: Mapped[datetime] = mapped_column(index=True)
+    used_at: Mapped[datetime | None]
+    grant_id: Mapped[int | None] = mapped_column(
+        Id, ForeignKey("grants.id", ondelete="CASCADE"), index=True
+    )
+
+    def is_for(self, redirect_uri: str | None) -> bool:
+        """Tell whether a token request names the redirect URI as it has to (section 4.1.3)."""
+        if redirect_uri is None:
+            return not self.redirect_uri_given
+        return redirect_uri == self.redirect_uri
