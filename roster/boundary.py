@@ -3,13 +3,14 @@
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 from sqlalchemy.orm import Session, sessionmaker
 from starlette.types import Receive, Scope, Send
 
+from roster.assets import Assets
 from roster.definition import PROBLEM, Definition
-from roster.errors import OAUTH_ERROR, Answer, Refusal, answer
+from roster.errors import OAUTH_ERROR, REALM, Answer, Refusal, answer
 from roster.exchange import Exchange
 
 LARGEST_BODY = 1024 * 1024
@@ -20,15 +21,6 @@ _TOO_LARGE = Refusal(413, "The body is larger than 1 MiB.")
 
 Inner = Callable[[Scope, Exchange], Awaitable[Answer]]
 Observe = Callable[[str, int, float], None]
-
-
-class Assets(Protocol):
-    """The static files of the documentation page."""
-
-    def __contains__(self, path: object) -> bool: ...
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Send the file that the path names."""
 
 
 @dataclass(frozen=True)
@@ -42,11 +34,13 @@ class Boundary:
 
     definition: Definition
     sessions: sessionmaker[Session]
+    begin: Callable[[Exchange], None]
     inner: Inner
     options: Inner
     assets: Assets
     observe: Observe
-    secure: bool
+    origin: str
+    trusted_proxies: int
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one HTTP request."""
@@ -75,7 +69,7 @@ class Boundary:
         # At the OAuth endpoints a GET acts, so a HEAD there is no harmless question.
         if method == "HEAD" and route.error_media_type != OAUTH_ERROR:
             method = "GET"
-        return Exchange(
+        exchange = Exchange(
             sessions=self.sessions,
             route=route,
             operation=route.operations.get(method),
@@ -83,8 +77,10 @@ class Boundary:
             path_parameters=path_parameters,
             query_string=scope["query_string"],
             headers=scope["headers"],
-            client_address=(scope.get("client") or ("",))[0],
+            client_address=_client_address(scope, self.trusted_proxies),
         )
+        self.begin(exchange)
+        return exchange
 
     async def _answer(self, exchange: Exchange, scope: Scope, receive: Receive) -> Answer:
         """Pass the request on.
@@ -113,17 +109,25 @@ class Boundary:
 
     async def _send(self, made: Answer, send: Send, scope: Scope) -> None:
         body = b"" if scope["method"] == "HEAD" else made.body
-        headers = {name.lower(): value for name, value in made.headers.items()}
-        if made.status not in {204, 304}:
-            headers.setdefault("content-length", str(len(made.body)))
-        raw = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()]
+        raw = [
+            (name.lower().encode("latin-1"), self._completed(name, value).encode("latin-1"))
+            for name, value in made.headers
+        ]
+        if made.status not in {204, 304} and not any(name == b"content-length" for name, _ in raw):
+            raw.append((b"content-length", str(len(made.body)).encode()))
         send = self._with_headers(send)
         await send({"type": "http.response.start", "status": made.status, "headers": raw})
         await send({"type": "http.response.body", "body": body})
 
+    def _completed(self, name: str, value: str) -> str:
+        """Add to a bearer challenge where to read which token is wanted (RFC 9728 section 5.1)."""
+        if name.lower() != "www-authenticate" or not value.startswith(f'Bearer realm="{REALM}"'):
+            return value
+        return f'{value}, resource_metadata="{self.origin}/.well-known/oauth-protected-resource"'
+
     def _with_headers(self, send: Send) -> Send:
         """Add the headers that protect a browser's user, unless the answer has its own."""
-        defaults = _HEADERS | (_SECURE_HEADERS if self.secure else {})
+        defaults = _HEADERS | (_SECURE_HEADERS if self.origin.startswith("https:") else {})
 
         async def send_with_headers(message: Any) -> None:
             if message["type"] == "http.response.start":
@@ -149,6 +153,24 @@ _HEADERS: dict[bytes, bytes] = {
 _SECURE_HEADERS: dict[bytes, bytes] = {
     b"strict-transport-security": b"max-age=31536000; includeSubDomains"
 }
+
+
+def _client_address(scope: Scope, trusted_proxies: int) -> str:
+    """Return the address of the client, as the outermost of the trusted proxies saw it.
+
+    Each proxy adds to `X-Forwarded-For` whom it was asked by; what stands before their entries
+    may be anybody's invention.
+    """
+    peer = (scope.get("client") or ("",))[0]
+    if not trusted_proxies:
+        return str(peer)
+    entries = [
+        entry.strip()
+        for name, value in scope["headers"]
+        if name == b"x-forwarded-for"
+        for entry in value.decode("latin-1").split(",")
+    ]
+    return entries[-trusted_proxies] if len(entries) >= trusted_proxies else str(peer)
 
 
 class _DisconnectedError(Exception):

@@ -16,7 +16,8 @@ from sqlalchemy.orm import Session
 from models import Client, User, database, development, migrate, token
 from models.base import is_storable
 from models.client import CONFIDENTIAL, GRANT_TYPES, PUBLIC
-from models.errors import DomainError
+from models.errors import DomainError, Unprocessable
+from models.redirect_uris import check as check_redirect_uri
 from roster import definition, settings
 from roster.definition import Operation
 from roster.settings import Settings, SettingsError
@@ -207,9 +208,11 @@ def _check_name(_context: click.Context, _parameter: click.Parameter, name: str)
 def _check_uris(
     _context: click.Context, _parameter: click.Parameter, uris: tuple[str, ...]
 ) -> tuple[str, ...]:
-    # RFC 3986 knows no other characters; a blank would part one URI into two.
-    if not all(uri and all("!" <= character <= "~" for character in uri) for uri in uris):
-        raise click.BadParameter("a URI has no blanks and is in ASCII")
+    try:
+        for uri in uris:
+            check_redirect_uri(uri, "")
+    except Unprocessable as error:
+        raise click.BadParameter(error.errors[0][1]) from None
     return uris
 
 

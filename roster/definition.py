@@ -50,6 +50,11 @@ class Operation:
         """The dotted name of the function that carries the operation out."""
         return f"{self.spec['x-openapi-router-controller']}.{self.id}"
 
+    @property
+    def computes_hash(self) -> bool:
+        """Whether the operation may compute a password hash, which takes a core for a while."""
+        return bool(self.spec.get("x-computes-hash", False))
+
     @cached_property
     def success(self) -> tuple[int, dict[str, Any]]:
         """The status and the description of the answer to a request that went well."""
@@ -101,9 +106,12 @@ class Route:
         )
 
     def _piece(self, name: str) -> str:
-        # The only way to write an integer that JSON has too: no sign, no leading zero, no other
-        # script's digits.
-        return f"(?P<{name}>[1-9][0-9]{{0,18}})" if name in self._integers else f"(?P<{name}>[^/]+)"
+        if name in self._integers:
+            # The only way to write an integer that JSON has too: no sign, no leading zero, no
+            # other script's digits.
+            return f"(?P<{name}>[1-9][0-9]{{0,18}})"
+        # The characters that no URL needs to encode (RFC 3986 section 2.3), as identifiers have.
+        return f"(?P<{name}>[A-Za-z0-9._~-]+)"
 
     def match(self, path: str) -> dict[str, Any] | None:
         """Read the parameters out of a path, or return None where the path is not of this route."""

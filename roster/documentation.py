@@ -3,15 +3,15 @@
 import mimetypes
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from html import escape
 from pathlib import Path
 from string import Template
 from urllib.request import urlopen
 
 import flask_swagger_ui
-from starlette.responses import Response
-from starlette.types import Receive, Scope, Send
 
+from roster.assets import Asset, read
 from roster.settings import Settings
 
 _PAGES = Path(__file__).parent / "pages"
@@ -33,38 +33,25 @@ _FILES = (
 )
 _DATA_URL = re.compile(r'url\((?:"(data:(?:[^"\\]|\\.)*)"|(data:[^)"]*))\)')
 
-# A file as it is served: its path, its media type, and what is in it.
-Asset = tuple[str, str, bytes]
-
 
 class Documentation:
-    """The page and the static files that it loads, all from this server."""
+    """The page, for the client with which it logs in."""
 
     def __init__(self, settings: Settings) -> None:
         client_id = "documentation" if settings.is_development else settings.docs_client_id
         template = Template((_PAGES / "documentation.html").read_text(encoding="utf-8"))
         self.page = template.substitute(client_id=escape(client_id, quote=True))
-        self._assets = {path: (media_type, content) for path, media_type, content in _assets()}
-
-    def __contains__(self, path: object) -> bool:
-        """Tell whether a request's path is one of the static files."""
-        return path in self._assets
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Send a static file."""
-        media_type, content = self._assets[scope["path"]]
-        headers = {"Cache-Control": "public, max-age=3600"}
-        await Response(content, headers=headers, media_type=media_type)(scope, receive, send)
 
 
-def _assets() -> Iterator[Asset]:
+def assets() -> Iterator[Asset]:
+    """Yield the static files that the page loads."""
     for file in _FILES:
-        media_type = mimetypes.guess_type(file.name)[0] or "application/octet-stream"
-        content = file.read_bytes()
+        asset = read(file, _PREFIX + file.name)
         if file.suffix == ".css":
-            content, icons = _without_data_urls(file.stem, content.decode())
+            content, icons = _without_data_urls(file.stem, asset.content.decode())
             yield from icons
-        yield _PREFIX + file.name, media_type, content
+            asset = replace(asset, content=content)
+        yield asset
 
 
 def _without_data_urls(name: str, stylesheet: str) -> tuple[bytes, list[Asset]]:
@@ -80,7 +67,7 @@ def _without_data_urls(name: str, stylesheet: str) -> tuple[bytes, list[Asset]]:
             with urlopen(data_url) as opened:  # noqa: S310 (a data URL opens nothing)
                 media_type = opened.headers.get_content_type()
                 path = f"{_PREFIX}{name}-{len(icons)}{mimetypes.guess_extension(media_type)}"
-                icons[data_url] = (path, media_type, opened.read())
-        return f'url("{icons[data_url][0]}")'
+                icons[data_url] = Asset(path, media_type, opened.read())
+        return f'url("{icons[data_url].path}")'
 
     return _DATA_URL.sub(move, stylesheet).encode(), list(icons.values())

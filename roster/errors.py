@@ -1,10 +1,10 @@
 """Errors: from an exception to the answer that the definition declares for it."""
 
-import html
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
+import limits.errors
 import orjson
 import sqlalchemy.exc
 from asgi_correlation_id import correlation_id
@@ -15,6 +15,7 @@ from starlette.exceptions import HTTPException
 from models import errors as domain
 from roster.definition import PROBLEM
 from roster.exchange import current
+from roster.oauth import pages
 
 OAUTH_ERROR = "application/json"
 PAGE = "text/html"
@@ -33,22 +34,29 @@ _TITLES = {
     413: "Content Too Large",
     415: "Unsupported Media Type",
     422: "Unprocessable Content",
+    429: "Too Many Requests",
     500: "Internal Server Error",
     503: "Service Unavailable",
 }
-_OAUTH_CODES = {500: "server_error", 503: "temporarily_unavailable"}
+_OAUTH_CODES = {
+    429: "temporarily_unavailable",
+    500: "server_error",
+    503: "temporarily_unavailable",
+}
 
 _STATUS: dict[type[Exception], int] = {
     domain.NotFound: 404,
     domain.Forbidden: 403,
     domain.Conflict: 409,
     domain.Unprocessable: 422,
+    domain.TooManyAttempts: 429,
     domain.NotReady: 503,
 }
 
-# A database that cannot be reached, a pool that is used up, a deadlock that the database resolved:
-# all pass.
+# A database or a Redis that cannot be reached, a pool that is used up, a deadlock that the
+# database resolved: all of them pass.
 _PASSING = (
+    limits.errors.StorageError,
     sqlalchemy.exc.OperationalError,
     sqlalchemy.exc.InterfaceError,
     sqlalchemy.exc.TimeoutError,
@@ -73,9 +81,11 @@ class Refusal(Exception):
         self.headers = dict(headers or {})
 
 
-def unauthorized(error: str | None = None, detail: str = "This needs an access token.") -> Refusal:
+def unauthorized(
+    error: str | None = None, detail: str = "This needs an access token.", realm: str = REALM
+) -> Refusal:
     """Make the 401 of RFC 6750 §3; without a token the challenge carries no error code (§3.1)."""
-    challenge = f'Bearer realm="{REALM}"'
+    challenge = f'Bearer realm="{realm}"'
     if error:
         challenge += f', error="{error}", error_description="{detail}"'
     return Refusal(401, detail, headers={"WWW-Authenticate": challenge})
@@ -94,16 +104,16 @@ def insufficient_scope(scopes: frozenset[str]) -> Refusal:
 
 @dataclass(frozen=True)
 class Answer:
-    """An answer made outside a handler: status, headers and body, ready to be sent."""
+    """An answer that is made, and ready to be sent: status, body and headers."""
 
     status: int
     body: bytes = b""
-    headers: dict[str, str] = field(default_factory=dict)
+    headers: Sequence[tuple[str, str]] = ()
 
 
 def answer(error: Exception, media_type: str = PROBLEM) -> Answer:
     """Make the answer to an error, in the media type that its path declares for errors."""
-    if isinstance(error, domain.OAuthRefused):
+    if isinstance(error, domain.OAuthRefused) and media_type != PAGE:
         return _oauth_error(error.status, error.error, error.detail, error.headers)
     status, detail, errors, headers = _describe(error)
     if media_type == OAUTH_ERROR:
@@ -114,30 +124,38 @@ def answer(error: Exception, media_type: str = PROBLEM) -> Answer:
 
 
 def _describe(error: Exception) -> tuple[int, str, Sequence[tuple[str, str]], dict[str, str]]:
+    """Return the status, the sentence, the places and the headers of an error's answer."""
+    if isinstance(error, OAuthProblem):
+        error = unauthorized()
     if isinstance(error, Refusal):
         return error.status, error.detail, error.errors, error.headers
     if isinstance(error, domain.DomainError):
-        status = next(_STATUS[kind] for kind in type(error).__mro__ if kind in _STATUS)
-        return status, error.detail, error.errors, {}
-    if isinstance(error, OAuthProblem):
-        return _describe(unauthorized())
-    if isinstance(error, HTTPException) and error.status_code in _TITLES.keys() - _OAUTH_CODES:
+        return _status_of(error), error.detail, error.errors, _headers_of(error)
+    if (
+        isinstance(error, HTTPException)
+        and error.status_code < 500
+        and error.status_code in _TITLES
+    ):
         return error.status_code, f"{_TITLES[error.status_code]}.", (), {}
     if isinstance(error, _PASSING):
-        _logger.error("The database does not answer.", exc_info=error)
-        return (
-            503,
-            "The service cannot answer just now. Try again shortly.",
-            (),
-            {"Retry-After": "5"},
-        )
+        _logger.error("The database, or the store of limits, does not answer.", exc_info=error)
+        detail = "The service cannot answer just now. Try again shortly."
+        return 503, detail, (), {"Retry-After": "5"}
     _logger.error("A request could not be answered.", exc_info=error)
-    return (
-        500,
-        "The server could not answer; its operator can find the reason by the request id.",
-        (),
-        {},
-    )
+    detail = "The server could not answer; its operator can find the reason by the request id."
+    return 500, detail, (), {}
+
+
+def _status_of(error: domain.DomainError) -> int:
+    if isinstance(error, domain.OAuthRefused):
+        return error.status
+    return next(_STATUS[kind] for kind in type(error).__mro__ if kind in _STATUS)
+
+
+def _headers_of(error: domain.DomainError) -> dict[str, str]:
+    if isinstance(error, domain.TooManyAttempts):
+        return {"Retry-After": str(error.retry_after)}
+    return {}
 
 
 def _problem(
@@ -155,30 +173,29 @@ def _problem(
         problem["errors"] = [
             {"pointer": pointer, "detail": sentence} for pointer, sentence in errors
         ]
-    return Answer(status, orjson.dumps(problem), {**headers, "Content-Type": PROBLEM})
+    return Answer(status, orjson.dumps(problem), (("Content-Type", PROBLEM), *headers.items()))
 
 
 def _oauth_error(status: int, code: str, description: str, headers: Mapping[str, str]) -> Answer:
     """Make the body of RFC 6749 §5.2: its text is ASCII without quotes and backslashes."""
     safe = description.replace('"', "'").replace("\\", "/").encode("ascii", "replace").decode()
     body = orjson.dumps({"error": code, "error_description": safe})
-    return Answer(
-        status,
-        body,
-        {**headers, "Content-Type": OAUTH_ERROR, "Cache-Control": "no-store", "Pragma": "no-cache"},
-    )
+    fixed = {"Content-Type": OAUTH_ERROR, "Cache-Control": "no-store", "Pragma": "no-cache"}
+    return Answer(status, body, (*fixed.items(), *headers.items()))
 
 
 def _page(status: int, detail: str, headers: Mapping[str, str]) -> Answer:
-    title = f"{status} {_TITLES[status]}"
-    body = (
-        f'<!doctype html><html lang="en"><title>{title}</title>'
-        f"<h1>{title}</h1><p>{html.escape(detail)}</p></html>"
+    body = pages.render(
+        "problem", heading=_TITLES[status], detail=detail, request_id=correlation_id.get() or ""
     )
-    return Answer(status, body.encode(), {**headers, "Content-Type": "text/html; charset=utf-8"})
+    fixed = {
+        "Content-Type": "text/html; charset=utf-8",
+        "Content-Security-Policy": pages.policy(),
+    }
+    return Answer(status, body.encode(), (*fixed.items(), *headers.items()))
 
 
 async def respond(_request: ConnexionRequest, error: Exception) -> ConnexionResponse:
     """Answer an error raised anywhere below connexion's exception middleware."""
     made = answer(error, current.get().route.error_media_type)
-    return ConnexionResponse(status_code=made.status, body=made.body, headers=made.headers)
+    return ConnexionResponse(status_code=made.status, body=made.body, headers=dict(made.headers))

@@ -1,5 +1,6 @@
 """The exchange: what is known of the request under way, for whoever works on it."""
 
+from collections.abc import Callable
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any
@@ -7,6 +8,7 @@ from typing import Any
 from sqlalchemy.orm import Session, sessionmaker
 
 from models import Caller
+from models.gate import Gate, OpenGate
 from roster.definition import Operation, Route
 
 
@@ -32,7 +34,9 @@ class Exchange:
     body: Any = None
     caller: Caller = field(default_factory=Caller.anonymous)
     refusal: Exception | None = None
+    gate: Gate = field(default_factory=OpenGate)
     _session: Session | None = None
+    _at_end: list[Callable[[], None]] = field(default_factory=list)
 
     @property
     def session(self) -> Session:
@@ -46,8 +50,14 @@ class Exchange:
         values = [value.decode("latin-1") for key, value in self.headers if key == name]
         return ", ".join(values) if values else None
 
+    def at_end(self, function: Callable[[], None]) -> None:
+        """Have a function called when the request is answered, however that went."""
+        self._at_end.append(function)
+
     def close(self) -> None:
         """Give the database session back; what was not committed is undone."""
+        for function in self._at_end:
+            function()
         if self._session is not None:
             self._session.close()
             self._session = None

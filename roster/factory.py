@@ -22,7 +22,8 @@ from starlette.routing import Router
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from models import database
-from roster import definition, logs
+from roster import definition, documentation, logs
+from roster.assets import Assets, read
 from roster.boundary import Boundary
 from roster.captcha import Captcha
 from roster.definition import Definition
@@ -30,7 +31,10 @@ from roster.documentation import Documentation
 from roster.errors import respond
 from roster.exchange import Exchange
 from roster.metrics import Metrics
-from roster.oauth.server import AuthorizationServer
+from roster.oauth import pages
+from roster.oauth.limits import Limits
+from roster.oauth.metadata import Metadata
+from roster.oauth.provided import oauth_providers
 from roster.options import answer_options
 from roster.seam import Rules, Seam, providers
 from roster.security import TokenHandler, metrics_handler
@@ -60,6 +64,7 @@ class Application:
     definition: Definition
     engine: Engine
     sessions: sessionmaker[Session]
+    limits: Limits
     asgi: ASGIApp
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -80,17 +85,18 @@ def create_app(settings: Settings, *, validate_responses: bool = False) -> Appli
     engine = database.connect(settings.database_url, pool_size=settings.threads)
     sessions = database.session_factory(engine)
     metrics = Metrics()
-    documentation = Documentation(settings)
+    limits = Limits(settings)
     rules = Rules(settings)
     given = providers(
         settings,
         captcha=Captcha(settings),
         definition=defined,
-        documentation=documentation,
+        documentation=Documentation(settings),
+        metadata=Metadata(defined, settings),
         engine=engine,
         metrics=metrics,
     )
-    given = {**given, "oauth": lambda exchange: AuthorizationServer(exchange, settings)}
+    given = {**given, **oauth_providers(settings, defined)}
     stack = _connexion(
         defined, Seam(defined, rules, given), settings, validate_responses=validate_responses
     )
@@ -104,9 +110,11 @@ def create_app(settings: Settings, *, validate_responses: bool = False) -> Appli
         sessions=sessions,
         inner=worker,
         options=options,
-        assets=documentation,
+        begin=limits.guard,
+        assets=Assets([*documentation.assets(), read(pages.STYLE, "/auth/style.css")]),
         observe=metrics.observe,
-        secure=settings.origin.startswith("https://"),
+        origin=settings.origin,
+        trusted_proxies=settings.trusted_proxies,
     )
 
     @asynccontextmanager
@@ -120,7 +128,7 @@ def create_app(settings: Settings, *, validate_responses: bool = False) -> Appli
         validator=lambda value: _REQUEST_ID.fullmatch(value) is not None,
     )
     asgi = _Outermost(http, Router(lifespan=lifespan))
-    return Application(settings, defined, engine, sessions, asgi)
+    return Application(settings, defined, engine, sessions, limits, asgi)
 
 
 def _connexion(

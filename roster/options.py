@@ -22,7 +22,7 @@ def answer_options(exchange: Exchange, rules: Rules) -> Answer:
         exchange.close()
     if "GET" in methods and exchange.route.error_media_type != OAUTH_ERROR:
         methods.add("HEAD")
-    return Answer(204, headers={"Allow": ", ".join(sorted(methods))})
+    return Answer(204, headers=(("Allow", ", ".join(sorted(methods))),))
 
 
 def _allowed_methods(exchange: Exchange, rules: Rules) -> list[str]:

@@ -17,6 +17,7 @@ _NOUNS = {
     "self": "the user concerned",
     "member": "a member of the team",
     "leader": "a leader of the team",
+    "owner": "the owner",
 }
 
 

@@ -17,6 +17,7 @@ import models
 from models import errors as domain
 from models.pages import Page
 from roster.definition import Definition, Operation
+from roster.errors import Answer
 from roster.exchange import Exchange, current
 from roster.paging import next_link, window
 from roster.permissions import Verdict
@@ -114,6 +115,8 @@ class Seam(Resolver):
             return name, lambda _, found: found
         if name == "body":
             return name, lambda exchange, _: exchange.body
+        if any(each["name"] == name and each["in"] == "path" for each in operation.parameters):
+            return name, lambda exchange, _: exchange.path_parameters[name]
         if name in self._providers:
             provide = self._providers[name]
             return name, lambda exchange, _: provide(exchange)
@@ -136,6 +139,8 @@ class Seam(Resolver):
         return found
 
     def _respond(self, result: Any, exchange: Exchange, operation: Operation) -> flask.Response:
+        if isinstance(result, Answer):
+            return flask.Response(result.body, result.status, list(result.headers))
         status, declared = operation.success
         headers = {
             name: value for name, value in _UNCACHED.items() if name in declared.get("headers", {})
@@ -204,6 +209,7 @@ def providers(settings: Settings, **services: Any) -> Providers:
     return {
         "session": lambda exchange: exchange.session,
         "caller": lambda exchange: exchange.caller,
+        "gate": lambda exchange: exchange.gate,
         "window": lambda exchange: window(exchange, settings),
         "settings": lambda _: settings,
         **constant,

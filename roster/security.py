@@ -100,12 +100,9 @@ def _judge_metrics(settings: Settings, header: str | None) -> Refusal | None:
     expected = settings.metrics_token.get_secret_value()
     if not expected:
         return None if settings.is_development else Refusal(404, "There is nothing here.")
-    try:
-        given = bearer_token(header) or ""
-    except Refusal as refusal:
-        return refusal
-    if not given:
-        return unauthorized()
-    if not hmac.compare_digest(given.encode(), expected.encode()):
-        return unauthorized("invalid_token", "This is not the metrics token.")
+    scheme, _, given = (header or "").partition(" ")
+    if scheme.lower() != "bearer":
+        return unauthorized(realm="metrics")
+    if not hmac.compare_digest(given.strip().encode(), expected.encode()):
+        return unauthorized("invalid_token", "This is not the metrics token.", realm="metrics")
     return None

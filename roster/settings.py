@@ -79,6 +79,26 @@ class Settings(BaseSettings):
     captcha_secret: SecretStr = Field(SecretStr(""), validation_alias="ROSTER_CAPTCHA_SECRET")
     docs_client_id: str = Field("", validation_alias="ROSTER_DOCS_CLIENT_ID")
     metrics_token: SecretStr = Field(SecretStr(""), validation_alias="ROSTER_METRICS_TOKEN")
+    limits_url: str = Field("", validation_alias="ROSTER_LIMITS_URL")
+    limit_window_seconds: int = Field(
+        900, validation_alias="ROSTER_LIMIT_WINDOW_SECONDS", ge=1, le=86_400
+    )
+    limit_per_account_and_address: int = Field(
+        10, validation_alias="ROSTER_LIMIT_PER_ACCOUNT_AND_ADDRESS", ge=1
+    )
+    limit_per_account: int = Field(200, validation_alias="ROSTER_LIMIT_PER_ACCOUNT", ge=1)
+    limit_per_address: int = Field(300, validation_alias="ROSTER_LIMIT_PER_ADDRESS", ge=1)
+    limit_per_client_and_address: int = Field(
+        10, validation_alias="ROSTER_LIMIT_PER_CLIENT_AND_ADDRESS", ge=1
+    )
+    trusted_proxies: int = Field(0, validation_alias="ROSTER_TRUSTED_PROXIES", ge=0, le=16)
+    code_seconds: int = Field(60, validation_alias="ROSTER_CODE_SECONDS", ge=1, le=600)
+    session_idle_seconds: int = Field(
+        8 * 3600, validation_alias="ROSTER_SESSION_IDLE_SECONDS", ge=1, le=31_536_000
+    )
+    session_total_seconds: int = Field(
+        7 * 86400, validation_alias="ROSTER_SESSION_TOTAL_SECONDS", ge=1, le=31_536_000
+    )
     threads: int = Field(16, validation_alias="ROSTER_THREADS", ge=1, le=256)
     access_token_seconds: int = Field(
         3600, validation_alias="ROSTER_ACCESS_TOKEN_SECONDS", ge=1, le=31_536_000
@@ -119,6 +139,13 @@ class Settings(BaseSettings):
         if isinstance(value, str):
             value = tuple(part.strip() for part in value.split(",") if part.strip())
         return tuple(_check_origin(part) for part in value)
+
+    @field_validator("limits_url")
+    @classmethod
+    def _check_limits_url(cls, value: str) -> str:
+        if value and urlsplit(value).scheme not in {"redis", "rediss", "redis+unix"}:
+            raise ValueError("must be a Redis URL such as redis://localhost:6379")
+        return value
 
     @field_validator("captcha_verify_url")
     @classmethod
@@ -169,6 +196,10 @@ class Settings(BaseSettings):
         if self.workers > 1 and make_url(self.database_url).get_backend_name() == "sqlite":
             raise _wrong(
                 "WORKERS", "SQLite serves one worker in production; use PostgreSQL for more"
+            )
+        if self.workers > 1 and not self.limits_url:
+            raise _wrong(
+                "ROSTER_LIMITS_URL", "several workers need a Redis in which to count failed logins"
             )
 
     @property

@@ -1,6 +1,7 @@
 """The worker: runs connexion's whole stack, and Flask in it, in one thread per request."""
 
 import asyncio
+import os
 from collections.abc import Awaitable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
@@ -27,20 +28,29 @@ class Worker:
     def __init__(self, app: ASGIApp, threads: int) -> None:
         self._app = app
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="roster")
+        # Whoever waits for a password hash waits apart, and keeps nobody else from a thread.
+        hashing = 4 * (os.cpu_count() or 1)
+        self._hashing_pool = ThreadPoolExecutor(hashing, thread_name_prefix="roster-hashing")
 
     async def __call__(self, scope: Scope, exchange: Exchange) -> Answer:
         """Answer a request, in a thread."""
-        answered: Answer = await self.run(_answer, self._app, scope, exchange)
+        operation = exchange.operation
+        pool = self._hashing_pool if operation and operation.computes_hash else self._pool
+        answered: Answer = await self._run(pool, _answer, self._app, scope, exchange)
         return answered
 
     async def run(self, function: Any, *arguments: Any) -> Any:
         """Call a function in a thread of the pool, with this task's context."""
+        return await self._run(self._pool, function, *arguments)
+
+    async def _run(self, pool: ThreadPoolExecutor, function: Any, *arguments: Any) -> Any:
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._pool, copy_context().run, function, *arguments)
+        return await loop.run_in_executor(pool, copy_context().run, function, *arguments)
 
     def close(self) -> None:
         """End the threads, after the requests under way."""
         self._pool.shutdown()
+        self._hashing_pool.shutdown()
 
 
 def _answer(app: ASGIApp, scope: Scope, exchange: Exchange) -> Answer:
@@ -61,7 +71,7 @@ def _answer(app: ASGIApp, scope: Scope, exchange: Exchange) -> Answer:
     return Answer(
         start["status"],
         b"".join(message.get("body", b"") for message in bodies),
-        {name.decode("latin-1"): value.decode("latin-1") for name, value in start["headers"]},
+        [(name.decode("latin-1"), value.decode("latin-1")) for name, value in start["headers"]],
     )
 
 

@@ -33,16 +33,36 @@ def read_form(exchange: Exchange, *, from_url: bool) -> dict[str, str]:
     if not from_url and any(name in known for name, _ in in_url):
         raise refuse("A parameter stands in the URL; send it in the body.")
     pairs = in_url + _read_body(exchange)
-    names = [name for name, _ in pairs]
-    if len(set(names)) < len(names):
-        raise refuse("A parameter is given more than once.")
-    fields = {name: value for name, value in pairs if name in known and value}
+    fields = {name: value for name, value in _single(pairs).items() if name in known and value}
     for name, value in fields.items():
         if len(value) > known[name].get("maxLength", len(value)):
             raise refuse(f"The parameter {name} is too long.")
     if "scope" in fields:
         fields["scope"] = " ".join(part for part in fields["scope"].split(" ") if part)
     return _with_basic(fields, exchange.header(b"authorization"))
+
+
+def read_page_form(exchange: Exchange) -> dict[str, str]:
+    """Read the form that a page of this server sent, whatever its fields.
+
+    :raises OAuthRefused: for what cannot be read or is repeated.
+    """
+    return _single(parse_fields(exchange.raw_body))
+
+
+def read_page_query(exchange: Exchange) -> dict[str, str]:
+    """Read the parameters in the URL of a page, whatever they are.
+
+    :raises OAuthRefused: for what cannot be read or is repeated.
+    """
+    return _single(parse_fields(exchange.query_string))
+
+
+def _single(pairs: Fields) -> dict[str, str]:
+    fields = dict(pairs)
+    if len(fields) < len(pairs):
+        raise refuse("A parameter is given more than once.")
+    return fields
 
 
 def refuse(description: str) -> OAuthRefused:
@@ -55,17 +75,21 @@ def _known_fields(exchange: Exchange) -> dict[str, dict[str, Any]]:
 
 
 def _read_url(exchange: Exchange) -> Fields:
-    return _parse(exchange.query_string)
+    return parse_fields(exchange.query_string)
 
 
 def _read_body(exchange: Exchange) -> Fields:
     media_type, options = parse_options_header(exchange.header(b"content-type"))
     if media_type.lower() == "multipart/form-data":
         return _parse_multipart(exchange.raw_body, options.get("boundary", ""))
-    return _parse(exchange.raw_body)
+    return parse_fields(exchange.raw_body)
 
 
-def _parse(raw: bytes) -> Fields:
+def parse_fields(raw: bytes) -> Fields:
+    """Parse a query or a form body as UTF-8, strictly.
+
+    :raises OAuthRefused: for what is none.
+    """
     try:
         pairs = parse_qsl(
             raw.decode("utf-8"),

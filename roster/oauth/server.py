@@ -1,24 +1,27 @@
 """The authorization server: oauthlib's endpoints, composed and called with what a request holds."""
 
 import json
+import re
 from dataclasses import dataclass
 from typing import Any
 
 from oauthlib.oauth2 import (
+    AuthorizationCodeGrant,
     BearerToken,
     ClientCredentialsGrant,
+    IntrospectEndpoint,
     RefreshTokenGrant,
     ResourceOwnerPasswordCredentialsGrant,
     RevocationEndpoint,
     TokenEndpoint,
 )
 
-from models import TokenStore, token
+from models import TokenStore, secret
 from models.errors import OAuthRefused
-from models.token_store import Lifetimes
 from roster.errors import REALM
 from roster.exchange import Exchange
 from roster.oauth.forms import read_form, refuse
+from roster.oauth.stores import token_store
 from roster.settings import Settings
 
 _DESCRIPTIONS = {
@@ -29,9 +32,13 @@ _DESCRIPTIONS = {
 }
 
 
+# RFC 7636 section 4.1.
+_VERIFIER = re.compile(r"[A-Za-z0-9._~-]{43,128}", re.ASCII)
+
+
 @dataclass(frozen=True)
 class AuthorizationServer:
-    """What a handler can ask of OAuth for the request at hand (RFC 6749, RFC 7009)."""
+    """What a handler can ask of OAuth for the request at hand (RFC 6749, 7009, 7662)."""
 
     exchange: Exchange
     settings: Settings
@@ -43,8 +50,9 @@ class AuthorizationServer:
         """
         form = self._form()
         store = self._store()
-        bearer = BearerToken(store, token.generate, store.lifetimes.access)
+        bearer = BearerToken(store, secret.generate, store.lifetimes.access)
         grants = {
+            "authorization_code": AuthorizationCodeGrant(store),
             "password": ResourceOwnerPasswordCredentialsGrant(store),
             "refresh_token": RefreshTokenGrant(store),
             "client_credentials": ClientCredentialsGrant(store),
@@ -53,10 +61,26 @@ class AuthorizationServer:
             raise refuse("The parameter grant_type is missing.")
         if form["grant_type"] not in grants:
             raise OAuthRefused("unsupported_grant_type", "This grant type is not supported.")
+        if form["grant_type"] == "authorization_code":
+            _check_verifier(form.get("code_verifier", ""))
         # The stubs of oauthlib take the token type's and the grants' objects for their names.
         endpoint = TokenEndpoint("password", bearer, grants)  # type: ignore[arg-type]
         answered = endpoint.create_token_response(self._uri, "POST", form, {})
         return self._judge(answered, store)
+
+    def introspect(self) -> dict[str, Any]:
+        """Answer an introspection request (RFC 7662 section 2) of a client about its own tokens.
+
+        :raises OAuthRefused: with the error of RFC 6749 §5.2.
+        """
+        form: Any = self._form()
+        if not form.get("client_secret"):
+            raise _refuse_client()
+        store = self._store()
+        endpoint = IntrospectEndpoint(store)
+        answered = endpoint.create_introspect_response(self._uri, "POST", form, {})
+        claims = self._judge(answered, store)
+        return {**claims, "iss": self.settings.origin} if claims["active"] else claims
 
     def revoke(self) -> None:
         """Answer a revocation request (RFC 7009 §2); a token that is not the client's is no error.
@@ -77,14 +101,7 @@ class AuthorizationServer:
         return read_form(self.exchange, from_url=self.settings.is_development)
 
     def _store(self) -> TokenStore:
-        return TokenStore(
-            self.exchange.session,
-            Lifetimes(
-                access=self.settings.access_token_seconds,
-                refresh_idle=self.settings.refresh_token_idle_seconds,
-                refresh_total=self.settings.refresh_token_total_seconds,
-            ),
-        )
+        return token_store(self.exchange, self.settings)
 
     def _judge(
         self, answered: tuple[dict[str, str], str, int], store: TokenStore
@@ -103,3 +120,18 @@ class AuthorizationServer:
             headers={"WWW-Authenticate": f'Basic realm="{REALM}"'} if is_client_error else {},
             consequence=store.consequence,
         )
+
+
+def _check_verifier(verifier: str) -> None:
+    if not _VERIFIER.fullmatch(verifier):
+        raise refuse("The code_verifier is missing or not as RFC 7636 section 4.1 has it.")
+
+
+def _refuse_client() -> OAuthRefused:
+    """Make the 401 for a client that would need a secret (RFC 7662 section 2.1)."""
+    return OAuthRefused(
+        "invalid_client",
+        _DESCRIPTIONS["invalid_client"],
+        status=401,
+        headers={"WWW-Authenticate": f'Basic realm="{REALM}"'},
+    )

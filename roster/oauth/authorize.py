@@ -1,0 +1,133 @@
+"""The authorization endpoint's pages: who asks, for what, and the user's answer."""
+
+from dataclasses import dataclass
+from urllib.parse import urlencode
+
+from oauthlib.oauth2 import OAuth2Error
+
+from models import Consent, TokenStore, User
+from roster.definition import Definition
+from roster.errors import Answer
+from roster.exchange import Exchange
+from roster.oauth import pages
+from roster.oauth.authorization import PATH, AuthorizationRequest
+from roster.oauth.browser import Browser
+from roster.oauth.forms import read_page_form
+from roster.oauth.stores import token_store
+from roster.settings import Settings
+
+LOGIN = "/auth/login"
+_SCOPE = "scope."
+
+
+@dataclass(frozen=True)
+class Authorization:
+    """What the handlers of the authorization endpoint can ask (RFC 6749 section 4.1)."""
+
+    exchange: Exchange
+    settings: Settings
+    definition: Definition
+    browser: Browser
+
+    def ask(self) -> Answer:
+        """Answer a client's request: by a login, a question, or at once by a code or an error.
+
+        :raises Refusal: 400, where it would not be safe to redirect.
+        """
+        return self._proceed(self._read(self.exchange.query_string.decode("latin-1")))
+
+    def decide(self) -> Answer:
+        """Carry out what the user decided on the consent page.
+
+        :raises Refusal: 400 for a malformed form, 403 for one that another site may have made.
+        """
+        form = read_page_form(self.exchange)
+        request = self._read(form.get("authorize", ""))
+        self.browser.check_form(form.get("csrf"))
+        user = self.browser.user
+        if user is None:
+            return self._to_login(request)
+        store = self._store(user)
+        try:
+            asked = request.scopes(store)
+        except OAuth2Error as error:
+            return self._redirect(
+                request.refuse(error.error or "invalid_request", error.description)
+            )
+        granted = [scope for scope in asked if _SCOPE + scope in form]
+        if form.get("decision") != "allow" or not granted:
+            return self._redirect(request.refuse("access_denied", "The user did not allow it."))
+        Consent.remember(self.exchange.session, user.id, request.client.id, granted)
+        return self._redirect(request.grant(store, granted))
+
+    def _proceed(self, request: AuthorizationRequest) -> Answer:
+        user = self.browser.user
+        if user is None:
+            return self._to_login(request)
+        store = self._store(user)
+        try:
+            scopes = request.scopes(store)
+        except OAuth2Error as error:
+            return self._redirect(
+                request.refuse(error.error or "invalid_request", error.description)
+            )
+        if self._is_remembered(request, user, scopes):
+            return self._redirect(request.grant(store, scopes))
+        return self._question(request, user, scopes)
+
+    def _is_remembered(self, request: AuthorizationRequest, user: User, scopes: list[str]) -> bool:
+        # Any app may listen on a loopback port or register a scheme, and so pose as the client:
+        # RFC 8252 section 8.6.
+        is_known = not request.client.is_public or request.redirect_uri.startswith("https:")
+        session = self.exchange.session
+        return is_known and Consent.covers(session, user.id, request.client.id, scopes)
+
+    def _question(self, request: AuthorizationRequest, user: User, scopes: list[str]) -> Answer:
+        body = pages.render(
+            "consent",
+            client=request.client,
+            user=user,
+            scopes=[(scope, self.definition.scopes[scope]) for scope in scopes],
+            place=pages.place(request.redirect_uri),
+            authorize=request.raw,
+            csrf=self.browser.form_code,
+        )
+        return page(body, self.browser, redirect_uri=request.redirect_uri)
+
+    def _read(self, raw: str) -> AuthorizationRequest:
+        return AuthorizationRequest.read(
+            self.exchange.session, raw, self.definition, self.settings.origin
+        )
+
+    def _store(self, user: User) -> TokenStore:
+        return token_store(self.exchange, self.settings, user=user)
+
+    def _to_login(self, request: AuthorizationRequest) -> Answer:
+        place = f"{self.settings.origin}{LOGIN}?{urlencode({'authorize': request.raw})}"
+        return self._redirect(place)
+
+    def _redirect(self, place: str) -> Answer:
+        return redirect(place, self.browser)
+
+
+def page(
+    body: str, browser: Browser, *, status: int = 200, redirect_uri: str | None = None
+) -> Answer:
+    """Make the answer that shows a page."""
+    headers = [
+        ("Content-Type", "text/html; charset=utf-8"),
+        ("Content-Security-Policy", pages.policy(redirect_uri)),
+    ]
+    return Answer(status, body.encode(), (*headers, *_cookies(browser)))
+
+
+def redirect(place: str, browser: Browser) -> Answer:
+    """Make the answer that leads the browser elsewhere, always by GET (RFC 9700 section 4.12)."""
+    return Answer(303, b"", (("Location", place), *_cookies(browser)))
+
+
+def _cookies(browser: Browser) -> list[tuple[str, str]]:
+    return [("Set-Cookie", cookie) for cookie in browser.set_cookies]
+
+
+__all__ = ["LOGIN", "PATH", "Authorization", "page", "redirect"]

@@ -1,0 +1,110 @@
+"""The browser of the user who signs in: its cookies, its session, and its own forms."""
+
+import hashlib
+import hmac
+import secrets
+from functools import cached_property
+
+from werkzeug.http import dump_cookie, parse_cookie
+
+from models.browser_session import BrowserSession, SessionLifetimes
+from models.user import User
+from roster.errors import Refusal
+from roster.exchange import Exchange
+from roster.settings import Settings
+
+
+class Browser:
+    """Keep a browser signed in by a cookie, and its forms apart from forged ones.
+
+    The session cookie holds a random id, whose hash finds the session's row. Another cookie
+    holds a random value from the first page on; a form is genuine if it brings a code made of
+    that value and of the session, which no other site can read or set.
+    """
+
+    def __init__(self, exchange: Exchange, settings: Settings) -> None:
+        self._exchange = exchange
+        self._settings = settings
+        self._is_secure = settings.origin.startswith("https://")
+        self._cookies: dict[str, str] = dict(parse_cookie(exchange.header(b"cookie")).items())
+        # A cookie so named is bound to this very origin (RFC 6265bis section 4.1.3.2).
+        prefix = "__Host-" if self._is_secure else ""
+        self._session_name = f"{prefix}roster_session"
+        self._form_name = f"{prefix}roster_form"
+        self._to_set: dict[str, str] = {}
+
+    @property
+    def _lifetimes(self) -> SessionLifetimes:
+        return SessionLifetimes(
+            idle=self._settings.session_idle_seconds, total=self._settings.session_total_seconds
+        )
+
+    @cached_property
+    def _session(self) -> BrowserSession | None:
+        value = self._cookies.get(self._session_name)
+        if not value:
+            return None
+        return BrowserSession.find(self._exchange.session, value, self._lifetimes)
+
+    @property
+    def user(self) -> User | None:
+        """The user who is signed in."""
+        return None if self._session is None else self._session.user
+
+    def sign_in(self, user: User) -> None:
+        """Begin a new session, in place of the one that there may be."""
+        self.sign_out()
+        value = BrowserSession.begin(self._exchange.session, user, self._lifetimes)
+        self._set(self._session_name, value, self._settings.session_total_seconds)
+
+    def sign_out(self) -> None:
+        """End the session."""
+        if self._session is not None:
+            self._session.end(self._exchange.session)
+        self._set(self._session_name, "", 0)
+        self.__dict__.pop("_session", None)
+        self._cookies = {name: v for name, v in self._cookies.items() if name != self._session_name}
+
+    @property
+    def form_code(self) -> str:
+        """The code that a form of the page at hand has to bring back."""
+        value = self._cookies.get(self._form_name)
+        if not value:
+            value = secrets.token_urlsafe(32)
+            self._cookies = {**self._cookies, self._form_name: value}
+            self._set(self._form_name, value, None)
+        return self._code(value)
+
+    def check_form(self, code: str | None) -> None:
+        """Let a genuine form pass.
+
+        :raises Refusal: 403, where another site may have made it.
+        """
+        value = self._cookies.get(self._form_name)
+        if (
+            not value
+            or not code
+            or not hmac.compare_digest(code.encode(), self._code(value).encode())
+        ):
+            raise Refusal(403, "This form is out of date. Go back, load the page again, and retry.")
+
+    def _code(self, value: str) -> str:
+        key = self._settings.signing_key.encode()
+        bound = f"form {value} {self._cookies.get(self._session_name, '')}"
+        return hmac.new(key, bound.encode("utf-8", "surrogatepass"), hashlib.sha256).hexdigest()
+
+    def _set(self, name: str, value: str, max_age: int | None) -> None:
+        self._to_set[name] = dump_cookie(
+            name,
+            value,
+            max_age=max_age,
+            path="/",
+            secure=self._is_secure,
+            httponly=True,
+            samesite="Lax",
+        )
+
+    @property
+    def set_cookies(self) -> list[str]:
+        """The Set-Cookie headers that the answer has to carry."""
+        return list(self._to_set.values())

@@ -1,0 +1,53 @@
+"""The metadata documents: where the endpoints are and what they can do."""
+
+from typing import Any
+
+from models.client import GRANT_TYPES
+from roster.definition import Definition
+from roster.settings import Settings
+
+
+class Metadata:
+    """What clients can find out by themselves (RFC 8414, RFC 9728), read off the definition."""
+
+    def __init__(self, definition: Definition, settings: Settings) -> None:
+        self._origin = settings.origin
+        self._scopes = sorted(definition.scopes)
+        self._paths = {operation.id: operation.path for operation in definition.operations}
+
+    @property
+    def authorization_server(self) -> dict[str, Any]:
+        """The metadata of the authorization server (RFC 8414 section 2, RFC 9207 section 3)."""
+        by_secret = ["client_secret_basic", "client_secret_post"]
+        return {
+            "issuer": self._origin,
+            "authorization_endpoint": self._url("show_authorization"),
+            "token_endpoint": self._url("issue_token"),
+            "revocation_endpoint": self._url("revoke_token"),
+            "introspection_endpoint": self._url("introspect_token"),
+            "scopes_supported": self._scopes,
+            "response_types_supported": ["code"],
+            "response_modes_supported": ["query"],
+            "grant_types_supported": list(GRANT_TYPES),
+            "code_challenge_methods_supported": ["S256"],
+            "token_endpoint_auth_methods_supported": [*by_secret, "none"],
+            "revocation_endpoint_auth_methods_supported": [*by_secret, "none"],
+            "introspection_endpoint_auth_methods_supported": by_secret,
+            "authorization_response_iss_parameter_supported": True,
+            "service_documentation": self._url("read_documentation"),
+        }
+
+    @property
+    def protected_resource(self) -> dict[str, Any]:
+        """The metadata of the resource server (RFC 9728 section 2)."""
+        return {
+            "resource": self._origin,
+            "authorization_servers": [self._origin],
+            "scopes_supported": self._scopes,
+            "bearer_methods_supported": ["header"],
+            "resource_name": "Roster",
+            "resource_documentation": self._url("read_documentation"),
+        }
+
+    def _url(self, operation_id: str) -> str:
+        return self._origin + self._paths[operation_id]

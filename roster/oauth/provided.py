@@ -1,0 +1,30 @@
+"""What the OAuth part gives to handlers, by name."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from roster.definition import Definition
+from roster.exchange import Exchange
+from roster.oauth.authorize import Authorization
+from roster.oauth.browser import Browser
+from roster.oauth.login import Login
+from roster.oauth.server import AuthorizationServer
+from roster.settings import Settings
+
+
+def oauth_providers(
+    settings: Settings, definition: Definition
+) -> Mapping[str, Callable[[Exchange], Any]]:
+    """Make the table of what a handler of an OAuth endpoint may ask for by name."""
+
+    def authorization(exchange: Exchange) -> Authorization:
+        return Authorization(exchange, settings, definition, Browser(exchange, settings))
+
+    def login(exchange: Exchange) -> Login:
+        return Login(exchange, settings, definition, Browser(exchange, settings))
+
+    return {
+        "oauth": lambda exchange: AuthorizationServer(exchange, settings),
+        "authorization": authorization,
+        "login": login,
+    }
