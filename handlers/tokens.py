@@ -16,3 +16,8 @@ def issue_token_by_get(oauth: Any) -> Any:
 def revoke_token(oauth: Any) -> None:
     """Revoke a token."""
     oauth.revoke()
+
+
+def introspect_token(oauth: Any) -> Any:
+    """Tell a client about a token of its own."""
+    return oauth.introspect()

@@ -42,9 +42,11 @@ def read_user(user: User) -> Any:
     return user_schema.dump(user)
 
 
-def change_user(session: Session, caller: Caller, user: User, body: list[Operation]) -> Any:
+def change_user(
+    session: Session, caller: Caller, gate: Any, user: User, body: list[Operation]
+) -> Any:
     """Change a user by a JSON Patch."""
-    user.change(session, body, caller)
+    user.change(session, body, caller, gate)
     return user_schema.dump(user)
 
 

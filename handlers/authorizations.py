@@ -1,0 +1,18 @@
+"""Authorizations: the applications that a user has let in."""
+
+from sqlalchemy.orm import Session
+
+from handlers.schemas.clients import authorizations as authorizations_schema
+from models import Caller, Consent
+from models.pages import Page, Window
+
+
+def list_authorizations(session: Session, caller: Caller, window: Window) -> Page:
+    """List the applications that the caller has authorised."""
+    authorised = Consent.authorised(caller.account.id)
+    return window.of(session, authorised, Consent.id).map(authorizations_schema.dump)
+
+
+def withdraw_authorization(session: Session, caller: Caller, client_id: str) -> None:
+    """Withdraw what the caller has authorised one application to."""
+    Consent.withdraw(session, caller.account.id, client_id)

@@ -1,0 +1,31 @@
+"""How OAuth clients, and the apps that a user has authorised, look from outside."""
+
+from marshmallow import Schema, fields
+
+
+class ClientSchema(Schema):
+    """A client, without its secret."""
+
+    client_id = fields.String()
+    user_id = fields.Integer()
+    name = fields.String()
+    client_type = fields.String()
+    redirect_uris = fields.List(fields.String())
+    default_scopes = fields.List(fields.String(), attribute="scopes")
+    grant_types = fields.List(fields.String())
+    created = fields.AwareDateTime()
+
+
+class AuthorizationSchema(Schema):
+    """A client as the user who authorised it sees it."""
+
+    client_id = fields.String()
+    name = fields.String()
+    # Each grant brings its own, with repetitions.
+    scopes = fields.Function(lambda app: sorted(set(app.scopes)))
+    created = fields.AwareDateTime()
+
+
+client = ClientSchema()
+clients = ClientSchema(many=True)
+authorizations = AuthorizationSchema(many=True)
