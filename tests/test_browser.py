@@ -1,13 +1,26 @@
-"""The documentation page in a real browser: what somebody does who opens the server."""
+"""The pages in a real browser: the documentation, and signing in to somebody else's app."""
 
 import shutil
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any, Literal
+from urllib.parse import parse_qsl, urlencode, urlsplit
 
 import pytest
-from playwright.sync_api import ConsoleMessage, Locator, Page, expect, sync_playwright
+from playwright.sync_api import (
+    Browser,
+    ConsoleMessage,
+    Locator,
+    Page,
+    Response,
+    expect,
+    sync_playwright,
+)
 
 from tests.live import LiveServer
+from tests.signing_in import AUTHORIZE, LOGIN, Client, register
 
 BROWSER = shutil.which("chromium")
 FLAGS = [
@@ -28,12 +41,61 @@ pytestmark = [
 
 
 @pytest.fixture
-def page() -> Iterator[Page]:
-    """Yield a page of a fresh browser."""
+def browser() -> Iterator[Browser]:
+    """Yield a fresh browser."""
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=BROWSER, args=FLAGS)
-        yield browser.new_page(viewport={"width": 1280, "height": 1000})
+        yield browser
         browser.close()
+
+
+@pytest.fixture
+def page(browser: Browser) -> Page:
+    """Return a page of a fresh browser."""
+    return browser.new_page(viewport={"width": 1280, "height": 1000})
+
+
+@dataclass
+class App:
+    """Somebody else's app: it listens on loopback and notes what browsers bring to it."""
+
+    url: str
+    answers: list[dict[str, str]]
+
+    @property
+    def callback(self) -> str:
+        """The place to which browsers come back."""
+        return f"{self.url}/callback"
+
+    def register(self, live: LiveServer, **fields: Any) -> Client:
+        """Register the app at the server, as a native app does: without its port."""
+        client = register(live, redirect_uris=["http://127.0.0.1/callback"], **fields)
+        client.redirect_uri = self.callback
+        return client
+
+
+@pytest.fixture
+def app() -> Iterator[App]:
+    """Yield an app that runs."""
+    answers: list[dict[str, str]] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            answers.append(dict(parse_qsl(urlsplit(self.path).query)))
+            self.send_response(200)
+            self.send_header("Content-Type", "text/html")
+            self.end_headers()
+            self.wfile.write(b'<link rel="icon" href="data:,"><title>The app</title>Welcome')
+
+        def log_message(self, *arguments: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield App(f"http://127.0.0.1:{server.server_port}", answers)
+        server.shutdown()
+        thread.join()
 
 
 @dataclass
@@ -49,6 +111,11 @@ class Seen:
         page.on("pageerror", lambda error: self.complaints.append(str(error)))
         page.on("requestfailed", lambda request: self.complaints.append(request.url))
         page.on("request", lambda request: self.requests.append(request.url))
+
+    def elsewhere(self, *urls: str) -> list[str]:
+        """Return the requests that went to none of these servers."""
+        known = (*(f"{url}/" for url in urls), "data:")
+        return [url for url in self.requests if not url.startswith(known)]
 
     def _note(self, message: ConsoleMessage) -> None:
         # A violation of the content security policy is one of these errors.
@@ -80,8 +147,7 @@ def test_somebody_logs_in_and_tries_an_operation_out(live: LiveServer, page: Pag
 
     assert not seen.complaints
     assert f"{live.url}/api/v1/users/me" in seen.requests
-    elsewhere = [url for url in seen.requests if not url.startswith((f"{live.url}/", "data:"))]
-    assert not elsewhere
+    assert not seen.elsewhere(live.url)
 
 
 def test_a_wrong_password_is_told(live: LiveServer, page: Page) -> None:
@@ -96,9 +162,235 @@ def test_a_wrong_password_is_told(live: LiveServer, page: Page) -> None:
 
 def open_password_flow(page: Page, username: str, password: str) -> Locator:
     """Open the dialog to log in, and fill in the form of the password flow."""
-    page.get_by_role("button", name="Authorize").click()
+    page.get_by_role("button", name="Authorize", exact=True).click()
     form = page.locator(".auth-container", has_text="Flow: password")
     expect(form.locator("#client_id_password")).to_have_value("documentation")
     form.locator("#oauth_username").fill(username)
     form.locator("#oauth_password").fill(password)
     return form
+
+
+def test_somebody_logs_in_to_the_documentation_through_the_pages(
+    live: LiveServer, page: Page
+) -> None:
+    seen = Seen()
+    seen.watch(page)
+    page.goto(live.url)
+    page.get_by_role("button", name="Authorize", exact=True).click()
+    form = page.locator(".auth-container", has_text="Flow: authorizationCode")
+    expect(form.locator("#client_id_authorizationCode")).to_have_value("documentation")
+    form.get_by_text("select all").click()
+
+    with page.expect_popup() as opened:
+        form.get_by_text("Authorize", exact=True).click()
+    popup = opened.value
+    seen.watch(popup)
+    sign_in(popup, "root", "q")
+    expect(popup.get_by_role("checkbox")).to_have_count(6)
+    with popup.expect_event("close"):
+        popup.get_by_role("button", name="Allow").click()
+    expect(form.get_by_text("Logout", exact=True)).to_be_visible()
+    page.locator(".close-modal").click()
+
+    operation = page.locator("#operations-users-read_me")
+    operation.locator(".opblock-summary-control").click()
+    operation.get_by_role("button", name="Try it out").click()
+    operation.get_by_role("button", name="Execute").click()
+    answer = operation.locator(".live-responses-table .response")
+    expect(answer.locator(".response-col_status")).to_contain_text("200")
+    expect(answer.locator(".response-col_description")).to_contain_text('"username": "root"')
+    assert not seen.complaints
+    assert not seen.elsewhere(live.url)
+
+
+def test_somebody_signs_in_to_an_app_and_out_again(live: LiveServer, page: Page, app: App) -> None:
+    seen = Seen()
+    seen.watch(page)
+    client = app.register(live)
+
+    ask(page, live, client)
+    expect(page.get_by_role("heading")).to_have_text("Sign in")
+    expect(page.get_by_role("main")).to_contain_text("to continue to An app")
+    sign_in(page)
+    expect(page.get_by_role("heading")).to_have_text("Allow An app?")
+    expect(page.locator(".place")).to_have_text(app.url.removeprefix("http://"))
+    page.get_by_role("checkbox", name="users:read").uncheck()
+    page.get_by_role("button", name="Allow").click()
+    expect(page).to_have_title("The app")
+
+    (answer,) = app.answers
+    assert answer.keys() == {"code", "state", "iss"}
+    assert answer["state"] == "a state"
+    assert answer["iss"] == live.url
+    issued = live.client.post("/auth/oauth2/token", data=client.exchange(answer["code"]))
+    assert issued.json()["scope"] == "teams:read"
+
+    page.goto(live.url + LOGIN)
+    expect(page.get_by_role("main")).to_contain_text("You are signed in as user")
+    page.get_by_role("button", name="Sign out").click()
+    expect(page.get_by_role("heading")).to_have_text("Sign in")
+    ask(page, live, client)
+    expect(page.get_by_role("heading")).to_have_text("Sign in")
+    assert not seen.complaints
+    assert not seen.elsewhere(live.url, app.url)
+
+
+def test_somebody_denies(live: LiveServer, page: Page, app: App) -> None:
+    seen = Seen()
+    seen.watch(page)
+
+    ask(page, live, app.register(live))
+    sign_in(page)
+    page.get_by_role("button", name="Deny").click()
+    expect(page).to_have_title("The app")
+
+    (answer,) = app.answers
+    assert answer["error"] == "access_denied"
+    assert answer["state"] == "a state"
+    assert answer["iss"] == live.url
+    assert "code" not in answer
+    assert not seen.complaints
+
+
+def test_somebody_changes_the_account_on_the_way(live: LiveServer, page: Page, app: App) -> None:
+    ask(page, live, app.register(live))
+    sign_in(page)
+    page.get_by_role("button", name="Sign out and use another account").click()
+    expect(page.get_by_role("heading")).to_have_text("Sign in")
+    sign_in(page, "root", "q")
+
+    expect(page.get_by_role("main")).to_contain_text("You are signed in as root")
+    page.get_by_role("button", name="Allow").click()
+    expect(page).to_have_title("The app")
+    assert "code" in app.answers[0]
+
+
+def test_a_remembered_consent_leads_from_the_login_to_the_app(
+    live: LiveServer, page: Page, app: App
+) -> None:
+    seen = Seen()
+    seen.watch(page)
+    client = app.register(live)
+    ask(page, live, client)
+    sign_in(page)
+    page.get_by_role("button", name="Allow").click()
+    expect(page).to_have_title("The app")
+    page.context.clear_cookies()
+
+    ask(page, live, client)
+    sign_in(page)
+
+    expect(page).to_have_title("The app")
+    assert "code" in app.answers[1]
+    assert not seen.complaints
+
+
+def test_an_app_with_a_scheme_of_its_own_is_reached(live: LiveServer, page: Page) -> None:
+    seen = Seen()
+    seen.watch(page)
+    client = register(live, redirect_uris=["com.example.app:/callback"])
+    ask(page, live, client)
+    sign_in(page)
+
+    def is_decision(response: Response) -> bool:
+        return response.request.method == "POST" and urlsplit(response.url).path == AUTHORIZE
+
+    with page.expect_response(is_decision) as decided:
+        page.get_by_role("button", name="Allow").click()
+
+    assert decided.value.status == 303
+    place, _, query = (decided.value.header_value("location") or "").partition("?")
+    assert place == "com.example.app:/callback"
+    assert dict(parse_qsl(query)).keys() == {"code", "state", "iss"}
+    assert not [text for text in seen.complaints if "Content Security Policy" in text]
+
+
+def test_a_wrong_login_is_told_on_the_page(live: LiveServer, page: Page) -> None:
+    page.goto(live.url + LOGIN)
+
+    sign_in(page, "user", "wrong")
+
+    expect(page.get_by_role("alert")).to_have_text("Username or password is wrong.")
+    password = page.get_by_label("Password")
+    expect(password).to_have_accessible_description("Username or password is wrong.")
+    expect(password).to_have_value("")
+
+
+def test_the_keyboard_is_enough(live: LiveServer, page: Page, app: App) -> None:
+    client = app.register(live)
+    ask(page, live, client)
+
+    keys = page.keyboard
+    expect(page.get_by_label("Username")).to_be_focused()
+    keys.type("user")
+    keys.press("Tab")
+    expect(page.get_by_label("Password")).to_be_focused()
+    keys.type("w")
+    keys.press("Enter")
+    expect(page.get_by_role("heading")).to_have_text("Allow An app?")
+    keys.press("Tab")
+    first = page.get_by_role("checkbox").first
+    expect(first).to_be_focused()
+    keys.press("Space")
+    expect(first).not_to_be_checked()
+    keys.press("Tab")
+    keys.press("Tab")
+    allow = page.get_by_role("button", name="Allow")
+    expect(allow).to_be_focused()
+    # Where one is can be seen.
+    assert allow.evaluate("(element) => getComputedStyle(element).outlineStyle") == "solid"
+    keys.press("Enter")
+    expect(page).to_have_title("The app")
+
+    issued = live.client.post("/auth/oauth2/token", data=client.exchange(app.answers[0]["code"]))
+    assert len(issued.json()["scope"].split()) == 1
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize(("width", "height"), [(1280, 1000), (320, 568)])
+def test_the_pages_fit(
+    live: LiveServer,
+    browser: Browser,
+    app: App,
+    scheme: Literal["light", "dark"],
+    width: int,
+    height: int,
+) -> None:
+    context = browser.new_context(
+        color_scheme=scheme, viewport={"width": width, "height": height}, has_touch=width < 500
+    )
+    page = context.new_page()
+    seen = Seen()
+    seen.watch(page)
+    client = app.register(live, name="The app with the longest name " + "x" * 50)
+
+    ask(page, live, client, scope="users:read users:write teams:read teams:write auth:read")
+    assert_fits(page, scheme, width)
+    sign_in(page)
+    expect(page.get_by_role("checkbox")).to_have_count(5)
+    assert_fits(page, scheme, width)
+    page.goto(live.url + LOGIN)
+    assert_fits(page, scheme, width)
+    assert not seen.complaints
+    context.close()
+
+
+def assert_fits(page: Page, scheme: str, width: int) -> None:
+    """Hold that nothing of a page lies beside the window, and that it is as bright as asked."""
+    expect(page.get_by_role("main")).to_be_visible()
+    assert page.evaluate("document.documentElement.scrollWidth") == width
+    ground = page.evaluate("getComputedStyle(document.body).backgroundColor")
+    brightness = sum(int(part) for part in ground.strip("rgb()").split(",")) / 3
+    assert (brightness < 64) == (scheme == "dark")
+
+
+def ask(page: Page, live: LiveServer, client: Client, **changes: str) -> None:
+    """Open the address to which a client sends the user's browser."""
+    page.goto(f"{live.url}{AUTHORIZE}?{urlencode(client.request(**changes))}")
+
+
+def sign_in(page: Page, username: str = "user", password: str = "w") -> None:
+    """Fill the login form in."""
+    page.get_by_label("Username").fill(username)
+    page.get_by_label("Password").fill(password)
+    page.get_by_role("button", name="Sign in").click()

@@ -12,7 +12,8 @@ import pytest
 from tests.live import LiveServer
 
 README = Path(__file__).parent.parent / "README.md"
-COMMANDS = re.findall(r"^curl .+$", README.read_text(encoding="utf-8"), re.MULTILINE)
+FIRST_SCREEN = README.read_text(encoding="utf-8").partition("\n## ")[0]
+COMMANDS = re.findall(r"^curl .+$", FIRST_SCREEN, re.MULTILINE)
 SCOPE = "auth:read auth:write teams:read teams:write users:read users:write"
 USER = {
     "id",

@@ -3,10 +3,12 @@
 import json
 import os
 import re
+import shutil
 import signal
 import sqlite3
 import subprocess
 import sysconfig
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -134,14 +136,64 @@ def test_an_operator_lets_the_first_user_and_client_in(production: LiveServer) -
     assert (me.status_code, me.json()["username"]) == (200, "ada")
 
 
+def send_alone(server: LiveServer, form: dict[str, str]) -> int:
+    """Ask for a token on a new connection, which any worker may take; return the status."""
+    return httpx2.post(f"{server.url}{TOKEN}", data=form, trust_env=False).status_code
+
+
+@pytest.fixture
+def redis_url(tmp_path: Path) -> Iterator[str]:
+    """Start a Redis of the test's own, which listens on a Unix socket only."""
+    command = shutil.which("redis-server")
+    if command is None:
+        pytest.skip("No redis-server is installed here.")
+    place = tmp_path / "redis.sock"
+    options = ("--port", "0", "--unixsocket", str(place), "--save", "", "--dir", str(tmp_path))
+    with subprocess.Popen([command, *options], stdout=subprocess.DEVNULL) as process:
+        while not place.exists():
+            assert process.poll() is None
+            time.sleep(0.01)
+        yield f"redis+unix://{place}"
+        process.terminate()
+
+
 @pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
-def test_workers_share_the_work_and_add_up_their_metrics(database_url: str, tmp_path: Path) -> None:
+def test_workers_count_wrong_logins_together(
+    database_url: str, redis_url: str, tmp_path: Path
+) -> None:
+    environment = {
+        **PRODUCTION,
+        "DATABASE_URL": database_url,
+        "WORKERS": "2",
+        "ROSTER_LIMITS_URL": redis_url,
+    }
+    with serving(tmp_path, **environment) as server:
+        command = ["users", "create", "ada", "--email", "ada@example.com"]
+        user = run(*command, standard_input=f"{PASSWORD}\n", **environment)
+        assert user.returncode == 0, user.stderr
+        command = ["clients", "create", "--owner", "ada", "--name", "App", "--grant", "password"]
+        made = run(*command, "--scope", "users:read", "--public", **environment)
+        assert made.returncode == 0, made.stderr
+        form = {**json.loads(made.stdout), "grant_type": "password", "username": "ada"}
+
+        statuses = [
+            send_alone(server, {**form, "password": f"wrong {number}"}) for number in range(12)
+        ]
+
+    assert statuses == [400] * 10 + [429] * 2
+
+
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+def test_workers_share_the_work_and_add_up_their_metrics(
+    database_url: str, redis_url: str, tmp_path: Path
+) -> None:
     temporary = tmp_path / "temporary"
     temporary.mkdir()
     environment = {
         **PRODUCTION,
         "DATABASE_URL": database_url,
         "WORKERS": "2",
+        "ROSTER_LIMITS_URL": redis_url,
         "ROSTER_METRICS_TOKEN": "metrics-token",
         "TMPDIR": str(temporary),
     }

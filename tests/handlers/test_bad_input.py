@@ -28,6 +28,8 @@ BODIES: dict[str, tuple[Any, str]] = {
     "change_team": ([replace("/title", "Poetry")], "Poetry"),
     "add_member": ({"user_id": 4}, "user_id"),
     "change_member": ([replace("/is_leader", True)], "/is_leader"),
+    "create_client": ({"name": "Loom", "redirect_uris": ["https://l.example/"]}, "Loom"),
+    "change_client": ([replace("/name", "Loom")], "Loom"),
 }
 
 with_a_body = [operation for operation in OPERATIONS if operation.id in BODIES]
@@ -49,7 +51,7 @@ def boss(server: Server) -> Person:
 
 
 def path_of(operation: Operation) -> str:
-    return operation.path.removeprefix(API).format(team_id=1, user_id=3)
+    return operation.path.removeprefix(API).format(team_id=1, user_id=3, client_id="documentation")
 
 
 def send(

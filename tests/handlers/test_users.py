@@ -9,6 +9,7 @@ from sqlalchemy import func, select
 from models import Client, User, passwords
 from tests.serving import (
     API,
+    CHALLENGE,
     NO_IDS,
     PASSWORD,
     PROOF,
@@ -162,7 +163,7 @@ def test_without_a_token_the_challenge_has_no_error(server: Server) -> None:
     answer = server.nobody.get("/users/me")
 
     assert answer.status_code == 401
-    assert answer.headers["www-authenticate"] == 'Bearer realm="roster"'
+    assert answer.headers["www-authenticate"] == CHALLENGE
 
 
 @pytest.mark.parametrize("header", ["Bearer unknown", "bearer a b", "Bearer", "Bearer é"])

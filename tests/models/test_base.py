@@ -1,7 +1,7 @@
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
-from sqlalchemy import inspect
+from sqlalchemy import PrimaryKeyConstraint, UniqueConstraint
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import StatementError
 from sqlalchemy.orm import Session, sessionmaker
@@ -86,6 +86,10 @@ def test_lock_returns_rows_in_order_as_they_now_are(
 def test_every_foreign_key_has_an_index() -> None:
     for table in Base.metadata.tables.values():
         indexed = {index.columns.keys()[0] for index in table.indexes}
-        indexed.add(inspect(table).primary_key.columns.keys()[0])
+        indexed |= {
+            constraint.columns.keys()[0]
+            for constraint in table.constraints
+            if isinstance(constraint, UniqueConstraint | PrimaryKeyConstraint)
+        }
         for key in table.foreign_keys:
             assert key.parent.key in indexed, key.parent

@@ -18,6 +18,7 @@ from models.database import connect
 from models.errors import NotReady
 
 ROOT = Path(__file__).parents[2]
+HEAD = str(migrate._head())
 
 
 @pytest.fixture
@@ -80,18 +81,18 @@ def test_up_and_down_and_up_again(database: Engine) -> None:
     migrate.upgrade(database)
     migrate.upgrade(database)
     migrate.check_current(database)
-    assert migrate.current(database) == "0001"
+    assert migrate.current(database) == HEAD
     assert migrate.is_current(database)
     migrate.downgrade(database, "base")
     assert tables(database) == set()
     assert migrate.current(database) is None
-    migrate.upgrade(database, "0001")
+    migrate.upgrade(database, HEAD)
     assert migrate.is_current(database)
 
 
 def test_a_url_is_enough(database_url: str) -> None:
     migrate.upgrade(database_url)
-    assert migrate.current(database_url) == "0001"
+    assert migrate.current(database_url) == HEAD
     migrate.downgrade(database_url, "base")
     assert migrate.current(database_url) is None
 
@@ -111,7 +112,7 @@ def test_servers_that_start_at_once_migrate_once(database_url: str) -> None:
     for thread in threads:
         thread.join()
     assert errors == []
-    assert migrate.current(database_url) == "0001"
+    assert migrate.current(database_url) == HEAD
 
 
 def test_a_migration_that_fails_leaves_nothing(database: Engine) -> None:
@@ -136,7 +137,7 @@ def test_alembic_alone_migrates_the_database_of_the_environment(tmp_path: Path) 
     arguments = [sys.executable, "-m", "alembic", "upgrade", "head"]
     environment = os.environ | {"DATABASE_URL": url, "PYTHONPATH": str(ROOT)}
     subprocess.run(arguments, cwd=ROOT, env=environment, check=True, capture_output=True)
-    assert migrate.current(url) == "0001"
+    assert migrate.current(url) == HEAD
 
 
 def test_a_revision_is_written_without_our_own_types(database: Engine, tmp_path: Path) -> None:

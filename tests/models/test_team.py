@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy import Engine
 from sqlalchemy.orm import Session, sessionmaker
 
-from models import OBJECTS, Caller, Member, Team, User
+from models import OBJECTS, Caller, Client, Member, Team, User
 from models.base import MAX_ID
 from models.errors import Conflict, Forbidden, NotFound, Unprocessable
 from tests.models.factories import (
@@ -31,9 +31,8 @@ def berta(session: Session) -> User:
     return make_user(session, "berta")
 
 
-def test_a_path_can_name_users_teams_and_members() -> None:
-    assert [OBJECTS[name] for name in ("user", "team", "member")] == [User, Team, Member]
-    assert len(OBJECTS) == 3
+def test_a_path_can_name_users_teams_members_and_clients() -> None:
+    assert {"user": User, "team": Team, "member": Member, "client": Client} == OBJECTS
 
 
 def test_teams_and_members_have_no_standing_of_their_own(session: Session, anna: User) -> None:

@@ -509,6 +509,8 @@ def test_a_public_client_has_a_secret_only_if_it_is_asked_for(
         ),
         ((*CLIENT, *MORE, "--redirect-uri", "https://a b"), "--redirect-uri"),
         ((*CLIENT, *MORE, "--redirect-uri", ""), "--redirect-uri"),
+        ((*CLIENT, *MORE, "--redirect-uri", "javascript:alert(1)"), "--redirect-uri"),
+        ((*CLIENT, *MORE, "--redirect-uri", "http://a.example/"), "--redirect-uri"),
         ((*CLIENT, *MORE, "--redirect-uri", "https://ä.example"), "--redirect-uri"),
         ((*CLIENT, *MORE, "--redirect-uri", "https://\udcff.example"), "--redirect-uri"),
         ((*CLIENT, *MORE, "--owner", "nobody"), "--owner: there is no such user"),

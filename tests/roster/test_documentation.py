@@ -198,9 +198,13 @@ def defined(request: pytest.FixtureRequest) -> Definition:
 
 def test_an_operation_knows_the_form_of_its_errors(defined: Definition) -> None:
     for operation in defined.operations:
-        is_oauth = operation.path.startswith("/auth/")
+        expected = PROBLEM
+        if operation.path in {"/auth/oauth2/authorize", "/auth/login", "/auth/logout"}:
+            expected = "text/html"
+        elif operation.path.startswith("/auth/"):
+            expected = "application/json"
 
-        assert operation.error_media_type == ("application/json" if is_oauth else PROBLEM)
+        assert operation.error_media_type == expected
 
 
 def test_an_operation_that_declares_no_errors_has_problems(defined: Definition) -> None:

@@ -118,7 +118,7 @@ class TestWithTheToken:
         answer = serve(metrics_token=TOKEN, **environment).client.get("/metrics")
 
         assert answer.status_code == 401
-        assert answer.headers["www-authenticate"] == 'Bearer realm="roster"'
+        assert answer.headers["www-authenticate"] == 'Bearer realm="metrics"'
 
     @pytest.mark.parametrize(
         "header",

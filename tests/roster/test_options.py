@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.serving import Person, Serve, Server
+from tests.serving import CHALLENGE, Person, Serve, Server
 
 
 def allow(person: Person, path: str) -> list[str]:
@@ -22,7 +22,7 @@ def test_without_a_token_nothing_is_told(server: Server, path: str) -> None:
     answer = server.nobody.request("OPTIONS", path)
 
     assert answer.status_code == 401
-    assert answer.headers["www-authenticate"] == 'Bearer realm="roster"'
+    assert answer.headers["www-authenticate"] == CHALLENGE
     assert "allow" not in answer.headers
 
 

@@ -9,16 +9,16 @@ from sqlalchemy import update
 from models import Grant, Token, User
 from models.base import now
 from tests.roster.raw import JSON, Headers, ask
-from tests.serving import PASSWORD, Server, basic
+from tests.serving import CHALLENGE, PASSWORD, RESOURCE, Server, basic
 
 ME = "/api/v1/users/me"
 UNKNOWN = (
     'Bearer realm="roster", error="invalid_token",'
-    ' error_description="The access token is unknown, expired or revoked."'
+    ' error_description="The access token is unknown, expired or revoked."' + RESOURCE
 )
 MALFORMED = (
     'Bearer realm="roster", error="invalid_token",'
-    ' error_description="The Authorization header holds no bearer token."'
+    ' error_description="The Authorization header holds no bearer token."' + RESOURCE
 )
 
 
@@ -41,7 +41,7 @@ def test_without_a_token_the_challenge_has_no_error_code(server: Server) -> None
     answer = server.nobody.get("/users/me")
 
     assert answer.status_code == 401
-    assert answer.headers["www-authenticate"] == 'Bearer realm="roster"'
+    assert answer.headers["www-authenticate"] == CHALLENGE
 
 
 @pytest.mark.parametrize(
@@ -51,7 +51,7 @@ def test_another_scheme_counts_as_no_token(server: Server, value: bytes) -> None
     answer = ask(server.app, "GET", ME, headers=authorization(value))
 
     assert answer.status_code == 401
-    assert answer.headers["www-authenticate"] == 'Bearer realm="roster"'
+    assert answer.headers["www-authenticate"] == CHALLENGE
 
 
 @pytest.mark.parametrize(
@@ -160,7 +160,7 @@ def test_a_token_without_the_scope_is_told_which_it_lacks(server: Server, path: 
     assert answer.headers["www-authenticate"] == (
         'Bearer realm="roster", error="insufficient_scope",'
         ' error_description="The token lacks a scope; this needs users:read.",'
-        ' scope="users:read"'
+        ' scope="users:read"' + RESOURCE
     )
 
 

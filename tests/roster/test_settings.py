@@ -77,6 +77,10 @@ def test_a_wrong_setting_is_named_in_one_line(
         ({**PRODUCTION, "ROSTER_ISSUER": "http://example.com"}, "ROSTER_ISSUER"),
         ({**PRODUCTION, "HOST": "0.0.0.0"}, "ROSTER_ISSUER"),
         ({**PRODUCTION, "WORKERS": "2"}, "WORKERS"),
+        (
+            {**PRODUCTION, "WORKERS": "2", "DATABASE_URL": "postgresql://h/d"},
+            "ROSTER_LIMITS_URL",
+        ),
         ({"ROSTER_CAPTCHA_VERIFY_URL": "https://c.example/siteverify"}, "ROSTER_CAPTCHA_SECRET"),
         (
             {
@@ -111,6 +115,7 @@ def test_production_behind_tls_may_listen_anywhere(monkeypatch: pytest.MonkeyPat
         WORKERS="4",
         DATABASE_URL="postgresql://postgres:@/name?host=/run/pg",
         ROSTER_ISSUER="https://api.example.com",
+        ROSTER_LIMITS_URL="redis://127.0.0.1:6379",
     )
 
     assert found.origin == "https://api.example.com"

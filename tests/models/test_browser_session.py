@@ -1,0 +1,114 @@
+"""Sessions of browsers: found by the hash of their id, for a time."""
+
+from datetime import datetime, timedelta
+
+import pytest
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from models import User, browser_session
+from models.base import now
+from models.browser_session import BrowserSession, SessionLifetimes
+from models.secret import digest
+from tests.models.factories import make_user
+
+LIFETIMES = SessionLifetimes(idle=100, total=1000)
+
+
+@pytest.fixture
+def anna(session: Session) -> User:
+    return make_user(session, "anna")
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> dict[str, datetime]:
+    """Return the moment that sessions take for the present; a test may change it."""
+    time = {"now": now()}
+    monkeypatch.setattr(browser_session, "now", lambda: time["now"])
+    return time
+
+
+def find(session: Session, value: str) -> BrowserSession | None:
+    session.commit()
+    session.expire_all()
+    return BrowserSession.find(session, value, LIFETIMES)
+
+
+def test_a_session_is_found_by_its_id_and_stored_by_its_hash(session: Session, anna: User) -> None:
+    one = BrowserSession.begin(session, anna, LIFETIMES)
+    two = BrowserSession.begin(session, anna, LIFETIMES)
+
+    found = find(session, one)
+
+    assert found
+    assert found.user is anna
+    assert found.hash == digest(one)
+    assert one != two
+    assert len(one) >= 43
+    for wrong in ("", "x", one[:-1], one.swapcase()):
+        assert find(session, wrong) is None
+
+
+def test_an_ended_session_is_gone_and_others_stay(session: Session, anna: User) -> None:
+    one = BrowserSession.begin(session, anna, LIFETIMES)
+    two = BrowserSession.begin(session, anna, LIFETIMES)
+    found = find(session, one)
+    assert found
+
+    found.end(session)
+
+    assert find(session, one) is None
+    assert find(session, two)
+
+
+def test_an_idle_session_ends_and_use_keeps_one_alive(
+    session: Session, anna: User, clock: dict[str, datetime]
+) -> None:
+    used = BrowserSession.begin(session, anna, LIFETIMES)
+    idle = BrowserSession.begin(session, anna, LIFETIMES)
+
+    clock["now"] += timedelta(seconds=90)
+    assert find(session, used)
+    clock["now"] += timedelta(seconds=90)
+
+    assert find(session, used)
+    assert find(session, idle) is None
+
+
+def test_a_session_ends_in_the_end_however_much_it_is_used(
+    session: Session, anna: User, clock: dict[str, datetime]
+) -> None:
+    value = BrowserSession.begin(session, anna, LIFETIMES)
+
+    for _ in range(11):
+        assert find(session, value)
+        clock["now"] += timedelta(seconds=90)
+    clock["now"] += timedelta(seconds=20)
+
+    assert find(session, value) is None
+
+
+def test_a_session_that_was_just_seen_is_not_written(
+    session: Session, anna: User, clock: dict[str, datetime]
+) -> None:
+    value = BrowserSession.begin(session, anna, LIFETIMES)
+    seen = select(BrowserSession.seen_at)
+    before = session.scalar(seen)
+
+    clock["now"] += timedelta(seconds=30)
+    assert find(session, value)
+    assert session.scalar(seen) == before
+    clock["now"] += timedelta(seconds=60)
+    assert find(session, value)
+    assert session.scalar(seen) != before
+
+
+def test_an_inactive_user_has_no_session(session: Session, anna: User) -> None:
+    value = BrowserSession.begin(session, anna, LIFETIMES)
+    anna.is_active = False
+
+    assert find(session, value) is None
+
+
+def test_the_defaults_are_eight_hours_and_seven_days() -> None:
+    assert SessionLifetimes() == SessionLifetimes(idle=28800, total=604800)

@@ -1,0 +1,946 @@
+"""What the RFCs demand of an authorization server and of a resource server, and what shows it.
+
+One row each: the section, the MUST or SHOULD in a few words, and the test that shows it; where no
+test does, the reason why not. Demands on clients and browsers alone are not here.
+"""
+
+from typing import NamedTuple
+
+
+class Shown(NamedTuple):
+    """The test that shows a requirement: its file below `tests`, and its name."""
+
+    file: str
+    test: str
+
+    @property
+    def node_id(self) -> str:
+        """The test as pytest names it, without parameters."""
+        return f"tests/{self.file}::{self.test}"
+
+
+class NotShown(NamedTuple):
+    """Why no test shows a requirement."""
+
+    reason: str
+
+
+class Row(NamedTuple):
+    """A requirement."""
+
+    rfc: int
+    section: str
+    requirement: str
+    evidence: Shown | NotShown
+
+
+AUTHORIZE = "handlers/test_authorize.py"
+BOUNDARY = "roster/test_boundary.py"
+CLIENTS = "handlers/test_clients.py"
+CONSENT = "models/test_consent.py"
+ERRORS = "roster/test_errors.py"
+FORMS = "roster/oauth/test_forms.py"
+INTROSPECTION = "handlers/test_introspection.py"
+LIMITS = "roster/oauth/test_limits.py"
+LOGIN = "handlers/test_login.py"
+METADATA = "handlers/test_metadata.py"
+PRODUCTION = "test_production.py"
+RACES = "test_races.py"
+REDIRECT_URIS = "models/test_redirect_uris.py"
+RFC = "test_rfc.py"
+SECRET = "models/test_secret.py"
+SECURITY = "roster/test_security.py"
+SETTINGS = "roster/test_settings.py"
+TOKENS = "handlers/test_tokens.py"
+
+ROWS = (
+    Row(
+        6749,
+        "2.2",
+        "a client identifier is unique",
+        Shown(CLIENTS, "test_identifiers_and_secrets_differ"),
+    ),
+    Row(
+        6749,
+        "2.3",
+        "a client uses no more than one method of authentication per request",
+        Shown(TOKENS, "test_two_methods_of_authentication_are_refused"),
+    ),
+    Row(
+        6749,
+        "2.3.1",
+        "HTTP Basic is supported for clients with a secret",
+        Shown(TOKENS, "test_a_client_may_name_itself_by_basic"),
+    ),
+    Row(
+        6749,
+        "2.3.1",
+        "id and secret in HTTP Basic are form-encoded",
+        Shown(TOKENS, "test_basic_credentials_are_url_encoded"),
+    ),
+    Row(
+        6749,
+        "2.3.1",
+        "credentials are in the body, never in the request URI",
+        Shown(TOKENS, "test_in_production_a_known_parameter_in_the_url_is_refused"),
+    ),
+    Row(
+        6749,
+        "2.3.1",
+        "secrets are protected against brute force",
+        Shown(LIMITS, "test_client_secrets_are_counted_apart"),
+    ),
+    Row(
+        6749,
+        "3.1",
+        "the authorization endpoint supports GET",
+        Shown(AUTHORIZE, "test_a_user_signs_in_through_a_client"),
+    ),
+    Row(
+        6749,
+        "3.1",
+        "the identity of the resource owner is verified first",
+        Shown(AUTHORIZE, "test_the_client_hears_what_is_wrong_after_the_login"),
+    ),
+    Row(
+        6749,
+        "3.1",
+        "an unrecognised parameter of an authorization request is ignored",
+        Shown(RFC, "test_an_unknown_parameter_of_an_authorization_request_is_ignored"),
+    ),
+    Row(
+        6749,
+        "3.1",
+        "a parameter without a value counts as omitted at authorization",
+        Shown(RFC, "test_an_empty_parameter_of_an_authorization_request_counts_as_omitted"),
+    ),
+    Row(
+        6749,
+        "3.1",
+        "a parameter is not repeated at authorization",
+        Shown(AUTHORIZE, "test_a_repeated_parameter_is_refused_and_a_repeated_state_not_returned"),
+    ),
+    Row(
+        6749,
+        "3.1.1",
+        "an unknown response type is an error",
+        Shown(AUTHORIZE, "test_the_client_hears_what_is_wrong_after_the_login"),
+    ),
+    Row(
+        6749,
+        "3.1.2",
+        "a redirect URI is absolute and has no fragment",
+        Shown(CLIENTS, "test_an_unsafe_redirect_uri_is_refused"),
+    ),
+    Row(
+        6749,
+        "3.1.2",
+        "the query of a redirect URI is retained",
+        Shown(RFC, "test_the_query_of_a_redirect_uri_is_retained"),
+    ),
+    Row(
+        6749,
+        "3.1.2.2",
+        "a client of the code grant registers its redirect URI",
+        Shown(CLIENTS, "test_the_code_grant_needs_a_redirect_uri"),
+    ),
+    Row(
+        6749,
+        "3.1.2.3",
+        "the redirect URI is named where several are registered",
+        Shown(AUTHORIZE, "test_a_place_may_be_left_out_where_there_is_only_one"),
+    ),
+    Row(
+        6749,
+        "3.1.2.3",
+        "the redirect URI is compared with those registered",
+        Shown(REDIRECT_URIS, "test_nothing_else_will_do"),
+    ),
+    Row(
+        6749,
+        "3.1.2.4",
+        "an invalid redirect URI is told to the user, and never redirected to",
+        Shown(AUTHORIZE, "test_an_unknown_client_or_place_is_never_redirected_to"),
+    ),
+    Row(
+        6749,
+        "3.1.2.5",
+        "no script of others in the pages",
+        Shown(AUTHORIZE, "test_pages_are_escaped_and_closed_to_others"),
+    ),
+    Row(
+        6749,
+        "3.2",
+        "the token endpoint takes POST",
+        Shown(PRODUCTION, "test_the_token_endpoint_takes_no_get"),
+    ),
+    Row(
+        6749,
+        "3.2",
+        "a parameter without a value counts as omitted",
+        Shown(FORMS, "test_an_empty_parameter_counts_as_omitted"),
+    ),
+    Row(
+        6749,
+        "3.2",
+        "an unrecognised parameter is ignored",
+        Shown(TOKENS, "test_an_unknown_parameter_is_ignored"),
+    ),
+    Row(
+        6749,
+        "3.2",
+        "a parameter is not repeated",
+        Shown(TOKENS, "test_a_repeated_parameter_is_refused"),
+    ),
+    Row(
+        6749,
+        "3.2.1",
+        "a confidential client authenticates at the token endpoint",
+        Shown(TOKENS, "test_a_confidential_client_needs_its_secret"),
+    ),
+    Row(
+        6749,
+        "3.3",
+        "the answer tells the scope where it is not that asked for",
+        Shown(AUTHORIZE, "test_what_stays_ticked_is_granted"),
+    ),
+    Row(
+        6749,
+        "3.3",
+        "a missing scope is a default or an error",
+        Shown(AUTHORIZE, "test_no_scope_asks_for_all_of_the_clients"),
+    ),
+    Row(
+        6749,
+        "4.1.1",
+        "response_type and client_id are required",
+        Shown(AUTHORIZE, "test_the_client_hears_what_is_wrong_after_the_login"),
+    ),
+    Row(
+        6749,
+        "4.1.2",
+        "a code expires shortly",
+        Shown(CONSENT, "test_a_code_is_not_exchanged_for_another_or_too_late"),
+    ),
+    Row(
+        6749,
+        "4.1.2",
+        "a code is used once",
+        Shown(CONSENT, "test_a_code_is_exchanged_once_and_then_ends_its_family"),
+    ),
+    Row(
+        6749,
+        "4.1.2",
+        "a code that is used again ends the tokens issued for it",
+        Shown(AUTHORIZE, "test_a_code_that_comes_back_ends_what_it_had_issued"),
+    ),
+    Row(
+        6749,
+        "4.1.2",
+        "a code is bound to client and redirect URI",
+        Shown(AUTHORIZE, "test_a_code_is_bound_to_client_and_place"),
+    ),
+    Row(
+        6749,
+        "4.1.2",
+        "the state is returned exactly as received",
+        Shown(RFC, "test_the_state_is_returned_exactly"),
+    ),
+    Row(
+        6749,
+        "4.1.2.1",
+        "a refusal of the user is access_denied",
+        Shown(AUTHORIZE, "test_a_user_may_decline"),
+    ),
+    Row(
+        6749,
+        "4.1.2.1",
+        "a client without the grant is unauthorized_client",
+        Shown(AUTHORIZE, "test_a_client_without_the_grant_may_not_ask"),
+    ),
+    Row(
+        6749,
+        "4.1.3",
+        "the token request names the redirect URI of the authorization request",
+        Shown(AUTHORIZE, "test_a_code_is_bound_to_client_and_place"),
+    ),
+    Row(
+        6749,
+        "4.1.4",
+        "a valid code gives tokens",
+        Shown(AUTHORIZE, "test_a_user_signs_in_through_a_client"),
+    ),
+    Row(
+        6749,
+        "4.2",
+        "the implicit grant",
+        NotShown("RFC 9700 section 2.1.2 advises against it: there is none"),
+    ),
+    Row(
+        6749,
+        "4.3.2",
+        "the password endpoint is protected against brute force",
+        Shown(LOGIN, "test_eleven_wrong_logins_are_too_many_and_the_token_endpoint_counts_along"),
+    ),
+    Row(
+        6749,
+        "4.3.2",
+        "a confidential client authenticates for the password grant",
+        Shown(
+            TOKENS, "test_a_client_with_a_wrong_secret_is_refused_before_the_password_is_looked_at"
+        ),
+    ),
+    Row(
+        6749,
+        "4.4",
+        "client credentials are for confidential clients only",
+        Shown(TOKENS, "test_a_public_client_needs_its_secret_for_client_credentials"),
+    ),
+    Row(
+        6749,
+        "4.4.3",
+        "client credentials give no refresh token",
+        Shown(TOKENS, "test_a_client_credentials_token_is_a_services_and_has_no_refresh_token"),
+    ),
+    Row(6749, "4.5", "extension grants", NotShown("none is offered")),
+    Row(
+        6749,
+        "5.1",
+        "an answer with a token has all that is required",
+        Shown(TOKENS, "test_a_login_gives_a_pair_of_tokens"),
+    ),
+    Row(
+        6749,
+        "5.1",
+        "an answer with a token is not stored by caches",
+        Shown(RFC, "test_an_answer_with_a_token_is_not_stored"),
+    ),
+    Row(
+        6749,
+        "5.2",
+        "an unknown client is 401 invalid_client",
+        Shown(TOKENS, "test_a_client_that_is_unknown_or_has_a_wrong_secret_is_refused"),
+    ),
+    Row(
+        6749,
+        "5.2",
+        "401 has WWW-Authenticate of the scheme that the client used",
+        Shown(RFC, "test_a_client_that_fails_is_challenged_in_its_scheme"),
+    ),
+    Row(
+        6749,
+        "5.2",
+        "an unknown grant type is unsupported_grant_type",
+        Shown(TOKENS, "test_an_unknown_grant_type_is_unsupported"),
+    ),
+    Row(
+        6749,
+        "5.2",
+        "error_description has only certain characters",
+        Shown(ERRORS, "test_the_description_of_an_oauth_error_has_only_the_characters_of_rfc_6749"),
+    ),
+    Row(
+        6749,
+        "6",
+        "a refresh asks for no scope beyond the original",
+        Shown(TOKENS, "test_a_refresh_never_widens_the_scope_and_a_refused_one_costs_nothing"),
+    ),
+    Row(
+        6749,
+        "6",
+        "a refresh token is bound to its client",
+        Shown(TOKENS, "test_another_clients_refresh_token_is_refused_and_stays_good"),
+    ),
+    Row(
+        6749,
+        "6",
+        "a new refresh token has the scope of the old one",
+        Shown(TOKENS, "test_a_narrower_scope_is_given_for_one_token_only"),
+    ),
+    Row(
+        6749,
+        "10.1",
+        "no client without authentication poses as a confidential one",
+        Shown(TOKENS, "test_a_secret_of_another_client_is_wrong"),
+    ),
+    Row(
+        6749,
+        "10.2",
+        "consent is not skipped for a client that anyone can pose as",
+        Shown(AUTHORIZE, "test_an_app_that_anyone_can_pose_as_is_asked_about_each_time"),
+    ),
+    Row(
+        6749,
+        "10.3",
+        "access tokens are confidential in storage",
+        Shown(TOKENS, "test_tokens_and_secrets_are_stored_as_hashes_only"),
+    ),
+    Row(
+        6749,
+        "10.10",
+        "tokens and codes cannot be guessed",
+        Shown(SECRET, "test_a_secret_has_256_random_bits"),
+    ),
+    Row(
+        6749,
+        "10.12",
+        "the authorization endpoint is protected against CSRF",
+        Shown(AUTHORIZE, "test_a_forged_form_is_refused"),
+    ),
+    Row(
+        6749,
+        "10.13",
+        "the pages cannot be framed",
+        Shown(AUTHORIZE, "test_pages_are_escaped_and_closed_to_others"),
+    ),
+    Row(
+        6749,
+        "10.14",
+        "what is received is validated and escaped",
+        Shown(AUTHORIZE, "test_pages_are_escaped_and_closed_to_others"),
+    ),
+    Row(6749, "10.15", "no open redirector", Shown(LOGIN, "test_the_login_leads_nowhere_else")),
+    Row(6749, "11", "registrations with IANA", NotShown("of concern to the authors of extensions")),
+    Row(
+        6750,
+        "2",
+        "a client uses one method of sending the token",
+        Shown(SECURITY, "test_two_authorization_headers_are_refused"),
+    ),
+    Row(
+        6750,
+        "2.1",
+        "the Authorization header is supported",
+        Shown(SECURITY, "test_a_bearer_token_may_be_written_in_some_ways"),
+    ),
+    Row(6750, "2.2", "the token in a form body", NotShown("optional; the API takes no forms")),
+    Row(
+        6750,
+        "2.3",
+        "the token in the URL is not used",
+        Shown(SECURITY, "test_a_token_in_the_url_counts_for_nothing"),
+    ),
+    Row(
+        6750,
+        "3",
+        "a request without a good token is answered with WWW-Authenticate",
+        Shown(SECURITY, "test_an_unknown_token_is_challenged"),
+    ),
+    Row(
+        6750,
+        "3",
+        "a request without any token gets no error code",
+        Shown(SECURITY, "test_without_a_token_the_challenge_has_no_error_code"),
+    ),
+    Row(
+        6750,
+        "3.1",
+        "an expired or revoked token is 401 invalid_token",
+        Shown(SECURITY, "test_an_expired_token_is_challenged"),
+    ),
+    Row(
+        6750,
+        "3.1",
+        "a malformed token is 401 invalid_token",
+        Shown(SECURITY, "test_a_malformed_token_is_challenged"),
+    ),
+    Row(
+        6750,
+        "3.1",
+        "too little scope is 403 insufficient_scope",
+        Shown(SECURITY, "test_a_token_without_the_scope_is_told_which_it_lacks"),
+    ),
+    Row(
+        6750,
+        "5.2",
+        "access tokens live an hour or less",
+        Shown(TOKENS, "test_lifetimes_are_as_documented_by_default"),
+    ),
+    Row(
+        6750,
+        "5.3",
+        "a token is not kept in a cookie that is sent in the clear",
+        Shown(SECURITY, "test_a_token_in_a_cookie_counts_for_nothing"),
+    ),
+    Row(
+        6750,
+        "5.3",
+        "TLS",
+        NotShown("ended by a proxy in front; over https the answers demand it for the future"),
+    ),
+    Row(
+        7009,
+        "2",
+        "revocation of refresh tokens is supported",
+        Shown(TOKENS, "test_revoking_a_refresh_token_ends_its_family"),
+    ),
+    Row(
+        7009,
+        "2",
+        "revocation of access tokens is supported",
+        Shown(TOKENS, "test_revoking_an_access_token_ends_it_alone"),
+    ),
+    Row(
+        7009,
+        "2.1",
+        "client credentials are verified first",
+        Shown(TOKENS, "test_a_confidential_client_needs_its_secret_to_revoke"),
+    ),
+    Row(
+        7009,
+        "2.1",
+        "the token was issued to the client that asks",
+        Shown(TOKENS, "test_a_token_of_another_client_is_left_as_it_is"),
+    ),
+    Row(7009, "2.1", "the hint may be wrong", Shown(TOKENS, "test_a_hint_does_not_matter")),
+    Row(
+        7009,
+        "2.1",
+        "access tokens of the grant end with the refresh token",
+        Shown(TOKENS, "test_revoking_a_refresh_token_ends_its_family"),
+    ),
+    Row(7009, "2.2", "an invalid token is 200", Shown(TOKENS, "test_an_unknown_token_is_no_error")),
+    Row(
+        7009,
+        "2.2.1",
+        "errors are those of RFC 6749 section 5.2",
+        Shown(TOKENS, "test_a_revocation_needs_its_token"),
+    ),
+    Row(7009, "2.3", "JSONP", NotShown("optional, and CORS has taken its place")),
+    Row(
+        7636,
+        "4.2",
+        "the transformation S256 is supported",
+        Shown(AUTHORIZE, "test_a_user_signs_in_through_a_client"),
+    ),
+    Row(
+        7636,
+        "4.4",
+        "the challenge is bound to the code",
+        Shown(AUTHORIZE, "test_the_challenge_is_bound_to_the_code"),
+    ),
+    Row(
+        7636,
+        "4.4",
+        "the challenge is not in the code in a way that others can read",
+        Shown(SECRET, "test_a_secret_has_256_random_bits"),
+    ),
+    Row(
+        7636,
+        "4.4.1",
+        "a missing challenge is invalid_request",
+        Shown(AUTHORIZE, "test_the_client_hears_what_is_wrong_after_the_login"),
+    ),
+    Row(
+        7636,
+        "4.4.1",
+        "a transformation that is not supported is invalid_request",
+        Shown(AUTHORIZE, "test_the_client_hears_what_is_wrong_after_the_login"),
+    ),
+    Row(
+        7636,
+        "4.6",
+        "a verifier that does not fit is invalid_grant",
+        Shown(AUTHORIZE, "test_the_challenge_is_bound_to_the_code"),
+    ),
+    Row(
+        7636,
+        "7.2",
+        "nobody falls back to plain",
+        Shown(AUTHORIZE, "test_the_client_hears_what_is_wrong_after_the_login"),
+    ),
+    Row(7662, "2.1", "POST is supported", Shown(INTROSPECTION, "test_only_post_is_allowed")),
+    Row(
+        7662,
+        "2.1",
+        "the endpoint requires authorization",
+        Shown(INTROSPECTION, "test_nobody_learns_anything_without_a_secret"),
+    ),
+    Row(
+        7662,
+        "2.1",
+        "an unknown hint is ignored",
+        Shown(INTROSPECTION, "test_a_refresh_token_is_described_without_a_type"),
+    ),
+    Row(
+        7662,
+        "2.2",
+        "a live token is active",
+        Shown(INTROSPECTION, "test_an_access_token_is_described"),
+    ),
+    Row(
+        7662,
+        "2.2",
+        "an inactive token is told no more about",
+        Shown(INTROSPECTION, "test_a_token_that_ended_is_exactly_inactive"),
+    ),
+    Row(
+        7662,
+        "2.2",
+        "whoever may not know gets the same answer",
+        Shown(INTROSPECTION, "test_anothers_token_is_exactly_inactive"),
+    ),
+    Row(
+        7662,
+        "2.3",
+        "wrong credentials are 401",
+        Shown(INTROSPECTION, "test_nobody_learns_anything_without_a_secret"),
+    ),
+    Row(
+        7662,
+        "2.3",
+        "an unknown token is no error",
+        Shown(INTROSPECTION, "test_an_unknown_token_is_exactly_inactive"),
+    ),
+    Row(
+        7662,
+        "4",
+        "expiry, revocation and more are all checked",
+        Shown(INTROSPECTION, "test_a_token_that_ended_is_exactly_inactive"),
+    ),
+    Row(
+        7662, "4", "the token is not sent by GET", Shown(INTROSPECTION, "test_only_post_is_allowed")
+    ),
+    Row(7662, "4", "introspection answers with signatures", NotShown("tokens here are opaque")),
+    Row(
+        8252,
+        "6",
+        "public native clients use PKCE",
+        Shown(AUTHORIZE, "test_the_client_hears_what_is_wrong_after_the_login"),
+    ),
+    Row(
+        8252,
+        "7.1",
+        "private-use schemes are supported, and have a dot",
+        Shown(CLIENTS, "test_a_safe_redirect_uri_is_taken"),
+    ),
+    Row(
+        8252,
+        "7.2",
+        "claimed https URIs are supported",
+        Shown(CLIENTS, "test_a_safe_redirect_uri_is_taken"),
+    ),
+    Row(
+        8252,
+        "7.3",
+        "any port of the loopback is allowed at the request",
+        Shown(AUTHORIZE, "test_an_app_on_the_loopback_may_use_any_port"),
+    ),
+    Row(
+        8252,
+        "8.1",
+        "requests of public native clients without PKCE are refused",
+        Shown(AUTHORIZE, "test_the_client_hears_what_is_wrong_after_the_login"),
+    ),
+    Row(
+        8252,
+        "8.4",
+        "native apps are public clients, and register their redirect URIs whole",
+        Shown(CLIENTS, "test_a_public_client_has_no_secret"),
+    ),
+    Row(
+        8252,
+        "8.6",
+        "no consent is skipped where the identity is not assured",
+        Shown(AUTHORIZE, "test_an_app_that_anyone_can_pose_as_is_asked_about_each_time"),
+    ),
+    Row(
+        8252,
+        "8.10",
+        "several issuers have several redirect URIs",
+        NotShown("RFC 9207 is in place instead"),
+    ),
+    Row(
+        8414,
+        "2",
+        "issuer, endpoints and response types are there",
+        Shown(METADATA, "test_the_authorization_server_describes_itself"),
+    ),
+    Row(
+        8414,
+        "2",
+        "every endpoint is there and answers",
+        Shown(METADATA, "test_every_url_is_the_issuers_and_answers"),
+    ),
+    Row(
+        8414,
+        "2",
+        "the issuer is an origin without query and fragment",
+        Shown(SETTINGS, "test_a_wrong_setting_is_named_in_one_line"),
+    ),
+    Row(
+        8414,
+        "2.1",
+        "signed metadata",
+        NotShown("optional; the document comes from the issuer's own origin"),
+    ),
+    Row(
+        8414,
+        "3",
+        "the document is at the well-known path",
+        Shown(METADATA, "test_the_authorization_server_describes_itself"),
+    ),
+    Row(
+        8414,
+        "3.2",
+        "it is 200 application/json",
+        Shown(METADATA, "test_the_authorization_server_describes_itself"),
+    ),
+    Row(
+        8414,
+        "3.2",
+        "members without elements are left out",
+        Shown(METADATA, "test_no_member_is_empty"),
+    ),
+    Row(
+        8414,
+        "3.3",
+        "the issuer is that of the request URL",
+        Shown(METADATA, "test_the_issuer_is_a_setting_and_never_the_host_header"),
+    ),
+    Row(
+        9207,
+        "2",
+        "an authorization response has iss",
+        Shown(AUTHORIZE, "test_a_user_signs_in_through_a_client"),
+    ),
+    Row(
+        9207,
+        "2",
+        "an error response has iss",
+        Shown(AUTHORIZE, "test_the_client_hears_what_is_wrong_after_the_login"),
+    ),
+    Row(
+        9207,
+        "2",
+        "iss is the issuer of the metadata",
+        Shown(METADATA, "test_the_endpoints_do_what_the_metadata_says"),
+    ),
+    Row(
+        9207,
+        "3",
+        "the metadata says so",
+        Shown(METADATA, "test_the_authorization_server_describes_itself"),
+    ),
+    Row(
+        9700,
+        "2.1",
+        "redirect URIs are compared to the letter but for the loopback's port",
+        Shown(REDIRECT_URIS, "test_nothing_else_will_do"),
+    ),
+    Row(9700, "2.1", "no open redirector", Shown(LOGIN, "test_the_login_leads_nowhere_else")),
+    Row(
+        9700,
+        "2.1",
+        "the pages are protected against CSRF",
+        Shown(AUTHORIZE, "test_a_form_of_another_browser_is_refused"),
+    ),
+    Row(
+        9700,
+        "2.1",
+        "mix-up is prevented by iss",
+        Shown(METADATA, "test_the_endpoints_do_what_the_metadata_says"),
+    ),
+    Row(
+        9700,
+        "2.1",
+        "no redirect of an authorization response over http but to the loopback",
+        Shown(CLIENTS, "test_an_unsafe_redirect_uri_is_refused"),
+    ),
+    Row(
+        9700,
+        "2.1.1",
+        "PKCE is supported, and required of public clients",
+        Shown(AUTHORIZE, "test_the_client_hears_what_is_wrong_after_the_login"),
+    ),
+    Row(
+        9700,
+        "2.1.1",
+        "a verifier is only taken where there was a challenge",
+        Shown(AUTHORIZE, "test_the_challenge_is_bound_to_the_code"),
+    ),
+    Row(
+        9700,
+        "2.1.1",
+        "the metadata tells of PKCE",
+        Shown(METADATA, "test_the_authorization_server_describes_itself"),
+    ),
+    Row(
+        9700,
+        "2.1.2",
+        "no response type gives an access token",
+        Shown(AUTHORIZE, "test_the_client_hears_what_is_wrong_after_the_login"),
+    ),
+    Row(
+        9700,
+        "2.2.1",
+        "sender-constrained access tokens",
+        NotShown("a SHOULD: they need TLS certificates or DPoP, which clients would have to have"),
+    ),
+    Row(
+        9700,
+        "2.2.2",
+        "refresh tokens of public clients rotate",
+        Shown(TOKENS, "test_a_used_refresh_token_that_comes_back_ends_its_family"),
+    ),
+    Row(
+        9700,
+        "2.3",
+        "access tokens have the least scope",
+        Shown(SECURITY, "test_a_token_without_the_scope_is_told_which_it_lacks"),
+    ),
+    Row(
+        9700,
+        "2.3",
+        "access tokens are restricted to one resource server",
+        NotShown("there is one: the issuer"),
+    ),
+    Row(
+        9700,
+        "2.4",
+        "the password grant is not used",
+        NotShown("kept on purpose, for clients alone that an admin gave it"),
+    ),
+    Row(9700, "2.5", "asymmetric client authentication", NotShown("a SHOULD: not offered")),
+    Row(
+        9700,
+        "2.6",
+        "the metadata is published",
+        Shown(METADATA, "test_the_authorization_server_describes_itself"),
+    ),
+    Row(
+        9700,
+        "4.2.4",
+        "no Referer leaves the pages",
+        Shown(BOUNDARY, "test_every_answer_protects_the_user_of_a_browser"),
+    ),
+    Row(
+        9700,
+        "4.2.4",
+        "codes are ended after their first use",
+        Shown(CONSENT, "test_a_code_is_exchanged_once_and_then_ends_its_family"),
+    ),
+    Row(
+        9700,
+        "4.3.2",
+        "access tokens are not in URLs",
+        Shown(SECURITY, "test_a_token_in_the_url_counts_for_nothing"),
+    ),
+    Row(
+        9700,
+        "4.5.3",
+        "a code is bound to its transaction",
+        Shown(AUTHORIZE, "test_the_challenge_is_bound_to_the_code"),
+    ),
+    Row(
+        9700,
+        "4.9.3",
+        "tokens are stored as hashes",
+        Shown(TOKENS, "test_tokens_and_secrets_are_stored_as_hashes_only"),
+    ),
+    Row(
+        9700,
+        "4.11.2",
+        "nobody is redirected before the login and without consent",
+        Shown(AUTHORIZE, "test_the_client_hears_what_is_wrong_after_the_login"),
+    ),
+    Row(
+        9700, "4.12", "a redirect is never 307", Shown(RFC, "test_redirects_turn_a_form_into_a_get")
+    ),
+    Row(
+        9700,
+        "4.13",
+        "headers that a client can forge decide nothing",
+        Shown(BOUNDARY, "test_the_host_that_a_client_names_shows_up_nowhere"),
+    ),
+    Row(
+        9700,
+        "4.14.2",
+        "a refresh token ends after some time without use",
+        Shown(TOKENS, "test_an_idle_refresh_token_is_refused_without_harm_to_the_family"),
+    ),
+    Row(
+        9700,
+        "4.14.2",
+        "a replayed refresh token ends its family, at once too",
+        Shown(RACES, "test_a_refresh_token_works_once_and_then_ends_its_family"),
+    ),
+    Row(
+        9700,
+        "4.14.2",
+        "refresh tokens are bound to the scope that was allowed",
+        Shown(TOKENS, "test_a_refresh_never_widens_the_scope_and_a_refused_one_costs_nothing"),
+    ),
+    Row(
+        9700,
+        "4.14.2",
+        "refresh tokens end with the password",
+        Shown(LOGIN, "test_sessions_end_with_the_password_the_activity_and_the_account"),
+    ),
+    Row(
+        9700,
+        "4.15",
+        "a client cannot pose as a user",
+        Shown(TOKENS, "test_a_client_credentials_token_is_a_services_and_has_no_refresh_token"),
+    ),
+    Row(
+        9700,
+        "4.16",
+        "the pages cannot be framed",
+        Shown(AUTHORIZE, "test_pages_are_escaped_and_closed_to_others"),
+    ),
+    Row(
+        9700,
+        "4.17",
+        "messages between windows",
+        NotShown("no response mode but the query is offered"),
+    ),
+    Row(
+        9728,
+        "2",
+        "the resource identifier is there",
+        Shown(METADATA, "test_the_resource_describes_itself"),
+    ),
+    Row(
+        9728,
+        "2",
+        "members without elements are left out",
+        Shown(METADATA, "test_no_member_is_empty"),
+    ),
+    Row(
+        9728,
+        "2.2",
+        "signed metadata",
+        NotShown("optional; the document comes from the resource's own origin"),
+    ),
+    Row(
+        9728,
+        "3",
+        "the document is at the well-known path",
+        Shown(METADATA, "test_the_resource_describes_itself"),
+    ),
+    Row(
+        9728,
+        "3.2",
+        "it is 200 application/json",
+        Shown(METADATA, "test_the_resource_describes_itself"),
+    ),
+    Row(
+        9728,
+        "3.3",
+        "the resource is that of the request URL",
+        Shown(METADATA, "test_the_issuer_is_a_setting_and_never_the_host_header"),
+    ),
+    Row(
+        9728,
+        "5.1",
+        "WWW-Authenticate leads to the metadata",
+        Shown(METADATA, "test_the_challenge_leads_to_the_metadata"),
+    ),
+    Row(
+        9728,
+        "5.1",
+        "so does every other challenge",
+        Shown(METADATA, "test_each_challenge_leads_to_the_metadata"),
+    ),
+)
