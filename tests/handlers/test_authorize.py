@@ -1,15 +1,17 @@
 """The code flow in the pages: login, consent, and what the client is told."""
 
+import logging
 from typing import Any
 
 import pytest
 
-from tests.serving import Server
+from tests.serving import PASSWORD, Server
 from tests.signing_in import (
     AUTHORIZE,
     CALLBACK,
     CHALLENGE,
     LOGIN,
+    VERIFIER,
     Browser,
     led_to,
     register,
@@ -321,3 +323,33 @@ def test_a_code_is_bound_to_client_and_place(server: Server, browser: Browser) -
     ):
         assert token(server, form).json()["error"] == "invalid_grant"
     assert token(server, client.exchange(answer["code"])).status_code == 200
+
+
+def test_no_secret_of_the_flow_is_logged(
+    server: Server, browser: Browser, caplog: pytest.LogCaptureFixture
+) -> None:
+    client = register(server)
+    server.user("ada")
+    with caplog.at_level(logging.DEBUG):
+        browser.open(AUTHORIZE, client.request())
+        browser.sign_in("ada", "a wrong canary password")
+        browser.sign_in("ada", PASSWORD)
+        _, answer = led_to(browser.allow("users:read"))
+        issued = token(server, client.exchange(answer["code"])).json()
+        token(server, client.exchange(answer["code"]))
+
+    # The test's own client logs the addresses that it opens; the server must not.
+    log = "\n".join(
+        record.getMessage() for record in caplog.records if not record.name.startswith("http")
+    )
+    secrets = (
+        PASSWORD,
+        "a wrong canary password",
+        answer["code"],
+        VERIFIER,
+        client.secret or "",
+        issued["access_token"],
+        issued["refresh_token"],
+        browser.cookies["roster_session"],
+    )
+    assert [secret for secret in secrets if secret in log] == []
