@@ -232,8 +232,8 @@ unhurried = settings(deadline=None, suppress_health_check=list(HealthCheck))
 on_sqlite = pytest.mark.parametrize("serve", ["sqlite"], indirect=True)
 on_postgresql = pytest.mark.parametrize("serve", ["postgresql"], indirect=True)
 
-by_admin = load(100)
-by_nobody = load(20, operations=[*OPERATIONS, WITHOUT_A_TOKEN], is_admin=False)
+by_admin = load(40)
+by_nobody = load(10, operations=[*OPERATIONS, WITHOUT_A_TOKEN], is_admin=False)
 by_admin_on_postgresql = load(5, phases=["examples", "fuzzing"])
 in_chains = load(1, phases=["stateful"])
 
@@ -298,7 +298,7 @@ class Chain(in_chains.as_state_machine()):  # type: ignore[misc]
 
 
 @pytest.mark.parametrize(
-    ("serve", "chains"), [("sqlite", 150), ("postgresql", 25)], indirect=["serve"]
+    ("serve", "chains"), [("sqlite", 75), ("postgresql", 15)], indirect=["serve"]
 )
 @pytest.mark.usefixtures("fresh")
 def test_chains_of_requests(chains: int) -> None:
