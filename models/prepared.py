@@ -1,0 +1,90 @@
+"""Statements that many requests execute, compiled once and then run by the driver itself."""
+
+from collections import namedtuple
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from sqlalchemy import Connection, Dialect, Select
+
+_Convert = Callable[[Any], Any]
+
+
+class Prepared:
+    """A select of columns, which reads and locks nothing; its parameters have names.
+
+    SQLAlchemy compiles it and says how values are converted, as ever. What it does besides for each
+    execution (a transaction object, contexts, events, results of any kind) is left out: it takes
+    several times as long as the driver. A statement that fails is executed by SQLAlchemy once more,
+    which then raises in its own words and looks after the connection.
+    """
+
+    def __init__(self, statement: Select[*tuple[Any, ...]]) -> None:
+        self._statement = statement
+        self._forms: dict[str, _Form] = {}
+
+    def first(self, connection: Connection, **values: Any) -> Any | None:
+        """Return the first row, with the columns as attributes; None where there is none."""
+        rows = self.all(connection, **values)
+        return rows[0] if rows else None
+
+    def all(self, connection: Connection, **values: Any) -> list[Any]:
+        """Return all rows, with the columns as attributes."""
+        name = connection.dialect.name
+        form = self._forms.get(name)
+        if form is None:
+            form = self._forms[name] = _Form(self._statement, connection.dialect)
+        driver: Any = connection.connection.driver_connection
+        try:
+            found = driver.execute(form.sql, form.bind(values)).fetchall()
+        except form.error:
+            return list(connection.execute(self._statement, values))
+        return form.read(found)
+
+
+def _row_class(names: Iterable[str]) -> Any:
+    return namedtuple("Row", tuple(names))  # noqa: PYI024 (not known before)
+
+
+class _Form:
+    """What a statement is to one kind of database: its text, and how its values are converted."""
+
+    def __init__(self, statement: Select[*tuple[Any, ...]], dialect: Dialect) -> None:
+        compiled: Any = statement.compile(dialect=dialect)
+        if compiled.post_compile_params or compiled.literal_execute_params:
+            raise ValueError("A statement whose text depends on its values cannot be prepared.")
+        self.sql: str = compiled.string
+        self.error: type[Exception] = dialect.loaded_dbapi.Error
+        self._order: list[str] | None = compiled.positiontup
+        self._constants: dict[str, Any] = {}
+        # Where a name stands twice, it is the same parameter twice.
+        into: dict[str, _Convert | None] = {}
+        for parameter, name in compiled.bind_names.items():
+            into[name] = parameter.type.dialect_impl(dialect).bind_processor(dialect)
+            if not parameter.required:
+                self._constants[name] = parameter.value
+        self._into = [(name, convert) for name, convert in into.items() if convert]
+        columns = list(statement.selected_columns)
+        self._make: _Convert = _row_class(str(column.key) for column in columns)._make
+        out_of = [
+            column.type.dialect_impl(dialect).result_processor(dialect, None) for column in columns
+        ]
+        self._out_of = [(place, convert) for place, convert in enumerate(out_of) if convert]
+
+    def bind(self, values: dict[str, Any]) -> Any:
+        """Return what the driver takes for the values of the parameters."""
+        bound = {**self._constants, **values}
+        for name, convert in self._into:
+            bound[name] = convert(bound[name])
+        return bound if self._order is None else [bound[name] for name in self._order]
+
+    def read(self, found: Iterable[Any]) -> list[Any]:
+        """Return the rows that the driver found, their values converted."""
+        if not self._out_of:
+            return list(map(self._make, found))
+        rows = []
+        for each in found:
+            row = list(each)
+            for place, convert in self._out_of:
+                row[place] = convert(row[place])
+            rows.append(self._make(row))
+        return rows

@@ -1,0 +1,97 @@
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from sqlalchemy import Engine, bindparam, func, literal, or_, select
+from sqlalchemy.exc import OperationalError, ProgrammingError, StatementError
+from sqlalchemy.orm import Session
+
+from models import Client, Grant, Token, User
+from models.prepared import Prepared
+from tests.models.factories import is_writing, make_client, make_grant, make_user
+
+BY_NAME = select(User.id, User.username, User.is_admin, User.created).where(
+    User.username == bindparam("name")
+)
+
+
+@pytest.mark.parametrize("is_admin", [True, False])
+def test_a_row_is_what_sqlalchemy_makes_of_it(session: Session, is_admin: bool) -> None:
+    make_user(session, "anna", is_admin=is_admin)
+    expected = session.execute(BY_NAME, {"name": "anna"}).one()
+    row = Prepared(BY_NAME).first(session.connection(), name="anna")
+    assert row is not None
+    assert row._asdict() == expected._asdict()
+    assert row.is_admin is is_admin
+    assert row.created.tzinfo is UTC
+
+
+def test_values_of_every_type_are_converted_both_ways(session: Session) -> None:
+    client, _ = make_client(session)
+    make_grant(session, client)
+    token = session.scalars(select(Token)).one()
+    columns = (Token.hash, Token.used_at, Token.expires_at, Client.scopes, Client.id)
+    statement = (
+        select(*columns)
+        .select_from(Token)
+        .join(Grant, Grant.id == Token.grant_id)
+        .join(Client, Client.id == Grant.client_id)
+        .where(
+            Token.hash == bindparam("hash"),
+            Token.expires_at > bindparam("moment"),
+            or_(Token.used_at.is_(None), Token.used_at > bindparam("moment")),
+        )
+    )
+    values = {"hash": token.hash, "moment": datetime(2020, 1, 1, tzinfo=UTC)}
+    [row] = Prepared(statement).all(session.connection(), **values)
+    assert tuple(row) == tuple(session.execute(statement, values).one())
+
+
+def test_there_may_be_no_row_or_many(session: Session) -> None:
+    users = [make_user(session, name) for name in ("anna", "berta")]
+    connection = session.connection()
+    assert Prepared(BY_NAME).first(connection, name="zoe") is None
+    assert Prepared(BY_NAME).all(connection, name="zoe") == []
+    everybody = Prepared(select(User.id).order_by(User.id.desc()))
+    assert [row.id for row in everybody.all(connection)] == [users[1].id, users[0].id]
+
+
+def test_reading_begins_no_transaction_but_sees_the_one_that_has_begun(session: Session) -> None:
+    connection = session.connection()
+    Prepared(BY_NAME).all(connection, name="anna")
+    assert not is_writing(connection)
+    session.add(User(username="anna", email="anna@example.org", password_hash=""))
+    session.flush()
+    assert Prepared(BY_NAME).first(connection, name="anna") is not None
+    session.rollback()
+    assert Prepared(BY_NAME).first(session.connection(), name="anna") is None
+
+
+def test_what_fails_is_said_in_sqlalchemys_words(engine: Engine) -> None:
+    statement = Prepared(select(literal(1).label("one"), func.no_such_function().label("other")))
+    with (
+        engine.connect() as connection,
+        pytest.raises((OperationalError, ProgrammingError), match="no_such_function"),
+    ):
+        statement.all(connection)
+
+
+def test_a_connection_that_is_lost_is_given_up(engine: Engine) -> None:
+    with engine.connect() as connection:
+        driver: Any = connection.connection.driver_connection
+        driver.close()
+        with pytest.raises(Exception, match="closed"):
+            Prepared(BY_NAME).all(connection, name="anna")
+    with engine.connect() as connection:
+        assert Prepared(BY_NAME).all(connection, name="anna") == []
+
+
+def test_a_value_that_is_missing_is_a_mistake(engine: Engine) -> None:
+    with engine.connect() as connection, pytest.raises((KeyError, StatementError), match="name"):
+        Prepared(BY_NAME).all(connection)
+
+
+def test_a_text_that_depends_on_values_is_refused(engine: Engine) -> None:
+    statement = select(User.id).where(User.id.in_(bindparam("ids", expanding=True)))
+    with engine.connect() as connection, pytest.raises(ValueError, match="depends on its values"):
+        Prepared(statement).all(connection, ids=[1])
