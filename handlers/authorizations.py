@@ -1,5 +1,6 @@
 """Authorizations: the applications that a user has let in."""
 
+from sqlalchemy import Connection
 from sqlalchemy.orm import Session
 
 from handlers.schemas.clients import authorizations as authorizations_schema
@@ -7,10 +8,10 @@ from models import Caller, Consent
 from models.pages import Page, Window
 
 
-def list_authorizations(session: Session, caller: Caller, window: Window) -> Page:
+def list_authorizations(connection: Connection, caller: Caller, window: Window) -> Page:
     """List the applications that the caller has authorised."""
     authorised = Consent.authorised(caller.account.id)
-    return window.of(session, authorised, Consent.id).map(authorizations_schema.dump)
+    return window.of(connection, authorised).map(authorizations_schema.dump)
 
 
 def withdraw_authorization(session: Session, caller: Caller, client_id: str) -> None:

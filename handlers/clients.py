@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from sqlalchemy import Connection
 from sqlalchemy.orm import Session
 
 from handlers.schemas.clients import client as client_schema
@@ -11,11 +12,11 @@ from models.pages import Page, Window
 from models.patch import Operation
 
 
-def list_clients(session: Session, caller: Caller, window: Window, user_id: int | None) -> Page:
+def list_clients(
+    connection: Connection, caller: Caller, window: Window, user_id: int | None
+) -> Page:
     """List the caller's clients, or to an admin anybody's."""
-    return window.of(session, Client.visible_to(caller, user_id), Client.id).map(
-        clients_schema.dump
-    )
+    return window.of(connection, Client.visible_to(caller, user_id)).map(clients_schema.dump)
 
 
 def create_client(session: Session, caller: Caller, definition: Any, body: dict[str, Any]) -> Any:

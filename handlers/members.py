@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from sqlalchemy import Connection
 from sqlalchemy.orm import Session
 
 from handlers.schemas.teams import member as member_schema
@@ -11,9 +12,10 @@ from models.pages import Page, Window
 from models.patch import Operation
 
 
-def list_members(session: Session, team: Team, window: Window) -> Page:
+def list_members(connection: Connection, team: Team, window: Window) -> Page:
     """List the members of a team."""
-    return window.of(session, team.member_rows(), Member.user_id).map(members_schema.dump)
+    page = window.of(connection, team.member_rows()).map(team.show)
+    return page.map(members_schema.dump)
 
 
 def add_member(session: Session, team: Team, body: dict[str, Any]) -> Any:

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from sqlalchemy import Connection
 from sqlalchemy.orm import Session
 
 from handlers.schemas.teams import base_teams
@@ -11,9 +12,9 @@ from models.pages import Page, Window
 from models.patch import Operation
 
 
-def list_teams(session: Session, caller: Caller, window: Window) -> Page:
+def list_teams(connection: Connection, caller: Caller, window: Window) -> Page:
     """List the teams that the caller may see."""
-    return window.of(session, Team.visible_to(caller), Team.id).map(base_teams.dump)
+    return window.of(connection, Team.visible_to(caller)).map(base_teams.dump)
 
 
 def create_team(session: Session, caller: Caller, body: dict[str, Any]) -> Any:

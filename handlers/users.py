@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from sqlalchemy import Connection
 from sqlalchemy.orm import Session
 
 from handlers.schemas.users import base_users
@@ -11,9 +12,9 @@ from models.pages import Page, Window
 from models.patch import Operation
 
 
-def list_users(session: Session, window: Window) -> Page:
+def list_users(connection: Connection, window: Window) -> Page:
     """List all users."""
-    return window.of(session, User.everyone(), User.id).map(base_users.dump)
+    return window.of(connection, User.everyone()).map(base_users.dump)
 
 
 def sign_up(

@@ -3,14 +3,16 @@
 import hmac
 import secrets
 from collections.abc import Iterable
+from functools import cache
 from typing import Self
 
-from sqlalchemy import ForeignKey, LargeBinary, Select, String, select
+from sqlalchemy import ForeignKey, LargeBinary, String, bindparam, select
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from models.base import Addressed, Base, Id, Identified, Timestamps, is_storable
 from models.caller import Caller
 from models.errors import Forbidden
+from models.pages import Listing
 from models.secret import digest, generate
 
 CONFIDENTIAL = "confidential"
@@ -81,15 +83,15 @@ class Client(Identified, Timestamps, Addressed, Base):
         return cls.find(session, client_id)
 
     @classmethod
-    def visible_to(cls, caller: Caller, user_id: int | None = None) -> Select[Self]:
-        """Select the clients of a user, the caller's own by default.
+    def visible_to(cls, caller: Caller, user_id: int | None = None) -> Listing:
+        """List the clients of a user, the caller's own by default.
 
         Raise Forbidden where they are another user's, and the caller no admin.
         """
         owner = caller.account.id if user_id is None else user_id
         if owner != caller.account.id and not caller.is_admin:
             raise Forbidden("Only an admin may see the clients of others.")
-        return select(cls).where(cls.user_id == owner)
+        return _clients().given(user_id=owner)
 
     def roles_of(self, caller: Caller) -> frozenset[str]:
         """Return the caller's roles towards this client: `owner`."""
@@ -106,3 +108,9 @@ class Client(Identified, Timestamps, Addressed, Base):
         return self.secret_hash is not None and hmac.compare_digest(
             digest(secret), self.secret_hash
         )
+
+
+@cache
+def _clients() -> Listing:
+    columns = [column for column in Client.__table__.c if column.key != "secret_hash"]
+    return Listing.of(select(*columns).where(Client.user_id == bindparam("user_id")), Client.id)

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import datetime
+from functools import cache
 from typing import Any
 
 from sqlalchemy import (
+    BindParameter,
     ColumnElement,
     ForeignKey,
-    Select,
     Text,
     UniqueConstraint,
+    bindparam,
     delete,
     exists,
     func,
+    literal_column,
     or_,
     select,
     type_coerce,
@@ -28,6 +31,7 @@ from models.client import Client
 from models.code import Code
 from models.errors import NotFound
 from models.grant import Grant
+from models.pages import Listing
 from models.token import Token
 from models.user import User
 
@@ -54,7 +58,7 @@ class Consent(Identified, Base):
         """Note that a client is authorised from now on, unless it already is."""
         between = (cls.user_id == user_id, cls.client_id == client_id)
         # What has ended, and nobody has looked at since, does not count as a beginning.
-        ended = select(cls.id).where(*between, ~_is_live()).scalar_subquery()
+        ended = select(cls.id).where(*between, ~_is_live(now())).scalar_subquery()
         session.execute(delete(cls).where(cls.id == ended))
         insert = (
             postgresql.insert if session.get_bind().dialect.name == "postgresql" else sqlite.insert
@@ -87,26 +91,13 @@ class Consent(Identified, Base):
         session.execute(update(cls).where(cls.client_id == client_id).values(scope=""))
 
     @classmethod
-    def authorised(cls, user_id: int) -> Select[*tuple[Any, ...]]:
-        """Select the clients that a user has authorised: those of live tokens or remembered.
+    def authorised(cls, user_id: int) -> Listing:
+        """List the clients that a user has authorised: those of live tokens or remembered.
 
-        The rows have `id`, `client_id` (as clients know it), `name`, `scopes` (with repetitions)
+        The rows have `client_id` (as clients know it), `name`, `scopes` (with repetitions)
         and `created`.
         """
-        granted = (
-            select(func.aggregate_strings(Grant.scope, " "))
-            .where(
-                Grant.user_id == cls.user_id, Grant.client_id == cls.client_id, _has_live_token()
-            )
-            .correlate(cls)
-            .scalar_subquery()
-        )
-        scopes = type_coerce(cls.scope + " " + func.coalesce(granted, ""), Words)
-        return (
-            select(cls.id, Client.client_id, Client.name, scopes.label("scopes"), cls.created)
-            .join(Client, Client.id == cls.client_id)
-            .where(cls.user_id == user_id, _is_live())
-        )
+        return _authorised().given(user_id=user_id, moment=now())
 
     @classmethod
     def withdraw(cls, session: Session, user_id: int, client_id: str) -> None:
@@ -117,8 +108,9 @@ class Consent(Identified, Base):
         # Every new grant holds its user, so none can begin between what follows.
         User.lock(session, user_id)
         client = Client.find(session, client_id)
+        live = _is_live(now())
         found = client and session.scalar(
-            select(cls.id).where(cls.user_id == user_id, cls.client_id == client.id, _is_live())
+            select(cls.id).where(cls.user_id == user_id, cls.client_id == client.id, live)
         )
         if client is None or found is None:
             raise NotFound("There is no such authorised application.")
@@ -127,14 +119,38 @@ class Consent(Identified, Base):
             session.execute(delete(table).where(*mine))
 
 
-def _has_live_token() -> ColumnElement[bool]:
+def _has_live_token(moment: Any) -> ColumnElement[bool]:
     return exists().where(
-        Token.grant_id == Grant.id, Token.used_at.is_(None), Token.expires_at > now()
+        Token.grant_id == Grant.id, Token.used_at.is_(None), Token.expires_at > moment
     )
 
 
-def _is_live() -> ColumnElement[bool]:
+def _is_live(moment: Any) -> ColumnElement[bool]:
     grants = exists().where(
-        Grant.user_id == Consent.user_id, Grant.client_id == Consent.client_id, _has_live_token()
+        Grant.user_id == Consent.user_id,
+        Grant.client_id == Consent.client_id,
+        _has_live_token(moment),
     )
     return or_(Consent.scope != "", grants)
+
+
+@cache
+def _authorised() -> Listing:
+    moment: BindParameter[Any] = bindparam("moment")
+    granted = (
+        select(func.aggregate_strings(Grant.scope, literal_column("' '")))  # type: ignore[arg-type]
+        .where(
+            Grant.user_id == Consent.user_id,
+            Grant.client_id == Consent.client_id,
+            _has_live_token(moment),
+        )
+        .correlate(Consent)
+        .scalar_subquery()
+    )
+    scopes = type_coerce(Consent.scope + " " + func.coalesce(granted, ""), Words).label("scopes")
+    rows = (
+        select(Client.client_id, Client.name, scopes, Consent.created)
+        .join(Client, Client.id == Consent.client_id)
+        .where(Consent.user_id == bindparam("user_id"), _is_live(moment))
+    )
+    return Listing.of(rows, Consent.id)

@@ -11,7 +11,10 @@ from time import monotonic, sleep
 from typing import Any
 from urllib.parse import unquote
 
+import psycopg
+from psycopg.pq import TransactionStatus
 from sqlalchemy import URL, Connection, Engine, create_engine, event, func, make_url, select
+from sqlalchemy.exc import InvalidatePoolError
 from sqlalchemy.orm import Session, sessionmaker
 from sqlalchemy.sql.selectable import GenerativeSelect
 
@@ -38,15 +41,17 @@ def session_factory(engine: Engine) -> sessionmaker[Session]:
     return sessionmaker(engine, expire_on_commit=False)
 
 
+def session_on(connection: Connection) -> Session:
+    """Return a session on a connection, which may have read before; its commit commits all."""
+    return Session(connection, join_transaction_mode="control_fully", expire_on_commit=False)
+
+
 def begin(connection: Connection) -> None:
     """Begin the write transaction now, unless it has begun."""
     if not connection.in_transaction():
         connection.begin()
     driver: Any = connection.connection.driver_connection
-    if isinstance(driver, SQLiteConnection):
-        driver.begin()
-    elif driver.info.transaction_status == driver.info.transaction_status.IDLE:
-        driver.execute("BEGIN")
+    driver.begin()
 
 
 def begin_alone(connection: Connection) -> None:
@@ -80,12 +85,14 @@ class SQLiteConnection(sqlite3.Connection):
 
     def commit(self) -> None:
         """Commit, and let the next one write."""
-        super().commit()
+        if self.in_transaction:
+            super().commit()
         self._pass_turn()
 
     def rollback(self) -> None:
         """Roll back, and let the next one write."""
-        super().rollback()
+        if self.in_transaction:
+            super().rollback()
         self._pass_turn()
 
     def close(self) -> None:
@@ -99,11 +106,48 @@ class SQLiteConnection(sqlite3.Connection):
             self.turn.release()
 
 
+class PostgreSQLConnection(psycopg.Connection[Any]):
+    """A PostgreSQL connection that asks the server nothing where nothing has begun."""
+
+    def begin(self) -> None:
+        """Begin a transaction, unless one has begun."""
+        if self._is_idle:
+            self.execute("BEGIN")
+
+    def commit(self) -> None:
+        """Commit, where something has begun."""
+        if not self._is_idle:
+            super().commit()
+
+    def rollback(self) -> None:
+        """Roll back, where something has begun."""
+        if not self._is_idle:
+            super().rollback()
+
+    @property
+    def _is_idle(self) -> bool:
+        return self.pgconn.transaction_status == TransactionStatus.IDLE
+
+    def is_alive(self) -> bool:
+        """Tell whether the server is still there, without asking it.
+
+        One that ends a connection says so, and hangs up: the first look reads the one, the second
+        sees the other. Neither waits.
+        """
+        try:
+            self.pgconn.consume_input()
+            self.pgconn.consume_input()
+        except psycopg.OperationalError:
+            return False
+        return not self.closed
+
+
 def _connect_sqlite(url: URL, pool_size: int) -> Engine:
     turn = Lock()
     engine = create_engine(
         url,
         pool_size=pool_size,
+        pool_use_lifo=True,
         hide_parameters=True,
         connect_args={
             "factory": SQLiteConnection,
@@ -141,13 +185,26 @@ def _connect_postgresql(url: URL, pool_size: int) -> Engine:
         url = url.set(drivername="postgresql+psycopg")
     if url.host and "%" in url.host:  # a Unix socket's folder, as libpq writes it in a host
         url = url.set(host=unquote(url.host))
-    return create_engine(
+    engine = create_engine(
         url,
         pool_size=pool_size,
-        pool_pre_ping=True,
+        pool_use_lifo=True,
         hide_parameters=True,
         connect_args={"autocommit": True},
     )
+
+    @event.listens_for(engine, "do_connect")
+    def open_connection(_: object, __: object, arguments: Any, options: Any) -> Any:
+        return PostgreSQLConnection.connect(*arguments, **options)
+
+    # SQLAlchemy's own check (`pool_pre_ping`) asks the server each time, which doubles the round
+    # trips of a request that reads once.
+    @event.listens_for(engine, "checkout")
+    def check_alive(connection: PostgreSQLConnection, _: object, __: object) -> None:
+        if not connection.is_alive():
+            raise InvalidatePoolError
+
+    return engine
 
 
 def _begin_before_write(

@@ -1,13 +1,14 @@
 """How a list is cut into pages, by offset or by keyset."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Self
 
-from sqlalchemy import Select, func
-from sqlalchemy.orm import InstrumentedAttribute, Session
+from sqlalchemy import Connection, Select, bindparam, func
+from sqlalchemy.orm import InstrumentedAttribute
 
 from models.base import MAX_ID
+from models.prepared import Prepared
 
 
 @dataclass(frozen=True)
@@ -28,6 +29,37 @@ class Page:
 
 
 @dataclass(frozen=True)
+class Listing:
+    """A list to be paged: its statements, prepared once, and the values of their parameters."""
+
+    count: Prepared
+    by_offset: Prepared
+    by_key: Prepared
+    values: Mapping[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, select: Select[*tuple[Any, ...]], key: InstrumentedAttribute[int]) -> Self:
+        """Prepare the statements from one that selects columns of all rows.
+
+        `key` orders the rows and is unique among them.
+        """
+        part = select.add_columns(key.label("page_key")).order_by(None).order_by(key)
+        part = part.limit(bindparam("page_limit"))
+        count = func.count().label("total")
+        return cls(
+            count=Prepared(
+                select.with_only_columns(count, maintain_column_froms=True).order_by(None)
+            ),
+            by_offset=Prepared(part.offset(bindparam("page_offset"))),
+            by_key=Prepared(part.where(key > bindparam("page_after"))),
+        )
+
+    def given(self, **values: Any) -> Self:
+        """Return the list with these values of its parameters."""
+        return replace(self, values=values)
+
+
+@dataclass(frozen=True)
 class Window:
     """The part of a list that is wanted: `limit` rows from `offset`, or with keys over `after`.
 
@@ -39,25 +71,18 @@ class Window:
     after: int | None = None
     counted: bool = True
 
-    def of(
-        self, session: Session, select: Select[*tuple[Any, ...]], key: InstrumentedAttribute[int]
-    ) -> Page:
-        """Return the page of a select's rows, in the order of `key`.
-
-        The key is unique among the rows, and each row has it under its own name. The rows of
-        a select of one class are its objects.
-        """
+    def of(self, connection: Connection, listing: Listing) -> Page:
+        """Return the page of a list's rows, which have the selected columns as attributes."""
+        values: dict[str, Any] = {**listing.values, "page_limit": self.limit + 1}
         total = None
-        part = select.order_by(None).order_by(key).limit(self.limit + 1)
-        if self.after is not None:
-            part = part.where(key > min(self.after, MAX_ID))
-        elif self.counted:
-            total = session.scalar(
-                select.with_only_columns(func.count(), maintain_column_froms=True).order_by(None)
-            )
-            part = part.offset(min(self.offset or 0, MAX_ID))
-        result = session.execute(part)
-        found = result.all() if len(select.column_descriptions) > 1 else result.scalars().all()
+        if self.counted and self.after is None:
+            [counted] = listing.count.all(connection, **listing.values)
+            total = counted.total
+            part, values["page_offset"] = listing.by_offset, min(self.offset or 0, MAX_ID)
+        else:
+            # All keys are greater than 0.
+            part, values["page_after"] = listing.by_key, min(self.after or 0, MAX_ID)
+        found = part.all(connection, **values)
         rows = found[: self.limit]
         more = len(found) > self.limit
-        return Page(rows, total, getattr(rows[-1], key.key) if more else None)
+        return Page(rows, total, rows[-1].page_key if more else None)

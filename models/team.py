@@ -1,18 +1,40 @@
 """Teams of users."""
 
-from collections.abc import Sequence
-from typing import Any, Self
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from functools import cache
+from typing import Any, NamedTuple, Self
 
-from sqlalchemy import Select, String, false, select
+from sqlalchemy import Connection, Select, String, bindparam, insert, select
 from sqlalchemy.exc import IntegrityError
-from sqlalchemy.orm import Bundle, Mapped, Session, mapped_column, object_session, relationship
+from sqlalchemy.orm import Mapped, Session, mapped_column, object_session, relationship
 
 from models import patch
 from models.base import Addressed, Base, Identified, Timestamps
-from models.caller import Caller
+from models.caller import Account, Caller
 from models.errors import Conflict, Forbidden, NotFound, Unprocessable
 from models.member import Member
+from models.pages import Listing
+from models.prepared import Prepared
 from models.user import User
+
+
+class ShownMember(NamedTuple):
+    """A member as its team shows it: `team` has an id and a title, `user` the base columns."""
+
+    team: Any
+    user: Any
+    is_leader: bool
+
+
+class ShownTeam(NamedTuple):
+    """A team as it is shown to its members, without the object that could change it."""
+
+    id: int
+    title: str
+    created: datetime
+    updated: datetime
+    shown_members: list[ShownMember]
 
 
 class Team(Identified, Timestamps, Addressed, Base):
@@ -27,15 +49,19 @@ class Team(Identified, Timestamps, Addressed, Base):
     )
 
     @classmethod
-    def create(cls, session: Session, title: str, leader: User) -> Self:
-        """Create a team with its first member, who leads it."""
-        team = cls(title=title, members=[Member(user=leader, is_leader=True)])
-        session.add(team)
+    def create(cls, session: Session, title: str, leader: Account) -> ShownTeam:
+        """Create a team with its first member, who leads it.
+
+        Raise Forbidden where that user's account is gone.
+        """
+        connection = session.connection()
+        team = connection.execute(_INSERT_TEAM, {"title": title}).one()
+        member = {"team_id": team.id, "user_id": leader.id, "is_leader": True}
         try:
-            session.flush()
+            connection.execute(_INSERT_MEMBER, member)
         except IntegrityError:
             raise Forbidden("The user's account no longer exists.") from None
-        return team
+        return ShownTeam(*team, [ShownMember(team, leader, is_leader=True)])
 
     @classmethod
     def load(cls, session: Session, team_id: int) -> Self | None:
@@ -43,42 +69,34 @@ class Team(Identified, Timestamps, Addressed, Base):
         return cls.by_id(session, team_id)
 
     @classmethod
-    def visible_to(cls, caller: Caller) -> Select[int, str]:
-        """Select the id and title of the teams that a caller may know about."""
-        teams = select(cls.id, cls.title)
+    def visible_to(cls, caller: Caller) -> Listing:
+        """List the id and title of the teams that a caller may know about."""
         if caller.has("admin", "internal", "service"):
-            return teams
-        if caller.user is None:
-            return teams.where(false())
-        return teams.join(Member).where(Member.user_id == caller.user.id)
+            return _all_teams()
+        return _teams_of_one().given(user_id=caller.account.id)
 
     def roles_of(self, caller: Caller) -> frozenset[str]:
         """Return the caller's roles in this team: `member`, `leader`."""
-        session = object_session(self)
-        if caller.user is None or session is None:
+        if caller.user is None:
             return frozenset()
-        member = session.get(Member, (self.id, caller.user.id))
+        ids = {"team_id": self.id, "user_id": caller.user.id}
+        member = _MEMBER.first(_connection(self), **ids)
         if member is None:
             return frozenset()
         return frozenset({"member", "leader"} if member.is_leader else {"member"})
 
-    def member_rows(self) -> Select[*tuple[Any, ...]]:
-        """Select the members as rows of `team` (id, title), `user` (base fields), `is_leader`.
+    @property
+    def shown_members(self) -> list[ShownMember]:
+        """The members as the team shows them to others."""
+        return self.show(_MEMBER_ROWS.all(_connection(self), team_id=self.id))
 
-        The key, `user_id`, is in the rows too.
-        """
-        return (
-            select(
-                Bundle("team", Team.id, Team.title),
-                Bundle("user", *User.base_columns()),
-                Member.user_id,
-                Member.is_leader,
-            )
-            .select_from(Member)
-            .join(Member.team)
-            .join(Member.user)
-            .where(Member.team_id == self.id)
-        )
+    def member_rows(self) -> Listing:
+        """List the members, as rows for `show`."""
+        return _member_rows().given(team_id=self.id)
+
+    def show(self, rows: Iterable[Any]) -> list[ShownMember]:
+        """Return members as the team shows them; each row has a user's base columns and role."""
+        return [ShownMember(self, row, row.is_leader) for row in rows]
 
     def change(self, session: Session, operations: Sequence[patch.Operation]) -> None:
         """Apply a JSON Patch to `/title`; raise Conflict where a test fails."""
@@ -116,3 +134,39 @@ class Team(Identified, Timestamps, Addressed, Base):
     def _lock(self, session: Session) -> None:
         if not self.lock(session, self.id):
             raise NotFound("There is no such team.")
+
+
+_INSERT_TEAM = insert(Team).returning(Team.id, Team.title, Team.created, Team.updated)
+_INSERT_MEMBER = insert(Member)
+_OF_TEAM = Member.team_id == bindparam("team_id")
+_MEMBER = Prepared(select(Member.is_leader).where(_OF_TEAM, Member.user_id == bindparam("user_id")))
+_SELECT_MEMBERS: Select[*tuple[Any, ...]] = (
+    select(*User.base_columns(), Member.is_leader)
+    .join(Member, Member.user_id == User.id)
+    .where(_OF_TEAM)
+)
+_MEMBER_ROWS = Prepared(_SELECT_MEMBERS.order_by(Member.user_id))
+
+
+def _connection(team: Team) -> Connection:
+    """Return the connection of the session to which a team belongs."""
+    session = object_session(team)
+    if session is None:
+        raise ValueError("The team belongs to no session.")
+    return session.connection()
+
+
+@cache
+def _all_teams() -> Listing:
+    return Listing.of(select(Team.id, Team.title), Team.id)
+
+
+@cache
+def _teams_of_one() -> Listing:
+    teams = select(Team.id, Team.title).join(Member)
+    return Listing.of(teams.where(Member.user_id == bindparam("user_id")), Team.id)
+
+
+@cache
+def _member_rows() -> Listing:
+    return Listing.of(_SELECT_MEMBERS, Member.user_id)

@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Self
+from functools import cache
+from typing import Any, Self
 
-from sqlalchemy import Index, Select, String, and_, delete, select, update
+from sqlalchemy import Index, String, and_, delete, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Mapped, Session, mapped_column, validates
 
 from models import names, passwords, patch, user_patch
 from models.base import Addressed, Base, Identified, Timestamps, is_storable
 from models.browser_session import BrowserSession
+from models.caller import Caller, standing
 from models.code import Code
 from models.errors import Conflict, NotFound, PasswordRequired
 from models.gate import Gate, OpenGate
 from models.grant import Grant
 from models.member import Member
-
-if TYPE_CHECKING:
-    from models.caller import Caller
+from models.pages import Listing
 
 _OPEN = OpenGate()
 
@@ -64,9 +64,15 @@ class User(Identified, Timestamps, Addressed, Base):
         return cls.id, cls.username, cls.first_name, cls.middle_name, cls.last_name
 
     @classmethod
-    def everyone(cls) -> Select[*tuple[Any, ...]]:
-        """Select the base columns of all users."""
-        return select(*cls.base_columns())
+    def account_columns(cls) -> tuple[Any, ...]:
+        """Return the columns that make a caller's account."""
+        more = (cls.email, cls.is_active, cls.is_regular_user, cls.is_admin, cls.is_internal)
+        return *cls.base_columns(), *more, cls.created, cls.updated
+
+    @classmethod
+    def everyone(cls) -> Listing:
+        """List the base columns of all users."""
+        return _everyone()
 
     @classmethod
     def load(cls, session: Session, user_id: int) -> Self | None:
@@ -171,8 +177,7 @@ class User(Identified, Timestamps, Addressed, Base):
     @property
     def standing(self) -> frozenset[str]:
         """The roles above a plain user's that the account has: `admin`, `internal`."""
-        flags = {"admin": self.is_admin, "internal": self.is_internal}
-        return frozenset(role for role, has in flags.items() if has)
+        return standing(is_admin=self.is_admin, is_internal=self.is_internal)
 
     def roles_of(self, caller: Caller) -> frozenset[str]:
         """Return the caller's roles towards this user: `self`."""
@@ -195,7 +200,8 @@ class User(Identified, Timestamps, Addressed, Base):
         own, a deactivation ends them all.
         """
         user_patch.check_rights(operations, caller)
-        prover = user_patch.check_current_password(operations, caller.user, gate)
+        known = None if caller.user is None else User.by_id(session, caller.user.id)
+        prover = user_patch.check_current_password(operations, known, gate)
         version = prover.password_version
         fields, password = user_patch.apply(self, operations)
         if patch.replaces(operations, "/email"):
@@ -302,6 +308,11 @@ def _renew_hash(session: Session, user: User, password_hash: str) -> None:
     verified = and_(User.id == user.id, User.password_hash == user.password_hash)
     values = {User.password_hash: password_hash, User.updated: User.updated}
     session.execute(update(User).where(verified).values(values))
+
+
+@cache
+def _everyone() -> Listing:
+    return Listing.of(select(*User.base_columns()), User.id)
 
 
 # For the rule that an admin remains: admins are few among the users.

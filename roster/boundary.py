@@ -1,11 +1,12 @@
 """The boundary: the outermost layer, which makes requests decent and adds headers to answers."""
 
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
-from sqlalchemy.orm import Session, sessionmaker
+from sqlalchemy import Engine
 from starlette.types import Receive, Scope, Send
 
 from roster.assets import Assets
@@ -33,7 +34,7 @@ class Boundary:
     """
 
     definition: Definition
-    sessions: sessionmaker[Session]
+    engine: Engine
     begin: Callable[[Exchange], None]
     inner: Inner
     options: Inner
@@ -70,7 +71,7 @@ class Boundary:
         if method == "HEAD" and route.error_media_type != OAUTH_ERROR:
             method = "GET"
         exchange = Exchange(
-            sessions=self.sessions,
+            engine=self.engine,
             route=route,
             operation=route.operations.get(method),
             path=path,
@@ -108,39 +109,48 @@ class Boundary:
         return await self.inner(passed, exchange)
 
     async def _send(self, made: Answer, send: Send, scope: Scope) -> None:
-        body = b"" if scope["method"] == "HEAD" else made.body
-        raw = [
-            (name.lower().encode("latin-1"), self._completed(name, value).encode("latin-1"))
+        raw = [*made.raw_headers]
+        raw += (
+            (name.lower().encode("latin-1"), value.encode("latin-1"))
             for name, value in made.headers
-        ]
-        if made.status not in {204, 304} and not any(name == b"content-length" for name, _ in raw):
+        )
+        if made.status in {401, 403}:
+            raw = [(name, self._completed(name, value)) for name, value in raw]
+        present = {name for name, _ in raw}
+        if made.status not in {204, 304} and b"content-length" not in present:
             raw.append((b"content-length", str(len(made.body)).encode()))
-        send = self._with_headers(send)
+        raw += self._missing(present)
+        body = b"" if scope["method"] == "HEAD" else made.body
         await send({"type": "http.response.start", "status": made.status, "headers": raw})
         await send({"type": "http.response.body", "body": body})
 
-    def _completed(self, name: str, value: str) -> str:
+    def _completed(self, name: bytes, value: bytes) -> bytes:
         """Add to a bearer challenge where to read which token is wanted (RFC 9728 section 5.1)."""
-        if name.lower() != "www-authenticate" or not value.startswith(f'Bearer realm="{REALM}"'):
+        if name != b"www-authenticate" or not value.startswith(_CHALLENGE):
             return value
-        return f'{value}, resource_metadata="{self.origin}/.well-known/oauth-protected-resource"'
+        metadata = f"{self.origin}/.well-known/oauth-protected-resource"
+        return value + f', resource_metadata="{metadata}"'.encode()
+
+    @cached_property
+    def _defaults(self) -> list[tuple[bytes, bytes]]:
+        """The headers that protect a browser's user, where an answer has not its own."""
+        secure = _SECURE_HEADERS if self.origin.startswith("https:") else {}
+        return [*_HEADERS.items(), *secure.items()]
+
+    def _missing(self, present: Collection[bytes]) -> Iterator[tuple[bytes, bytes]]:
+        return (header for header in self._defaults if header[0] not in present)
 
     def _with_headers(self, send: Send) -> Send:
-        """Add the headers that protect a browser's user, unless the answer has its own."""
-        defaults = _HEADERS | (_SECURE_HEADERS if self.origin.startswith("https:") else {})
-
         async def send_with_headers(message: Any) -> None:
             if message["type"] == "http.response.start":
                 present = {name.lower() for name, _ in message["headers"]}
-                message["headers"] = [
-                    *message["headers"],
-                    *((name, value) for name, value in defaults.items() if name not in present),
-                ]
+                message["headers"] = [*message["headers"], *self._missing(present)]
             await send(message)
 
         return send_with_headers
 
 
+_CHALLENGE = f'Bearer realm="{REALM}"'.encode()
 _HEADERS: dict[bytes, bytes] = {
     b"cache-control": b"no-store",
     b"content-security-policy": b"default-src 'self'; base-uri 'none'; form-action 'self';"

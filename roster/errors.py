@@ -9,12 +9,10 @@ import orjson
 import sqlalchemy.exc
 from asgi_correlation_id import correlation_id
 from connexion.exceptions import OAuthProblem
-from connexion.lifecycle import ConnexionRequest, ConnexionResponse
 from starlette.exceptions import HTTPException
 
 from models import errors as domain
 from roster.definition import PROBLEM
-from roster.exchange import current
 from roster.oauth import pages
 
 OAUTH_ERROR = "application/json"
@@ -104,11 +102,15 @@ def insufficient_scope(scopes: frozenset[str]) -> Refusal:
 
 @dataclass(frozen=True)
 class Answer:
-    """An answer that is made, and ready to be sent: status, body and headers."""
+    """An answer that is made, and ready to be sent: status, body and headers.
+
+    `raw_headers` are those that an ASGI application sent, in ASGI's form.
+    """
 
     status: int
     body: bytes = b""
     headers: Sequence[tuple[str, str]] = ()
+    raw_headers: Sequence[tuple[bytes, bytes]] = ()
 
 
 def answer(error: Exception, media_type: str = PROBLEM) -> Answer:
@@ -193,9 +195,3 @@ def _page(status: int, detail: str, headers: Mapping[str, str]) -> Answer:
         "Content-Security-Policy": pages.policy(),
     }
     return Answer(status, body.encode(), (*fixed.items(), *headers.items()))
-
-
-async def respond(_request: ConnexionRequest, error: Exception) -> ConnexionResponse:
-    """Answer an error raised anywhere below connexion's exception middleware."""
-    made = answer(error, current.get().route.error_media_type)
-    return ConnexionResponse(status_code=made.status, body=made.body, headers=dict(made.headers))

@@ -5,11 +5,16 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy.orm import Session, sessionmaker
+from sqlalchemy import Connection, Engine
+from sqlalchemy.orm import Session
 
 from models import Caller
+from models.database import session_on
 from models.gate import Gate, OpenGate
 from roster.definition import Operation, Route
+
+_NOBODY = Caller.anonymous()
+_OPEN = OpenGate()
 
 
 @dataclass(eq=False)
@@ -21,7 +26,7 @@ class Exchange:
     session.
     """
 
-    sessions: sessionmaker[Session]
+    engine: Engine
     route: Route
     operation: Operation | None
     path: str
@@ -32,18 +37,31 @@ class Exchange:
     client_address: str = ""
     query: dict[str, Any] = field(default_factory=dict)
     body: Any = None
-    caller: Caller = field(default_factory=Caller.anonymous)
+    caller: Caller = _NOBODY
     refusal: Exception | None = None
-    gate: Gate = field(default_factory=OpenGate)
+    gate: Gate = _OPEN
+    _connection: Connection | None = None
     _session: Session | None = None
     _at_end: list[Callable[[], None]] = field(default_factory=list)
 
     @property
+    def connection(self) -> Connection:
+        """The database connection of this request, taken when it is first needed."""
+        if self._connection is None:
+            self._connection = self.engine.connect()
+        return self._connection
+
+    @property
     def session(self) -> Session:
-        """The database session of this request, opened when it is first needed."""
+        """The database session of this request, opened on its connection when first needed."""
         if self._session is None:
-            self._session = self.sessions()
+            self._session = session_on(self.connection)
         return self._session
+
+    def commit(self) -> None:
+        """Commit what was written."""
+        if self._session is not None:
+            self._session.commit()
 
     def header(self, name: bytes) -> str | None:
         """Return a header by its lower-case name; several of one name are joined, as in HTTP."""
@@ -55,12 +73,15 @@ class Exchange:
         self._at_end.append(function)
 
     def close(self) -> None:
-        """Give the database session back; what was not committed is undone."""
+        """Give the database connection back; what was not committed is undone."""
         for function in self._at_end:
             function()
         if self._session is not None:
             self._session.close()
             self._session = None
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
 
 
 current: ContextVar[Exchange] = ContextVar("current")

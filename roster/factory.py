@@ -8,15 +8,11 @@ from typing import Any
 
 from asgi_correlation_id import CorrelationIdMiddleware
 from connexion import FlaskApp
-from connexion.exceptions import ProblemException
 from connexion.middleware.context import ContextMiddleware
-from connexion.middleware.exceptions import ExceptionMiddleware
 from connexion.middleware.response_validation import ResponseValidationMiddleware
-from connexion.middleware.routing import RoutingMiddleware
 from connexion.middleware.security import SecurityMiddleware
 from sqlalchemy import Engine
 from sqlalchemy.orm import Session, sessionmaker
-from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
 from starlette.routing import Router
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -25,10 +21,10 @@ from models import database
 from roster import definition, documentation, logs
 from roster.assets import Assets, read
 from roster.boundary import Boundary
+from roster.bridge import FlaskInPlace
 from roster.captcha import Captcha
 from roster.definition import Definition
 from roster.documentation import Documentation
-from roster.errors import respond
 from roster.exchange import Exchange
 from roster.metrics import Metrics
 from roster.oauth import pages
@@ -36,20 +32,15 @@ from roster.oauth.limits import Limits
 from roster.oauth.metadata import Metadata
 from roster.oauth.provided import oauth_providers
 from roster.options import answer_options
+from roster.routing import RoutingMiddleware
 from roster.seam import Rules, Seam, providers
 from roster.security import TokenHandler, metrics_handler
 from roster.settings import Settings
 from roster.validation import ValidationMiddleware
-from roster.worker import FlaskInPlace, Worker, step_through
+from roster.worker import Worker, step_through
 
-_STACK = [
-    ExceptionMiddleware,
-    RoutingMiddleware,
-    SecurityMiddleware,
-    ValidationMiddleware,
-    ResponseValidationMiddleware,
-    ContextMiddleware,
-]
+# What connexion itself puts before these answers errors, which the boundary does.
+_STACK = (RoutingMiddleware, SecurityMiddleware, ValidationMiddleware)
 _SHARED_WITH_ORIGINS = ("/api/v1/", "/auth/oauth2/token", "/auth/oauth2/revoke")
 _EXPOSED = ("Link", "Location", "X-Total-Count", "WWW-Authenticate", "Retry-After")
 # A request id from outside goes into answers and logs, so only a UUID is taken over.
@@ -107,7 +98,7 @@ def create_app(settings: Settings, *, validate_responses: bool = False) -> Appli
 
     boundary = Boundary(
         definition=defined,
-        sessions=sessions,
+        engine=engine,
         inner=worker,
         options=options,
         begin=limits.guard,
@@ -135,22 +126,23 @@ def _connexion(
     defined: Definition, seam: Seam, settings: Settings, *, validate_responses: bool
 ) -> ASGIApp:
     """Build connexion's app around Flask, complete, so that a mistake shows at the start."""
+    checks = [ResponseValidationMiddleware] if validate_responses else []
     app = FlaskApp(
         "roster",
-        middlewares=list(_STACK),
+        middlewares=[*_STACK, *checks, ContextMiddleware],
         server_args={"static_folder": None},
         resolver=seam,
         security_map={"oauth2": TokenHandler, "bearer": metrics_handler(settings)},
         validate_responses=validate_responses,
     )
     # connexion offers no other way to change the bridge.
-    app._middleware_app.asgi_app = FlaskInPlace(app.app)  # type: ignore[assignment]  # noqa: SLF001
+    bridge = FlaskInPlace(app.app)
+    app._middleware_app.asgi_app = bridge  # type: ignore[assignment]  # noqa: SLF001
     app.add_api(defined.document)
-    for kind in (ProblemException, HTTPException, Exception):
-        app.add_error_handler(kind, respond)
     stack: ASGIApp = app.middleware
     # connexion builds its stack at the first event, whatever that is.
     step_through(stack({"type": "lifespan"}, _never, _never))
+    bridge.adopt(seam.views)
     return stack
 
 

@@ -1,6 +1,7 @@
 """Metrics: requests by operation and status, and how long they took, for Prometheus."""
 
 import os
+from functools import cache
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
 from prometheus_client.multiprocess import MultiProcessCollector
@@ -30,8 +31,13 @@ class Metrics:
 
     def observe(self, operation: str, status: int, seconds: float) -> None:
         """Count one answered request."""
-        self._requests.labels(operation, status).inc()
-        self._duration.labels(operation).observe(seconds)
+        requests, duration = self._of(operation, status)
+        requests.inc()
+        duration.observe(seconds)
+
+    @cache  # noqa: B019 (there is one of these, and few operations)
+    def _of(self, operation: str, status: int) -> tuple[Counter, Histogram]:
+        return self._requests.labels(operation, status), self._duration.labels(operation)
 
     def exposition(self) -> bytes:
         """Return all figures in Prometheus' text format."""

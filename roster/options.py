@@ -29,7 +29,7 @@ def _allowed_methods(exchange: Exchange, rules: Rules) -> list[str]:
     operations = exchange.route.operations.values()
     known = None
     if any(operation.is_protected for operation in operations):
-        known = identify(exchange.session, exchange.header(b"authorization"))
+        known = identify(exchange)
     if known is None and not any(operation.is_open for operation in operations):
         raise unauthorized()
     verdicts = {}

@@ -11,7 +11,6 @@ import orjson
 from connexion.exceptions import ResolverError
 from connexion.operations import AbstractOperation
 from connexion.resolver import Resolution, Resolver
-from sqlalchemy.orm import Session
 
 import models
 from models import errors as domain
@@ -81,6 +80,11 @@ class Seam(Resolver):
             )
         return self._resolved[declared.id]
 
+    @property
+    def views(self) -> dict[str, Callable[..., flask.Response]]:
+        """The wrapped handlers, by the handlers' names."""
+        return {found.operation_id: found.function for found in self._resolved.values()}
+
     def _wrap(
         self, handler: Callable[..., Any], operation: Operation
     ) -> Callable[..., flask.Response]:
@@ -92,14 +96,14 @@ class Seam(Resolver):
             exchange = current.get()
             if exchange.refusal is not None:
                 raise exchange.refusal
-            session = exchange.session
             try:
                 found = self._admit(exchange, operation)
                 result = handler(**{name: provide(exchange, found) for name, provide in arguments})
-                session.commit()
-            except Exception as error:
-                _undo(session, error)
+            except domain.DomainError as error:
+                if error.consequence:
+                    exchange.commit()
                 raise
+            exchange.commit()
             return self._respond(result, exchange, operation)
 
         return carry_out
@@ -191,14 +195,6 @@ class Seam(Resolver):
         return self._origin + path
 
 
-def _undo(session: Session, error: Exception) -> None:
-    """Roll back, unless the error is one whose consequence must last."""
-    if isinstance(error, domain.DomainError) and error.consequence:
-        session.commit()
-    else:
-        session.rollback()
-
-
 def _with_charset(media_type: str) -> str:
     return f"{media_type}; charset=utf-8" if media_type.startswith("text/") else media_type
 
@@ -208,6 +204,7 @@ def providers(settings: Settings, **services: Any) -> Providers:
     constant = {name: (lambda _, service=service: service) for name, service in services.items()}
     return {
         "session": lambda exchange: exchange.session,
+        "connection": lambda exchange: exchange.connection,
         "caller": lambda exchange: exchange.caller,
         "gate": lambda exchange: exchange.gate,
         "window": lambda exchange: window(exchange, settings),

@@ -6,11 +6,10 @@ from collections.abc import Callable
 from typing import Any, cast
 
 from connexion.security import NO_VALUE, AbstractSecurityHandler
-from sqlalchemy.orm import Session
 
 from models import Caller, TokenStore
 from roster.errors import Refusal, insufficient_scope, unauthorized
-from roster.exchange import current
+from roster.exchange import Exchange, current
 from roster.settings import Settings
 
 # RFC 6750 §2.1: the scheme (in any letter case), spaces, a token68.
@@ -34,15 +33,15 @@ def bearer_token(header: str | None) -> str | None:
     return found[1]
 
 
-def identify(session: Session, header: str | None) -> Caller | None:
-    """Find the caller whose access token an Authorization header holds; None without a header.
+def identify(exchange: Exchange) -> Caller | None:
+    """Find the caller whose access token the Authorization header holds; None without a header.
 
     :raises Refusal: 401, where the header is malformed or the token is unknown, expired or revoked.
     """
-    token = bearer_token(header)
+    token = bearer_token(exchange.header(b"authorization"))
     if token is None:
         return None
-    caller = TokenStore.bearer(session, token)
+    caller = TokenStore.bearer(exchange.connection, token)
     if caller is None:
         raise unauthorized("invalid_token", "The access token is unknown, expired or revoked.")
     return caller
@@ -67,7 +66,7 @@ class TokenHandler(AbstractSecurityHandler):
         def verify(_request: Any) -> Any:
             exchange = current.get()
             try:
-                caller = identify(exchange.session, exchange.header(b"authorization"))
+                caller = identify(exchange)
             except Refusal as refusal:
                 exchange.refusal = refusal
                 raise

@@ -67,7 +67,8 @@ class OperationValidation:
     def _read_parameters(self, exchange: Exchange) -> None:
         values: dict[str, Any] = {}
         errors: Errors = []
-        for name, text in _pairs(exchange.query_string):
+        pairs = _pairs(exchange.query_string) if exchange.query_string else ()
+        for name, text in pairs:
             if name not in self._parameters:
                 takes = ", ".join(self._parameters) or "none"
                 errors.append(("", f"There is an unknown parameter; known here: {takes}."))

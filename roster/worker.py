@@ -5,12 +5,9 @@ import os
 from collections.abc import Awaitable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
-from io import BytesIO
 from typing import Any, cast
 
-import flask
-from a2wsgi.wsgi import build_environ
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Scope
 
 from roster.errors import Answer
 from roster.exchange import Exchange, current
@@ -71,7 +68,7 @@ def _answer(app: ASGIApp, scope: Scope, exchange: Exchange) -> Answer:
     return Answer(
         start["status"],
         b"".join(message.get("body", b"") for message in bodies),
-        [(name.decode("latin-1"), value.decode("latin-1")) for name, value in start["headers"]],
+        raw_headers=start["headers"],
     )
 
 
@@ -87,39 +84,3 @@ def step_through(awaitable: Awaitable[None]) -> None:
         return
     coroutine.close()
     raise RuntimeError("Something below the boundary waits for the event loop, and must not.")
-
-
-class FlaskInPlace:
-    """Call a Flask application as the end of an ASGI stack, in the thread that is already there.
-
-    Takes the place of a2wsgi's bridge, which would start another thread and go back to the event
-    loop for each piece of the request and of the answer.
-    """
-
-    def __init__(self, app: flask.Flask) -> None:
-        self.app = app.wsgi_app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request whose body is in memory; what is no request concerns Flask not."""
-        if scope["type"] != "http":
-            return
-        body = (await receive())["body"]
-        environ = cast("dict[str, Any]", build_environ(scope, BytesIO(body)))  # type: ignore[arg-type]
-        start: dict[str, Any] = {}
-        written: list[bytes] = []
-
-        def start_response(status: str, headers: list[tuple[str, str]], _info: Any = None) -> Any:
-            start["status"] = int(status.split(" ", 1)[0])
-            start["headers"] = [
-                (name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in headers
-            ]
-            return written.append
-
-        pieces = self.app(environ, start_response)
-        try:
-            written.extend(pieces)
-        finally:
-            if hasattr(pieces, "close"):
-                pieces.close()
-        await send({"type": "http.response.start", **start})
-        await send({"type": "http.response.body", "body": b"".join(written)})

@@ -18,9 +18,9 @@ import pytest
 import yaml
 
 from roster import definition, factory, settings
+from roster.bridge import FlaskInPlace
 from roster.definition import Definition, Operation
 from roster.factory import create_app
-from roster.worker import FlaskInPlace
 from tests.serving import CheckedClient
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -105,6 +105,7 @@ def test_a_handler_takes_what_its_operation_has_to_give(operation: Operation) ->
         "body",
         "caller",
         "captcha",
+        "connection",
         "definition",
         "documentation",
         "engine",

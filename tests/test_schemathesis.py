@@ -119,15 +119,17 @@ class UnderTest:
             self.token = self._new_token(session)
             users = [session.get_one(User, id) for id in (1, 3, 4, 5)]
             for number, leader in enumerate(users):
-                team = Team.create(session, title="Analytical Engine", leader=leader)
+                made = Team.create(session, title="Analytical Engine", leader=leader)
+                team = session.get_one(Team, made.id)
                 for user in users[:number]:
                     team.add(session, user.id, is_leader=number == 3)
             session.commit()
 
     def _living_token(self) -> str:
         with self.server.session() as session:
-            caller = TokenStore.bearer(session, self.token)
-            if caller is None or not caller.is_admin or caller.account.password_version:
+            caller = TokenStore.bearer(session.connection(), self.token)
+            root = session.get(User, 1)
+            if caller is None or not caller.is_admin or root is None or root.password_version:
                 self.token = self._new_token(session)
                 session.commit()
         return self.token

@@ -1,6 +1,8 @@
 """How OAuth clients, and the apps that a user has authorised, look from outside."""
 
-from marshmallow import Schema, fields
+from marshmallow import fields
+
+from handlers.schemas.base import Schema
 
 
 class ClientSchema(Schema):

@@ -1,7 +1,8 @@
 """How teams and their members look from outside."""
 
-from marshmallow import Schema, fields
+from marshmallow import fields
 
+from handlers.schemas.base import Schema
 from handlers.schemas.users import BaseUserSchema
 
 
@@ -22,7 +23,7 @@ class TeamMemberSchema(Schema):
 class TeamSchema(BaseTeamSchema):
     """A team in full, with its members."""
 
-    members = fields.List(fields.Nested(TeamMemberSchema))
+    members = fields.List(fields.Nested(TeamMemberSchema), attribute="shown_members")
     created = fields.AwareDateTime()
     updated = fields.AwareDateTime()
 

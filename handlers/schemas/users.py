@@ -1,6 +1,8 @@
 """How users look from outside."""
 
-from marshmallow import Schema, fields
+from marshmallow import fields
+
+from handlers.schemas.base import Schema
 
 
 class BaseUserSchema(Schema):

@@ -5,6 +5,7 @@ import ipaddress
 import math
 import time
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from limits import RateLimitItem, RateLimitItemPerSecond
 from limits.storage import storage_from_string
@@ -40,7 +41,7 @@ class Limits:
 
     def guard(self, exchange: Exchange) -> None:
         """Put a gate into a request's way, which its guesses have to pass."""
-        gate = AddressGate(self, _network(exchange.client_address))
+        gate = AddressGate(self, exchange.client_address)
         exchange.gate = gate
         exchange.at_end(gate.settle)
 
@@ -80,8 +81,13 @@ class AddressGate:
     """The gate of one request, at the address that the request came from."""
 
     limits: Limits
-    address: str
+    client_address: str
     _open: set[tuple[str, str]] = field(default_factory=set)
+
+    @cached_property
+    def address(self) -> str:
+        """The address by which guesses are counted, worked out for those who guess."""
+        return _network(self.client_address)
 
     def enter(self, kind: str, account: str) -> None:
         """Count an attempt, as a failure until it has passed.

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
-from sqlalchemy import event
 
 from models import Member, Team, User
 from tests.serving import API, Person, Server, pointers
+from tests.statements import recorded
 
 ISSUER = "http://127.0.0.1:5000"
 LENGTH = 23
@@ -201,19 +201,13 @@ def test_links_lead_on_from_an_offset_by_cursor(listing: Listing) -> None:
 
 
 def test_a_cursor_page_counts_nothing(listing: Listing, server: Server) -> None:
-    statements: list[str] = []
-
-    def record(*event_arguments: Any) -> None:
-        statements.append(event_arguments[2])
-
-    event.listen(server.app.engine, "before_cursor_execute", record)
-    try:
+    with recorded(server.app.engine) as statements:
         listing.walk("cursor=&limit=10")
-        assert not any("count(" in statement for statement in statements)
+    assert statements
+    assert not any("count(" in sql for sql, _ in statements)
+    with recorded(server.app.engine) as statements:
         listing.get("limit=10")
-        assert any("count(" in statement for statement in statements)
-    finally:
-        event.remove(server.app.engine, "before_cursor_execute", record)
+    assert any("count(" in sql for sql, _ in statements)
 
 
 def test_a_cursor_works_with_another_limit(listing: Listing) -> None:

@@ -13,6 +13,7 @@ from models.base import now
 from models.client import PUBLIC
 from models.code import Code
 from models.errors import NotFound, OAuthRefused
+from models.pages import Window
 from models.secret import digest, generate
 from models.token import REFRESH
 from tests.models.factories import count, make_client, make_grant, make_token, make_user, race
@@ -71,7 +72,8 @@ def exchange(session: Session, client_id: str, code: str, **fields: str) -> dict
 
 def apps(session: Session, user: User) -> list[Any]:
     """Return a user's authorised apps."""
-    return list(session.execute(Consent.authorised(user.id)).all())
+    listing = Consent.authorised(user.id)
+    return list(Window(limit=100).of(session.connection(), listing).rows)
 
 
 def size(session: Session, table: type[Any]) -> int:

@@ -7,13 +7,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
+import psycopg
 import pytest
-from sqlalchemy import Engine, Executable, delete, insert, select, text, update
+from sqlalchemy import Engine, Executable, delete, func, insert, select, text, update
 from sqlalchemy.exc import IntegrityError, OperationalError
 from sqlalchemy.orm import Session, sessionmaker
 
 from models import Grant, Member, Team, User, database
-from models.database import SQLiteConnection, begin, begin_alone, connect
+from models.database import SQLiteConnection, begin, begin_alone, connect, session_on
 from tests.models.factories import is_writing, make_user, race
 
 if TYPE_CHECKING:
@@ -97,6 +98,25 @@ def test_the_orms_ways_of_locking_begin_a_transaction(session: Session) -> None:
     assert not is_writing(session.connection())
     session.refresh(user, with_for_update={"read": True})
     assert is_writing(session.connection())
+
+
+def test_a_session_goes_on_with_what_its_connection_has_begun(
+    engine: Engine, session: Session
+) -> None:
+    def titles() -> list[str]:
+        return list(session.scalars(select(Team.title)))
+
+    with engine.connect() as connection:
+        connection.execute(select(Team.id)).all()
+        connection.execute(insert(Team).values(title="By the connection"))
+        with session_on(connection) as on_it:
+            on_it.add(Team(title="By the session"))
+            on_it.flush()
+            assert titles() == []
+            on_it.commit()
+            assert titles() == ["By the connection", "By the session"]
+            connection.execute(insert(Team).values(title="Not committed"))
+    assert len(titles()) == 2
 
 
 def test_a_savepoint_is_part_of_the_transaction(session: Session) -> None:
@@ -260,3 +280,31 @@ def test_a_file_that_others_lock_for_too_long_is_not_opened(
         with pytest.raises(OperationalError, match="locked"):
             engine.connect()
         engine.dispose()
+
+
+def test_connections_that_the_server_has_ended_are_replaced(
+    postgresql_server: "PostgresServer",
+) -> None:
+    engine = connect(postgresql_server.get_uri())
+    with engine.connect() as one, engine.connect() as other:
+        ids = [each.scalar(select(func.pg_backend_pid())) for each in (one, other)]
+    with psycopg.connect(postgresql_server.get_uri(), autocommit=True) as server:
+        for id in ids:
+            server.execute("SELECT pg_terminate_backend(%s, 5000)", [id])
+    with engine.connect() as one, engine.connect() as other:
+        assert not {each.scalar(select(func.pg_backend_pid())) for each in (one, other)} & {*ids}
+    engine.dispose()
+
+
+def test_a_connection_with_news_from_the_server_is_alive(
+    postgresql_server: "PostgresServer",
+) -> None:
+    engine = connect(postgresql_server.get_uri())
+    with engine.connect() as listening:
+        listening.execute(text("LISTEN news"))
+        id = listening.scalar(select(func.pg_backend_pid()))
+    with psycopg.connect(postgresql_server.get_uri(), autocommit=True) as server:
+        server.execute("NOTIFY news")
+    with engine.connect() as connection:
+        assert connection.scalar(select(func.pg_backend_pid())) == id
+    engine.dispose()

@@ -1,13 +1,12 @@
-from typing import Any
-
 import pytest
-from sqlalchemy import Engine, event, select
+from sqlalchemy import Engine, bindparam, select
 from sqlalchemy.orm import Session
 
 from models import User
 from models.base import MAX_ID
-from models.pages import Page, Window
+from models.pages import Listing, Page, Window
 from tests.models.factories import acting, make_admin, make_team, make_user
+from tests.statements import recorded
 
 
 @pytest.fixture
@@ -16,7 +15,7 @@ def users(session: Session) -> list[User]:
 
 
 def test_a_counted_window_goes_by_offset(session: Session, users: list[User]) -> None:
-    page = Window(limit=2, offset=1).of(session, User.everyone(), User.id)
+    page = Window(limit=2, offset=1).of(session.connection(), User.everyone())
     assert [row.id for row in page.rows] == [users[1].id, users[2].id]
     assert (page.total, page.next_after) == (5, users[2].id)
 
@@ -25,51 +24,56 @@ def test_a_counted_window_goes_by_offset(session: Session, users: list[User]) ->
 def test_the_last_page_has_no_next(
     session: Session, users: list[User], offset: int | None, found: int
 ) -> None:
-    page = Window(limit=5, offset=offset).of(session, User.everyone(), User.id)
+    page = Window(limit=5, offset=offset).of(session.connection(), User.everyone())
     assert (len(page.rows), page.total, page.next_after) == (found, len(users), None)
 
 
 def test_a_walk_by_key_sees_every_row_once_and_counts_none(
     engine: Engine, session: Session, users: list[User]
 ) -> None:
-    statements: list[str] = []
-
-    @event.listens_for(engine, "before_cursor_execute")
-    def note(_connection: Any, _cursor: Any, sql: str, *_: Any) -> None:
-        statements.append(sql)
-
     seen: list[int] = []
-    page = Window(limit=2, counted=False).of(session, User.everyone(), User.id)
-    seen += [row.id for row in page.rows]
-    while page.next_after is not None:
-        page = Window(limit=2, after=page.next_after).of(session, User.everyone(), User.id)
-        seen += [row.id for row in page.rows]
-        assert page.total is None
+    window: Window | None = Window(limit=2, counted=False)
+    with recorded(engine) as statements:
+        while window:
+            page = window.of(session.connection(), User.everyone())
+            seen += [row.id for row in page.rows]
+            assert page.total is None
+            window = Window(limit=2, after=page.next_after) if page.next_after else None
     assert seen == [user.id for user in users]
     assert len(statements) == 3
-    assert not any("count" in sql.lower() for sql in statements)
+    assert not any("count" in sql.lower() for sql, _ in statements)
 
 
 def test_a_key_that_no_row_can_have_is_behind_all(session: Session, users: list[User]) -> None:
-    assert Window(limit=2, after=10**30).of(session, User.everyone(), User.id).rows == []
+    assert Window(limit=2, after=10**30).of(session.connection(), User.everyone()).rows == []
 
 
 def test_a_limit_that_just_fits_has_no_next(session: Session, users: list[User]) -> None:
     window = Window(limit=2, after=users[2].id)
-    assert window.of(session, User.everyone(), User.id).next_after is None
+    assert window.of(session.connection(), User.everyone()).next_after is None
 
 
-def test_a_select_of_a_class_gives_its_objects(session: Session, users: list[User]) -> None:
-    page = Window(limit=1).of(session, select(User), User.id)
-    assert page.rows == [users[0]]
-    assert page.next_after == users[0].id
+def test_a_list_is_ordered_by_its_key_whatever_the_select_says(
+    session: Session, users: list[User]
+) -> None:
+    listing = Listing.of(select(User.email).order_by(User.email.desc()), User.id)
+    page = Window(limit=1, offset=1).of(session.connection(), listing)
+    assert [row.email for row in page.rows] == [users[1].email]
+    assert page.next_after == users[1].id
+
+
+def test_a_list_with_parameters_is_given_their_values(session: Session, users: list[User]) -> None:
+    listing = Listing.of(select(User.id).where(User.username == bindparam("name")), User.id)
+    for user in users[:2]:
+        page = Window(limit=5).of(session.connection(), listing.given(name=user.username))
+        assert ([row.id for row in page.rows], page.total) == ([user.id], 1)
 
 
 def test_a_select_with_a_join_counts_its_own_rows(session: Session) -> None:
     admin, anna = make_admin(session), make_user(session)
     team = make_team(session, anna)
     make_team(session, admin)
-    page = Window(limit=5).of(session, type(team).visible_to(acting(anna)), type(team).id)
+    page = Window(limit=5).of(session.connection(), type(team).visible_to(acting(anna)))
     assert ([row.id for row in page.rows], page.total) == ([team.id], 1)
 
 

@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session, sessionmaker
 from models import OBJECTS, Caller, Client, Member, Team, User
 from models.base import MAX_ID
 from models.errors import Conflict, Forbidden, NotFound, Unprocessable
+from models.pages import Window
 from tests.models.factories import (
     acting,
     checking,
@@ -90,14 +91,15 @@ def test_everybody_sees_the_own_teams_and_some_see_all(
     admin, internal = make_admin(session), make_user(session, "internal", is_internal=True)
 
     def seen(caller: Caller) -> list[tuple[int, str]]:
-        rows = session.execute(Team.visible_to(caller).order_by(Team.id))
-        return [(row.id, row.title) for row in rows]
+        page = Window(limit=9).of(session.connection(), Team.visible_to(caller))
+        return [(row.id, row.title) for row in page.rows]
 
     everything = [(one.id, "One"), (both.id, "Both")]
     assert seen(acting(anna)) == everything
     assert seen(acting(berta)) == [(both.id, "Both")]
     assert seen(acting(admin)) == seen(acting(internal)) == seen(Caller(client=1)) == everything
-    assert seen(Caller.anonymous()) == []
+    with pytest.raises(Forbidden):
+        seen(Caller.anonymous())
 
 
 def test_the_rows_of_members_are_shaped_like_their_answer(
@@ -105,17 +107,26 @@ def test_the_rows_of_members_are_shaped_like_their_answer(
 ) -> None:
     make_team(session, berta)
     team = make_team(session, anna, berta)
-    rows = session.execute(team.member_rows().order_by(Member.user_id)).all()
-    assert [row.user_id for row in rows] == [anna.id, berta.id]
-    assert [row.is_leader for row in rows] == [True, False]
-    assert rows[0].team._asdict() == {"id": team.id, "title": "The team"}
-    assert rows[1].user._asdict() == {
-        "id": berta.id,
-        "username": "berta",
-        "first_name": "",
-        "middle_name": "",
-        "last_name": "",
-    }
+    page = Window(limit=9).of(session.connection(), team.member_rows()).map(team.show)
+    for members in (page.rows, team.shown_members):
+        assert [member.team for member in members] == [team, team]
+        assert [member.user.id for member in members] == [anna.id, berta.id]
+        assert [member.is_leader for member in members] == [True, False]
+        assert members[1].user.username == "berta"
+
+
+def test_a_new_team_is_shown_with_its_leader(session: Session, anna: User) -> None:
+    made = Team.create(session, "The team", anna)
+    team = session.get_one(Team, made.id)
+    assert (made.title, made.created, made.updated) == (team.title, team.created, team.updated)
+    assert made.created == made.updated
+    [shown], [read] = made.shown_members, team.shown_members
+    assert (shown.user.id, shown.is_leader) == (read.user.id, read.is_leader) == (anna.id, True)
+
+
+def test_a_team_of_no_session_cannot_tell_its_members() -> None:
+    with pytest.raises(ValueError, match="no session"):
+        _ = Team(title="The team").shown_members
 
 
 class TestChange:

@@ -35,6 +35,7 @@ from tests.models.factories import (
     patched,
     race,
 )
+from tests.statements import recorded
 
 URI = "https://server.example/token"
 ALL = " ".join(SCOPES)
@@ -116,7 +117,7 @@ def revoke(session: Session, client: Client, token: str, /, **form: str) -> Answ
 
 def lives(session: Session, token: str) -> bool:
     """Tell whether an access token works."""
-    return TokenStore.bearer(session, token) is not None
+    return TokenStore.bearer(session.connection(), token) is not None
 
 
 def stored(session: Session, token: str) -> Token:
@@ -315,7 +316,7 @@ class TestScope:
         answer = self.ask(session, app, grant, scope)
         assert (answer.status, answer["scope"]) == (200, granted)
         assert stored(session, answer["access_token"]).scope == granted
-        caller = TokenStore.bearer(session, answer["access_token"])
+        caller = TokenStore.bearer(session.connection(), answer["access_token"])
         assert caller is not None
         assert caller.scopes == set(granted.split())
 
@@ -492,7 +493,7 @@ class TestClientCredentials:
         grant = session.scalars(select(Grant)).one()
         assert (grant.client_id, grant.user_id, grant.scope) == (client.id, None, ALL)
         assert grant.expires_at - grant.created == HOUR
-        assert TokenStore.bearer(session, answer["access_token"]) == Caller(
+        assert TokenStore.bearer(session.connection(), answer["access_token"]) == Caller(
             None, client.id, grant.id, frozenset(SCOPES)
         )
 
@@ -530,7 +531,7 @@ class TestStrayParameters:
         answer = serve(session, client, secret, **stray)
         assert (answer.status, answer["expires_in"]) == (200, 3600)
         assert "refresh_token" not in answer.fields
-        caller = TokenStore.bearer(session, answer["access_token"])
+        caller = TokenStore.bearer(session.connection(), answer["access_token"])
         assert caller is not None
         assert caller.user is None
         stray.pop("password")
@@ -580,35 +581,33 @@ class TestBearer:
         self, engine: Engine, session: Session, anna: User, app: Client, grant: Grant
     ) -> None:
         token = make_token(session, grant)
-        session.expunge_all()
-        statements: list[str] = []
-        event.listen(
-            engine, "before_cursor_execute", lambda *arguments: statements.append(arguments[2])
-        )
-        caller = TokenStore.bearer(session, token)
+        with recorded(engine) as statements:
+            caller = TokenStore.bearer(session.connection(), token)
+        assert len(statements) == 1
         assert caller is not None
         assert caller.user is not None
         assert (caller.user.id, caller.user.username) == (anna.id, "anna")
         assert (caller.client, caller.grant_id) == (app.id, grant.id)
         assert caller.scopes == {"users:read"}
-        assert len(statements) == 1
         assert not is_writing(session.connection())
 
     @pytest.mark.parametrize("token", ["", "unknown", "\0", "\ud800", "a" * 9999])
     def test_an_unknown_token_is_nobodys(self, session: Session, token: str) -> None:
-        assert TokenStore.bearer(session, token) is None
+        assert TokenStore.bearer(session.connection(), token) is None
 
     def test_a_refresh_token_is_no_access_token(self, session: Session, grant: Grant) -> None:
-        assert TokenStore.bearer(session, make_token(session, grant, REFRESH)) is None
+        token = make_token(session, grant, REFRESH)
+        assert TokenStore.bearer(session.connection(), token) is None
 
     def test_a_token_that_has_ended_is_dead(self, session: Session, grant: Grant) -> None:
-        assert TokenStore.bearer(session, make_token(session, grant, expires_at=now())) is None
+        token = make_token(session, grant, expires_at=now())
+        assert TokenStore.bearer(session.connection(), token) is None
 
     def test_a_token_whose_grant_has_ended_is_dead(self, session: Session, grant: Grant) -> None:
         token = make_token(session, grant, expires_at=now() + HOUR)
         grant.expires_at = now()
         session.commit()
-        assert TokenStore.bearer(session, token) is None
+        assert TokenStore.bearer(session.connection(), token) is None
 
     def test_a_token_of_an_inactive_user_is_dead(
         self, session: Session, anna: User, grant: Grant
@@ -616,7 +615,7 @@ class TestBearer:
         token = make_token(session, grant)
         anna.is_active = False
         session.commit()
-        assert TokenStore.bearer(session, token) is None
+        assert TokenStore.bearer(session.connection(), token) is None
 
 
 @pytest.mark.usefixtures("anna")

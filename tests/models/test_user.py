@@ -16,6 +16,7 @@ from models.errors import (
     PasswordRequired,
     Unprocessable,
 )
+from models.pages import Window
 from tests.models.conftest import GuardedSlots
 from tests.models.factories import (
     PASSWORD,
@@ -173,8 +174,9 @@ class TestFind:
 
     def test_everyone_has_the_base_columns(self, session: Session) -> None:
         user = make_user(session, first_name="Anna")
-        [row] = session.execute(User.everyone())
+        [row] = Window(limit=9).of(session.connection(), User.everyone()).rows
         assert row._asdict() == {
+            "page_key": user.id,
             "id": user.id,
             "username": "anna",
             "first_name": "Anna",
