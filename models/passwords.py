@@ -5,7 +5,6 @@ from functools import cache
 from threading import BoundedSemaphore
 
 from passlib.context import CryptContext
-from zxcvbn.frequency_lists import FREQUENCY_LISTS
 
 from models.base import is_storable
 from models.errors import Unprocessable
@@ -85,4 +84,7 @@ def _reason_against(password: str, username: str) -> str | None:
 
 @cache
 def _common_passwords() -> frozenset[str]:
+    # Twelve MiB that a worker does without until somebody chooses a password.
+    from zxcvbn.frequency_lists import FREQUENCY_LISTS  # noqa: PLC0415
+
     return frozenset(FREQUENCY_LISTS["passwords"])

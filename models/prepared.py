@@ -35,7 +35,7 @@ class Prepared:
             form = self._forms[name] = _Form(self._statement, connection.dialect)
         driver: Any = connection.connection.driver_connection
         try:
-            found = driver.execute(form.sql, form.bind(values)).fetchall()
+            found = driver.fetch(form.sql, form.bind(values))
         except form.error:
             return list(connection.execute(self._statement, values))
         return form.read(found)
@@ -49,12 +49,15 @@ class _Form:
     """What a statement is to one kind of database: its text, and how its values are converted."""
 
     def __init__(self, statement: Select[*tuple[Any, ...]], dialect: Dialect) -> None:
-        compiled: Any = statement.compile(dialect=dialect)
+        # The one form of each database that its driver passes on as it is.
+        paramstyle = "numeric_dollar" if dialect.name == "postgresql" else "qmark"
+        kind: Any = type(dialect)
+        compiled: Any = statement.compile(dialect=kind(paramstyle=paramstyle))
         if compiled.post_compile_params or compiled.literal_execute_params:
             raise ValueError("A statement whose text depends on its values cannot be prepared.")
         self.sql: str = compiled.string
         self.error: type[Exception] = dialect.loaded_dbapi.Error
-        self._order: list[str] | None = compiled.positiontup
+        self._order: list[str] = compiled.positiontup or []
         self._constants: dict[str, Any] = {}
         # Where a name stands twice, it is the same parameter twice.
         into: dict[str, _Convert | None] = {}
@@ -70,12 +73,12 @@ class _Form:
         ]
         self._out_of = [(place, convert) for place, convert in enumerate(out_of) if convert]
 
-    def bind(self, values: dict[str, Any]) -> Any:
-        """Return what the driver takes for the values of the parameters."""
+    def bind(self, values: dict[str, Any]) -> list[Any]:
+        """Return the values of the parameters in their order, as the driver takes them."""
         bound = {**self._constants, **values}
         for name, convert in self._into:
             bound[name] = convert(bound[name])
-        return bound if self._order is None else [bound[name] for name in self._order]
+        return [bound[name] for name in self._order]
 
     def read(self, found: Iterable[Any]) -> list[Any]:
         """Return the rows that the driver found, their values converted."""
