@@ -1,0 +1,115 @@
+"""The data of the benchmark: one database of each kind, of which every server gets a copy."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+
+from sqlalchemy.orm import Session
+
+from models import Client, Grant, Member, Team, Token, User, database, migrate, passwords
+from models.base import now
+from models.client import GRANT_TYPES, PUBLIC
+from models.secret import digest, generate
+from models.token import ACCESS, REFRESH
+
+USERS = 1000
+TEAMS = 100
+MEMBERS = 10
+CLIENT = "benchmark"
+PASSWORD = "correct horse battery staple"
+SCOPES = ("auth:read", "auth:write", "teams:read", "teams:write", "users:read", "users:write")
+# So many log in by turns that no two of 16 clients guess at one account at the same time.
+LOGINS = tuple(f"user{number}" for number in range(1, 33))
+
+
+@dataclass(frozen=True)
+class Data:
+    """What requests need to know of the rows: two access tokens, and a team of the member's."""
+
+    admin_token: str
+    member_token: str
+    team_id: int
+
+
+def fill(url: str) -> Data:
+    """Make the tables by Roster's migrations, and fill them."""
+    engine = database.connect(url)
+    migrate.upgrade(engine)
+    with database.session_factory(engine)() as session:
+        users = _users(session)
+        client = Client(
+            client_id=CLIENT,
+            user_id=users[0].id,
+            name="Benchmark",
+            client_type=PUBLIC,
+            scopes=SCOPES,
+            grant_types=GRANT_TYPES,
+            redirect_uris=(),
+        )
+        session.add(client)
+        teams = [_team(session, users, number) for number in range(TEAMS)]
+        session.flush()
+        tokens = [_token(session, client, user, ACCESS) for user in users]
+        # The leader of the first team, and somebody with a view of all.
+        data = Data(admin_token=tokens[0], member_token=tokens[1], team_id=teams[0].id)
+        session.commit()
+    engine.dispose()
+    return data
+
+
+def refresh_tokens(url: str, count: int) -> list[str]:
+    """Store new refresh tokens, each of a family of its own."""
+    with _session(url) as session:
+        client = Client.find(session, CLIENT)
+        user = User.find_by_login(session, LOGINS[0])
+        assert client
+        assert user
+        return [_token(session, client, user, REFRESH) for _ in range(count)]
+
+
+@contextmanager
+def _session(url: str) -> Iterator[Session]:
+    engine = database.connect(url)
+    with database.session_factory(engine)() as session:
+        yield session
+        session.commit()
+    engine.dispose()
+
+
+def _users(session: Session) -> list[User]:
+    password_hash = passwords.hash_password(PASSWORD)
+    users = [
+        User(
+            username=f"user{number}" if number else "root",
+            email=f"user{number}@example.com",
+            password_hash=password_hash,
+            first_name="Ada",
+            last_name=f"Lovelace {number}",
+            is_admin=number == 0,
+        )
+        for number in range(USERS)
+    ]
+    for user in users:
+        session.add(user)
+        session.flush()  # one after the other: their ids are in this order
+    return users
+
+
+def _team(session: Session, users: list[User], number: int) -> Team:
+    first = 1 + number * 7 % (USERS - MEMBERS)
+    team = Team.create(session, f"Team {number}", users[first])
+    others = users[first + 1 : first + MEMBERS]
+    session.add_all(Member(team=team, user=user, is_leader=False) for user in others)
+    return team
+
+
+def _token(session: Session, client: Client, user: User, kind: str) -> str:
+    token, ends, scope = generate(), now() + timedelta(days=1), " ".join(SCOPES)
+    grant = Grant(client_id=client.id, user_id=user.id, scope=scope, expires_at=ends)
+    session.add(grant)
+    session.flush()
+    session.add(
+        Token(hash=digest(token), kind=kind, grant_id=grant.id, scope=scope, expires_at=ends)
+    )
+    return token

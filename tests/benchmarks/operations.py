@@ -1,0 +1,77 @@
+"""The operations that are measured: the requests of each, and what their answers must be."""
+
+import json
+from dataclasses import dataclass, field
+from urllib.parse import urlencode
+
+from tests.benchmarks import data
+from tests.benchmarks.data import Data
+
+TOKEN_PATH = "/auth/oauth2/token"
+
+
+@dataclass(frozen=True)
+class Request:
+    """An HTTP request."""
+
+    method: str
+    path: str
+    headers: dict[str, str] = field(default_factory=dict)
+    body: str = ""
+
+
+@dataclass(frozen=True)
+class Operation:
+    """What is measured at once: some requests by turns.
+
+    Where it `rotates`, `{token}` in a body stands for a refresh token, the next of which is in
+    the answer.
+    """
+
+    name: str
+    label: str
+    requests: tuple[Request, ...]
+    rotates: bool = False
+
+
+def operations(known: Data) -> list[Operation]:
+    """Return the operations, in the order of the report."""
+    member, admin = _bearer(known.member_token), _bearer(known.admin_token)
+    me = Request("GET", "/api/v1/users/me", member)
+    users = Request("GET", "/api/v1/users?limit=20", admin)
+    team = Request("GET", f"/api/v1/teams/{known.team_id}", member)
+    create = create_team(known.member_token, "Analytical Engine")
+    # Eight reads to two writes, the kinds well mixed.
+    mix = (me, users, team, me, create, users, me, team, users, create)
+    return [
+        Operation("users_me", "GET users/me", (me,)),
+        Operation("users", "GET users?limit=20", (users,)),
+        Operation("team", "GET teams/{id}", (team,)),
+        Operation("create_team", "POST teams", (create,)),
+        Operation("password", "token: password", tuple(_login(name) for name in data.LOGINS)),
+        Operation("refresh", "token: refresh", (_refresh("{token}"),), rotates=True),
+        Operation("mix", "80 % reads, 20 % writes", mix),
+    ]
+
+
+def create_team(token: str, title: str) -> Request:
+    """Make the request that creates a team."""
+    headers = {**_bearer(token), "Content-Type": "application/json"}
+    return Request("POST", "/api/v1/teams", headers, json.dumps({"title": title}))
+
+
+def _bearer(token: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {token}"}
+
+
+def _login(username: str) -> Request:
+    return _token(grant_type="password", username=username, password=data.PASSWORD)
+
+
+def _refresh(token: str) -> Request:
+    return _token(grant_type="refresh_token", refresh_token=token)
+
+
+def _token(**form: str) -> Request:
+    body = urlencode({"client_id": data.CLIENT, **form}, safe="{}")
+    return Request("POST", TOKEN_PATH, {"Content-Type": "application/x-www-form-urlencoded"}, body)
