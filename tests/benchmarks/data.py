@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 
+from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from models import Client, Grant, Member, Team, Token, User, database, migrate, passwords
@@ -25,11 +26,18 @@ LOGINS = tuple(f"user{number}" for number in range(1, 33))
 
 @dataclass(frozen=True)
 class Data:
-    """What requests need to know of the rows: two access tokens, and a team of the member's."""
+    """What requests need to know of the rows.
+
+    The member leads the team, and does not belong to the foreign one. The narrow token may only
+    read users.
+    """
 
     admin_token: str
     member_token: str
+    narrow_token: str
+    expired_token: str
     team_id: int
+    foreign_team_id: int
 
 
 def fill(url: str) -> Data:
@@ -50,12 +58,20 @@ def fill(url: str) -> Data:
         session.add(client)
         teams = [_team(session, users, number) for number in range(TEAMS)]
         session.flush()
-        tokens = [_token(session, client, user, ACCESS) for user in users]
-        # The leader of the first team, and somebody with a view of all.
-        data = Data(admin_token=tokens[0], member_token=tokens[1], team_id=teams[0].id)
+        tokens = [_token(session, client, user) for user in users]
+        known = Data(
+            admin_token=tokens[0],
+            member_token=tokens[1],
+            narrow_token=_token(session, client, users[1], scope=("users:read",)),
+            expired_token=_token(session, client, users[1], days=-1),
+            team_id=teams[0].id,
+            foreign_team_id=teams[50].id,
+        )
         session.commit()
+    with engine.begin() as connection:
+        connection.execute(text("ANALYZE"))
     engine.dispose()
-    return data
+    return known
 
 
 def refresh_tokens(url: str, count: int) -> list[str]:
@@ -104,12 +120,21 @@ def _team(session: Session, users: list[User], number: int) -> Team:
     return team
 
 
-def _token(session: Session, client: Client, user: User, kind: str) -> str:
-    token, ends, scope = generate(), now() + timedelta(days=1), " ".join(SCOPES)
-    grant = Grant(client_id=client.id, user_id=user.id, scope=scope, expires_at=ends)
+def _token(
+    session: Session,
+    client: Client,
+    user: User,
+    kind: str = ACCESS,
+    *,
+    scope: tuple[str, ...] = SCOPES,
+    days: int = 1,
+) -> str:
+    token, ends, scopes = generate(), now() + timedelta(days=days), " ".join(scope)
+    family = now() + timedelta(days=90)
+    grant = Grant(client_id=client.id, user_id=user.id, scope=scopes, expires_at=family)
     session.add(grant)
     session.flush()
     session.add(
-        Token(hash=digest(token), kind=kind, grant_id=grant.id, scope=scope, expires_at=ends)
+        Token(hash=digest(token), kind=kind, grant_id=grant.id, scope=scopes, expires_at=ends)
     )
     return token

@@ -1,15 +1,22 @@
 """The load: many connections that make requests as fast as they are answered."""
 
 import json
+import os
 import shutil
+import signal
 import subprocess
+import sys
 import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from importlib import metadata, util
 from pathlib import Path
 from typing import Protocol
 
-from tests.benchmarks.operations import Operation
+from tests.benchmarks.operations import Operation, Request
+
+_LOCUSTFILE = Path(__file__).with_name("locustfile.py")
+_LOCUST_STARTS = 1.0  # seconds, until it has loaded itself
 
 
 class LoadError(Exception):
@@ -44,19 +51,14 @@ class Generator(Protocol):
         """Make the requests of an operation for some time."""
 
 
-_SCRIPT = """\
+_BY_TURNS = """
 local requests = {}
-local tokens = {}
 local n = 0
-
 function init(args)
   for _, each in ipairs(given) do
     requests[#requests + 1] = wrk.format(each[1], each[2], each[3], each[4])
   end
 end
-"""
-
-_BY_TURNS = """
 function request()
   n = n % #requests + 1
   return requests[n]
@@ -107,60 +109,100 @@ class Wrk:
         seconds: float,
         tokens: Sequence[str] = (),
     ) -> Figures:
-        """Make the requests of an operation for some time, a whole number of seconds at least."""
+        """Make the requests of an operation for some time."""
         with tempfile.TemporaryDirectory(prefix="roster-wrk-") as folder:
             script = Path(folder) / "script.lua"
             script.write_text(_script(operation, tokens))
             command = [
                 *(self._path, "--threads", "1", "--connections", str(connections)),
-                *("--duration", f"{max(1, round(seconds))}s", "--timeout", "30s"),
-                *("--script", str(script), url + operation.requests[0].path),
+                *("--duration", "1h", "--timeout", "30s", "--script", str(script)),
+                url + operation.requests[0].path,
             ]
-            done = subprocess.run(command, capture_output=True, text=True, check=False)
-        if done.returncode:
-            raise LoadError(f"wrk failed: {done.stderr or done.stdout}")
-        found = json.loads(done.stdout.splitlines()[-1])
-        return Figures(
-            rate=found["requests"] / (found["microseconds"] / 1e6),
-            p50=found["p50"] / 1000,
-            p99=found["p99"] / 1000,
-            requests=found["requests"],
-            failed=found["refused"] + found["broken"],
-        )
+            return _measure(self.name, command, seconds)
+
+
+class Locust:
+    """locust, the load generator in Python, steered by a file in JSON."""
+
+    def __init__(self) -> None:
+        self.name = f"locust {metadata.version('locust')}"
+
+    def run(
+        self,
+        url: str,
+        operation: Operation,
+        *,
+        connections: int,
+        seconds: float,
+        tokens: Sequence[str] = (),
+    ) -> Figures:
+        """Make the requests of an operation for some time."""
+        plan = {**asdict(operation), "url": url, "tokens": tokens}
+        command = [
+            *(sys.executable, "-m", "locust", "--locustfile", str(_LOCUSTFILE), "--headless"),
+            *("--users", str(connections), "--spawn-rate", str(connections)),
+            *("--skip-log-setup", "--only-summary", "--reset-stats", "--json"),
+        ]
+        with tempfile.NamedTemporaryFile("w", prefix="roster-locust-", suffix=".json") as file:
+            json.dump(plan, file)
+            file.flush()
+            return _measure(self.name, command, seconds + _LOCUST_STARTS, PLAN=file.name)
+
+
+def _measure(name: str, command: Sequence[str], seconds: float, **environment: str) -> Figures:
+    """Run a generator that goes on until it is interrupted, and read its last line."""
+    with subprocess.Popen(
+        command,
+        env={**os.environ, **environment},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        try:
+            process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            process.send_signal(signal.SIGINT)
+        output, errors = process.communicate()
+    try:
+        found = json.loads(output.splitlines()[-1])
+    except (IndexError, ValueError):
+        raise LoadError(f"{name} failed: {errors or output}") from None
+    return Figures(
+        rate=found["requests"] / (found["microseconds"] / 1e6 or 1),
+        p50=found["p50"] / 1000,
+        p99=found["p99"] / 1000,
+        requests=found["requests"],
+        failed=found["refused"] + found["broken"],
+    )
 
 
 def _script(operation: Operation, tokens: Sequence[str]) -> str:
-    parts = [
-        _table(
-            "given",
-            [_row(each.method, each.path, each.headers, each.body) for each in operation.requests],
-        )
-    ]
+    only = operation.requests[0]
     if operation.rotates:
-        parts += ["local tokens = {" + ", ".join(map(_text, tokens)) + "}", _ROTATING]
-    elif len(operation.requests) == 1:
-        # A request that never changes wrk makes once.
-        only = operation.requests[0]
+        listed = ", ".join(map(_text, tokens))
+        parts = [_given(operation.requests), f"local tokens = {{{listed}}}", _ROTATING]
+    elif len(operation.requests) > 1:
+        parts = [_given(operation.requests), _BY_TURNS]
+    else:  # a request that never changes, which wrk makes once
+        headers = only.headers.items()
         parts = [
             f"wrk.method = {_text(only.method)}",
-            f"wrk.body = {_text(only.body)}" if only.body else "",
-            *(
-                f"wrk.headers[{_text(name)}] = {_text(value)}"
-                for name, value in only.headers.items()
-            ),
+            *(f"wrk.headers[{_text(name)}] = {_text(value)}" for name, value in headers),
+            f"wrk.body = {_text(only.body) if only.body else 'nil'}",
         ]
-    else:
-        parts += [_SCRIPT, _BY_TURNS]
     return "\n".join([*parts, _DONE])
 
 
-def _row(method: str, path: str, headers: dict[str, str], body: str) -> str:
-    pairs = ", ".join(f"[{_text(name)}] = {_text(value)}" for name, value in headers.items())
-    return f"{{{_text(method)}, {_text(path)}, {{{pairs}}}, {_text(body) if body else 'nil'}}}"
+def _given(requests: Sequence[Request]) -> str:
+    return f"local given = {{{', '.join(map(_row, requests))}}}"
 
 
-def _table(name: str, rows: Sequence[str]) -> str:
-    return f"local {name} = {{{', '.join(rows)}}}"
+def _row(request: Request) -> str:
+    headers = request.headers.items()
+    pairs = ", ".join(f"[{_text(name)}] = {_text(value)}" for name, value in headers)
+    body = _text(request.body) if request.body else "nil"
+    return f"{{{_text(request.method)}, {_text(request.path)}, {{{pairs}}}, {body}}}"
 
 
 def _text(value: str) -> str:
@@ -169,8 +211,13 @@ def _text(value: str) -> str:
 
 
 def find() -> Generator:
-    """Return the best generator that there is."""
+    """Return the best generator that there is: wrk where it is installed, else locust.
+
+    :raises LoadError: where there is neither.
+    """
     wrk = shutil.which("wrk")
-    if wrk is None:
-        raise LoadError("There is no wrk on this machine.")
-    return Wrk(wrk)
+    if wrk is not None:
+        return Wrk(wrk)
+    if util.find_spec("locust") is None:
+        raise LoadError("There is neither wrk nor locust here; install one of them.")
+    return Locust()

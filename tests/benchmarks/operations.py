@@ -8,6 +8,15 @@ from tests.benchmarks import data
 from tests.benchmarks.data import Data
 
 TOKEN_PATH = "/auth/oauth2/token"
+LABELS = {
+    "users_me": "GET users/me",
+    "users": "GET users?limit=20",
+    "team": "GET teams/{id}",
+    "create_team": "POST teams",
+    "mix": "80 % reads, 20 % writes",
+    "password": "token: password",
+    "refresh": "token: refresh",
+}
 
 
 @dataclass(frozen=True)
@@ -29,14 +38,18 @@ class Operation:
     """
 
     name: str
-    label: str
     requests: tuple[Request, ...]
     rotates: bool = False
+
+    @property
+    def label(self) -> str:
+        """What the operation is called in the report."""
+        return LABELS[self.name]
 
 
 def operations(known: Data) -> list[Operation]:
     """Return the operations, in the order of the report."""
-    member, admin = _bearer(known.member_token), _bearer(known.admin_token)
+    member, admin = bearer(known.member_token), bearer(known.admin_token)
     me = Request("GET", "/api/v1/users/me", member)
     users = Request("GET", "/api/v1/users?limit=20", admin)
     team = Request("GET", f"/api/v1/teams/{known.team_id}", member)
@@ -44,31 +57,34 @@ def operations(known: Data) -> list[Operation]:
     # Eight reads to two writes, the kinds well mixed.
     mix = (me, users, team, me, create, users, me, team, users, create)
     return [
-        Operation("users_me", "GET users/me", (me,)),
-        Operation("users", "GET users?limit=20", (users,)),
-        Operation("team", "GET teams/{id}", (team,)),
-        Operation("create_team", "POST teams", (create,)),
-        Operation("password", "token: password", tuple(_login(name) for name in data.LOGINS)),
-        Operation("refresh", "token: refresh", (_refresh("{token}"),), rotates=True),
-        Operation("mix", "80 % reads, 20 % writes", mix),
+        Operation("users_me", (me,)),
+        Operation("users", (users,)),
+        Operation("team", (team,)),
+        Operation("create_team", (create,)),
+        Operation("mix", mix),
+        Operation("password", tuple(login(name) for name in data.LOGINS)),
+        Operation("refresh", (refresh("{token}"),), rotates=True),
     ]
 
 
-def create_team(token: str, title: str) -> Request:
+def create_team(token: str, title: object) -> Request:
     """Make the request that creates a team."""
-    headers = {**_bearer(token), "Content-Type": "application/json"}
+    headers = {**bearer(token), "Content-Type": "application/json"}
     return Request("POST", "/api/v1/teams", headers, json.dumps({"title": title}))
 
 
-def _bearer(token: str) -> dict[str, str]:
+def bearer(token: str) -> dict[str, str]:
+    """Make the header that carries an access token."""
     return {"Authorization": f"Bearer {token}"}
 
 
-def _login(username: str) -> Request:
-    return _token(grant_type="password", username=username, password=data.PASSWORD)
+def login(username: str, password: str = data.PASSWORD) -> Request:
+    """Make the request of a password grant."""
+    return _token(grant_type="password", username=username, password=password)
 
 
-def _refresh(token: str) -> Request:
+def refresh(token: str) -> Request:
+    """Make the request of a refresh token grant."""
     return _token(grant_type="refresh_token", refresh_token=token)
 
 

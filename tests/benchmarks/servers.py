@@ -1,8 +1,10 @@
 """The servers: Roster and its peers, each as a process of its own, pinned to a core."""
 
 import os
+import socket
 import subprocess
 import sys
+import sysconfig
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,6 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import httpx2
+
+from tests.benchmarks import machine
 
 ROOT = Path(__file__).parents[2]
 PATIENCE_SECONDS = 60
@@ -38,11 +42,24 @@ ROSTER = Kind(
     "Roster",
     _uvicorn("roster:app", "--lifespan", "on", "--no-proxy-headers", "--no-server-header"),
 )
+# What an operator starts: it migrates first, so that it takes longer than uvicorn alone.
+SERVE = Kind(
+    "serve", "roster serve", (str(Path(sysconfig.get_path("scripts")) / "roster"), "serve")
+)
 KINDS = (
     ROSTER,
     Kind("fastapi", "FastAPI", _uvicorn("tests.benchmarks.peers.fastapi_peer:app")),
     Kind(
         "connexion", "connexion as it comes", _uvicorn("tests.benchmarks.peers.connexion_peer:app")
+    ),
+    Kind(
+        "flask",
+        "plain Flask",
+        (
+            *(sys.executable, "-m", "gunicorn", "tests.benchmarks.peers.flask_peer:app"),
+            *("--bind", "127.0.0.1:{port}", "--worker-class", "gthread", "--threads", "16"),
+            *("--keep-alive", "75", "--log-level", "warning"),
+        ),
     ),
     Kind("limit", "the limit", _uvicorn("tests.benchmarks.peers.limit_peer:app")),
 )
@@ -57,21 +74,37 @@ class Server:
     database_url: str
     process: subprocess.Popen[bytes]
     log: Path
-    start_seconds: float
+    started_in: float  # milliseconds, from the command to the first answer
+
+    @property
+    def processes(self) -> list[int]:
+        """The server's processes, the worker last."""
+        children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children")
+        below = children.read_text().split() if children.exists() else []
+        return [self.process.pid, *map(int, below)]
 
     @property
     def worker(self) -> int:
         """The process that answers requests."""
-        children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children")
-        below = children.read_text().split() if children.exists() else []
-        return int(below[0]) if below else self.process.pid
+        return self.processes[-1]
+
+    def settle(self) -> None:
+        """Wait until the server has done what nobody waits for any more, such as hashes."""
+        for _ in range(100):
+            before = machine.process_seconds(self.processes)
+            time.sleep(0.03)
+            if before == machine.process_seconds(self.processes):
+                return
+
+    def log_end(self) -> str:
+        """Return the last lines that the server printed."""
+        return "\n".join(self.log.read_text(errors="replace").splitlines()[-20:])
 
 
 @contextmanager
-def serving(
-    kind: Kind, database_url: str, port: int, folder: Path, cores: set[int]
-) -> Iterator[Server]:
+def serving(kind: Kind, database_url: str, folder: Path, cores: frozenset[int]) -> Iterator[Server]:
     """Start a server on some cores, wait for its first answer, and stop it at the end."""
+    port = _free_port()
     environment = {
         **{name: value for name, value in os.environ.items() if not _is_setting(name)},
         "HOST": "127.0.0.1",
@@ -82,7 +115,7 @@ def serving(
     }
     log = folder / f"{kind.name}-{port}.log"
     began = time.monotonic()
-    with log.open("wb") as output, pinned(cores):
+    with log.open("wb") as output, machine.pinned(cores):
         process = subprocess.Popen(
             [part.format(port=port) for part in kind.command],
             cwd=ROOT,
@@ -94,7 +127,7 @@ def serving(
     url = f"http://127.0.0.1:{port}"
     try:
         _wait(url, process, log)
-        yield Server(kind, url, database_url, process, log, time.monotonic() - began)
+        yield Server(kind, url, database_url, process, log, (time.monotonic() - began) * 1000)
     finally:
         process.terminate()
         try:
@@ -102,6 +135,12 @@ def serving(
         except subprocess.TimeoutExpired:
             process.kill()
             raise
+
+
+def _free_port() -> int:
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        return int(found.getsockname()[1])
 
 
 def _is_setting(name: str) -> bool:
@@ -119,17 +158,3 @@ def _wait(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
             else:
                 return
     raise RuntimeError(f"The server does not start.\n{log.read_text()}")
-
-
-@contextmanager
-def pinned(cores: set[int]) -> Iterator[None]:
-    """Keep this thread, and the processes that it starts here, on some cores (Linux alone)."""
-    if not cores:
-        yield
-        return
-    before = os.sched_getaffinity(0)
-    os.sched_setaffinity(0, cores)
-    try:
-        yield
-    finally:
-        os.sched_setaffinity(0, before)

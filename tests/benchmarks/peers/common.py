@@ -2,12 +2,15 @@
 
 import hashlib
 import os
+import secrets
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from argon2 import PasswordHasher
+from argon2.exceptions import Argon2Error
 from sqlalchemy import (
     DateTime,
     Dialect,
@@ -15,10 +18,12 @@ from sqlalchemy import (
     ForeignKey,
     Select,
     create_engine,
+    delete,
     event,
     func,
     or_,
     select,
+    update,
 )
 from sqlalchemy.orm import (
     DeclarativeBase,
@@ -256,3 +261,105 @@ def create_team(session: Session, title: str, leader: User) -> Team:
     session.add(team)
     session.commit()
     return team
+
+
+class InvalidGrant(Exception):
+    """The password, the refresh token, or the client is not right."""
+
+
+# The cost that the OWASP Password Storage Cheat Sheet asks for, and what an unknown user's takes.
+_hasher = PasswordHasher(time_cost=2, memory_cost=19456, parallelism=1)
+_nobody = _hasher.hash(secrets.token_urlsafe())
+
+
+def issue_token(session: Session, form: Mapping[str, str]) -> dict[str, Any]:
+    """Answer a token request of a public client: password or refresh token.
+
+    Raise InvalidGrant where it is refused.
+    """
+    client = session.scalar(select(Client).where(Client.client_id == form.get("client_id", "")))
+    grant_type = form.get("grant_type", "")
+    if client is None or grant_type not in client.grant_types.split():
+        raise InvalidGrant
+    if grant_type == "password":
+        grant = _by_password(session, client, form)
+    elif grant_type == "refresh_token":
+        grant = _by_refresh_token(session, client, form)
+    else:
+        raise InvalidGrant
+    access, refresh = secrets.token_urlsafe(32), secrets.token_urlsafe(32)
+    moment = now()
+    for token, kind, life in (
+        (access, "access", timedelta(hours=1)),
+        (refresh, "refresh", timedelta(days=14)),
+    ):
+        ends = min(moment + life, grant.expires_at)
+        session.add(
+            Token(
+                hash=digest(token),
+                kind=kind,
+                grant_id=grant.id,
+                scope=grant.scope,
+                issued_at=moment,
+                expires_at=ends,
+            )
+        )
+    session.commit()
+    return {
+        "token_type": "Bearer",
+        "access_token": access,
+        "refresh_token": refresh,
+        "expires_in": 3600,
+        "scope": grant.scope,
+    }
+
+
+def _by_password(session: Session, client: Client, form: Mapping[str, str]) -> Grant:
+    username = form.get("username", "").lower()
+    user = session.scalar(select(User).where(User.username_key == username))
+    known = user is not None and user.is_active
+    try:
+        _hasher.verify(user.password_hash if user and known else _nobody, form.get("password", ""))
+    except Argon2Error:
+        raise InvalidGrant from None
+    if user is None or not known:
+        raise InvalidGrant
+    grant = Grant(
+        client_id=client.id,
+        user_id=user.id,
+        scope=client.scopes,
+        expires_at=now() + timedelta(days=90),
+    )
+    session.add(grant)
+    session.flush()
+    return grant
+
+
+def _by_refresh_token(session: Session, client: Client, form: Mapping[str, str]) -> Grant:
+    row = session.execute(
+        select(Token.id, Grant)
+        .join(Grant, Grant.id == Token.grant_id)
+        .join(User, User.id == Grant.user_id)
+        .where(
+            Token.hash == digest(form.get("refresh_token", "")),
+            Token.kind == "refresh",
+            Grant.client_id == client.id,
+            User.is_active,
+        )
+    ).one_or_none()
+    if row is None:
+        raise InvalidGrant
+    token_id, grant = row
+    moment = now()
+    claimed = session.scalar(
+        update(Token)
+        .where(Token.id == token_id, Token.used_at.is_(None), Token.expires_at > moment)
+        .values(used_at=moment)
+        .returning(Token.id)
+    )
+    if claimed is None:  # used before: the whole family ends
+        session.execute(delete(Grant).where(Grant.id == grant.id))
+        session.commit()
+        raise InvalidGrant
+    found: Grant = grant
+    return found

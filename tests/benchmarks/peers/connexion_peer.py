@@ -3,13 +3,14 @@
 from typing import Any
 
 from connexion import FlaskApp
-from connexion.exceptions import Forbidden, ProblemException
+from connexion.exceptions import BadRequestProblem, Forbidden, ProblemException
 
 from tests.benchmarks.peers import common, shapes
 from tests.benchmarks.peers.common import API, ORIGIN, Caller
 
 HERE = __name__
 SCOPES = ("users:read", "teams:read", "teams:write")
+FORM = ("grant_type", "client_id", "username", "password", "refresh_token")
 
 
 def _operation(name: str, scope: str, status: str, **more: Any) -> dict[str, Any]:
@@ -79,6 +80,24 @@ DEFINITION = {
                 },
             )
         },
+        "/auth/oauth2/token": {
+            "post": {
+                "operationId": f"{HERE}.issue_token",
+                "requestBody": {
+                    "required": True,
+                    "content": {
+                        "application/x-www-form-urlencoded": {
+                            "schema": {
+                                "type": "object",
+                                "required": ["grant_type", "client_id"],
+                                "properties": {name: {"type": "string"} for name in FORM},
+                            }
+                        }
+                    },
+                },
+                "responses": {"200": {"description": "Done.", "content": {"application/json": {}}}},
+            }
+        },
     },
     "components": {
         "securitySchemes": {
@@ -147,6 +166,16 @@ def create_team(token_info: dict[str, Any], body: dict[str, Any]) -> Any:
         team = common.create_team(session, body["title"], caller.user)
         location = f"{ORIGIN}{API}/teams/{team.id}"
         return shapes.team.dump(team), 201, {"Location": location}
+
+
+def issue_token(body: dict[str, str]) -> Any:
+    """Issue an access token."""
+    with common.sessions() as session:
+        try:
+            answer = common.issue_token(session, body)
+        except common.InvalidGrant:
+            raise BadRequestProblem("invalid_grant") from None
+    return answer, 200, {"Cache-Control": "no-store"}
 
 
 app = FlaskApp(__name__)

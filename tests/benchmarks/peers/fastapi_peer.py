@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import Annotated
 
-from fastapi import Depends, FastAPI, HTTPException, Query, Response, Security, status
+from fastapi import Depends, FastAPI, Form, HTTPException, Query, Response, Security, status
 from fastapi.security import OAuth2PasswordBearer, SecurityScopes
 from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy.orm import Session
@@ -142,3 +142,36 @@ def create_team(
     team = common.create_team(session, body.title, caller.user)
     response.headers["Location"] = f"{ORIGIN}{API}/teams/{team.id}"
     return team
+
+
+class TokenRequest(BaseModel):
+    """A token request."""
+
+    grant_type: str
+    client_id: str
+    username: str = ""
+    password: str = ""
+    refresh_token: str = ""
+
+
+class Token(BaseModel):
+    """A token answer."""
+
+    token_type: str
+    access_token: str
+    refresh_token: str
+    expires_in: int
+    scope: str
+
+
+@app.post("/auth/oauth2/token", response_model=Token)
+def issue_token(
+    session: SessionDep, form: Annotated[TokenRequest, Form()], response: Response
+) -> object:
+    """Issue an access token."""
+    try:
+        answer = common.issue_token(session, form.model_dump())
+    except common.InvalidGrant:
+        raise HTTPException(status.HTTP_400_BAD_REQUEST, "invalid_grant") from None
+    response.headers["Cache-Control"] = "no-store"
+    return answer

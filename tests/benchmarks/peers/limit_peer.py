@@ -6,13 +6,18 @@ once. Nobody would write an API so; it shows what the machine has.
 
 import hashlib
 import os
+import secrets
 import sqlite3
-from datetime import UTC, datetime
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from typing import Any
-from urllib.parse import parse_qs
+from urllib.parse import parse_qs, parse_qsl
 
 import orjson
 import psycopg
+from argon2 import PasswordHasher
+from argon2.exceptions import Argon2Error
 
 ORIGIN = f"http://127.0.0.1:{os.environ.get('PORT', '5000')}"
 API = "/api/v1"
@@ -46,6 +51,28 @@ _TEAM = _sql(
 )
 _NEW_TEAM = _sql("INSERT INTO teams (title, created, updated) VALUES (%s, %s, %s) RETURNING id")
 _NEW_MEMBER = _sql("INSERT INTO members (team_id, user_id, is_leader) VALUES (%s, %s, %s)")
+_CLIENT = _sql("SELECT id, grant_types, scopes FROM clients WHERE client_id = %s")
+_LOGIN = _sql("SELECT id, password_hash FROM users WHERE username_key = %s AND is_active")
+_NEW_GRANT = _sql(
+    "INSERT INTO grants (client_id, user_id, scope, created, expires_at)"
+    " VALUES (%s, %s, %s, %s, %s) RETURNING id"
+)
+_REFRESH = _sql(
+    "SELECT t.id, g.id, g.scope FROM tokens t JOIN grants g ON g.id = t.grant_id"
+    " JOIN users u ON u.id = g.user_id"
+    " WHERE t.hash = %s AND t.kind = 'refresh' AND g.client_id = %s AND u.is_active"
+)
+_CLAIM = _sql(
+    "UPDATE tokens SET used_at = %s WHERE id = %s AND used_at IS NULL AND expires_at > %s"
+    " RETURNING id"
+)
+_END = _sql("DELETE FROM grants WHERE id = %s")
+_NEW_TOKEN = _sql(
+    "INSERT INTO tokens (hash, kind, grant_id, scope, issued_at, expires_at)"
+    " VALUES (%s, %s, %s, %s, %s, %s)"
+)
+_hasher = PasswordHasher(time_cost=2, memory_cost=19456, parallelism=1)
+_nobody = _hasher.hash(secrets.token_urlsafe())
 
 
 def _connect() -> Any:
@@ -60,15 +87,28 @@ def _connect() -> Any:
 
 database = _connect()
 execute = database.execute
+BEGIN = "BEGIN IMMEDIATE" if IS_SQLITE else "BEGIN"
 
 
-def _now() -> Any:
-    moment = datetime.now(UTC)
+def _now(**later: int) -> Any:
+    moment = datetime.now(UTC) + timedelta(**later)
     return moment.strftime("%Y-%m-%d %H:%M:%S.%f") if IS_SQLITE else moment
 
 
 def _moment(stored: Any) -> Any:
     return f"{stored.replace(' ', 'T')}Z" if IS_SQLITE else stored
+
+
+@contextmanager
+def transaction() -> Iterator[None]:
+    """Commit what is done inside, or nothing of it."""
+    execute(BEGIN)
+    try:
+        yield
+    except BaseException:
+        execute("ROLLBACK")
+        raise
+    execute("COMMIT")
 
 
 class Refused(Exception):
@@ -190,14 +230,9 @@ def create_team(scope: Any, body: bytes) -> Answer:
     if not isinstance(title, str) or not 3 <= len(title) <= 50:
         raise Refused(400)
     moment = _now()
-    execute("BEGIN IMMEDIATE" if IS_SQLITE else "BEGIN")
-    try:
+    with transaction():
         team_id = execute(_NEW_TEAM, (title, moment, moment)).fetchone()[0]
         execute(_NEW_MEMBER, (team_id, caller[1], True))
-        execute("COMMIT")
-    except BaseException:
-        execute("ROLLBACK")
-        raise
     shown = {
         "id": team_id,
         "title": title,
@@ -209,7 +244,72 @@ def create_team(scope: Any, body: bytes) -> Answer:
     return 201, [JSON, location], orjson.dumps(shown)
 
 
+def issue_token(_scope: Any, body: bytes) -> Answer:
+    """Issue an access token."""
+    form = dict(parse_qsl(body.decode()))
+    client = execute(_CLIENT, (form.get("client_id", ""),)).fetchone()
+    grant_type = form.get("grant_type")
+    if client is None or grant_type not in client[1].split():
+        raise Refused(400)
+    user_id = _password_user(form) if grant_type == "password" else None
+    access, refresh = secrets.token_urlsafe(32), secrets.token_urlsafe(32)
+    moment = _now()
+    with transaction():
+        if user_id is not None:
+            scope, claimed = client[2], True
+            values = (client[0], user_id, scope, moment, _now(days=90))
+            grant_id = execute(_NEW_GRANT, values).fetchone()[0]
+        elif grant_type == "refresh_token":
+            grant_id, scope, claimed = _claim(form, client[0])
+        else:
+            raise Refused(400)
+        if claimed:
+            for token, kind, ends in (
+                (access, "access", _now(hours=1)),
+                (refresh, "refresh", _now(days=14)),
+            ):
+                digest = hashlib.sha256(token.encode()).digest()
+                execute(_NEW_TOKEN, (digest, kind, grant_id, scope, moment, ends))
+    if not claimed:
+        raise Refused(400)
+    shown = {
+        "token_type": "Bearer",
+        "access_token": access,
+        "refresh_token": refresh,
+        "expires_in": 3600,
+        "scope": scope,
+    }
+    return 200, [JSON, (b"cache-control", b"no-store")], orjson.dumps(shown)
+
+
+def _password_user(form: dict[str, str]) -> int:
+    row = execute(_LOGIN, (form.get("username", "").lower(),)).fetchone()
+    try:
+        _hasher.verify(row[1] if row else _nobody, form.get("password", ""))
+    except Argon2Error:
+        raise Refused(400) from None
+    if row is None:
+        raise Refused(400)
+    user_id: int = row[0]
+    return user_id
+
+
+def _claim(form: dict[str, str], client_id: int) -> tuple[int, str, bool]:
+    """Claim a refresh token; one that was used before ends its whole family."""
+    digest = hashlib.sha256(form.get("refresh_token", "").encode()).digest()
+    row = execute(_REFRESH, (digest, client_id)).fetchone()
+    if row is None:
+        raise Refused(400)
+    token_id, grant_id, scope = row
+    moment = _now()
+    claimed = execute(_CLAIM, (moment, token_id, moment)).fetchone()
+    if claimed is None:
+        execute(_END, (grant_id,))
+    return grant_id, scope, claimed is not None
+
+
 ROUTES = {
+    ("POST", "/auth/oauth2/token"): issue_token,
     ("GET", f"{API}/users/me"): read_me,
     ("GET", f"{API}/users"): list_users,
     ("POST", f"{API}/teams"): create_team,

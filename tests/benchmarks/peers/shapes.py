@@ -1,6 +1,6 @@
 """How the peers with marshmallow show and check their data."""
 
-from marshmallow import Schema, fields
+from marshmallow import Schema, fields, validate
 
 
 class BaseUserSchema(Schema):
@@ -41,6 +41,22 @@ class TeamSchema(Schema):
     updated = fields.AwareDateTime()
 
 
+class PageSchema(Schema):
+    """Which page of a list is wanted."""
+
+    limit = fields.Integer(load_default=20, validate=validate.Range(1, 100))
+    offset = fields.Integer(load_default=0, validate=validate.Range(0))
+    cursor = fields.Integer(load_default=None)
+
+
+class NewTeamSchema(Schema):
+    """A team to create."""
+
+    title = fields.String(required=True, validate=validate.Length(3, 50))
+
+
 user = UserSchema()
 base_users = BaseUserSchema(many=True)
 team = TeamSchema()
+page = PageSchema()
+new_team = NewTeamSchema()
