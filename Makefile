@@ -1,6 +1,7 @@
 # The commands of a developer. Each sets up what it needs; `make help` lists them.
 
 PYTHON ?= python3
+COMMA := ,
 PIP_TOOLS := pip-tools==7.6.2
 REDOCLY := @redocly/cli@2.77.0
 
@@ -9,11 +10,14 @@ REDOCLY := @redocly/cli@2.77.0
 REDOCLY_OPTIONS := --extends=recommended-strict --skip-rule=no-path-trailing-slash \
     --skip-rule=operation-2xx-response --skip-rule=operation-4xx-response
 
+# The benchmark's load comes from wrk; where that is not installed, from a package.
+LOAD := $(if $(shell command -v wrk),,$(COMMA)load)
+
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --no-input --disable-pip-version-check --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help serve test lint constraints clean
+.PHONY: help serve test bench lint constraints clean
 .DELETE_ON_ERROR:
 
 help: ## list the commands
@@ -24,6 +28,9 @@ serve: .venv/installed ## migrate the database, load the development data, serve
 
 test: .venv/installed-test ## run the whole suite, on SQLite and on PostgreSQL, with coverage
 	$(BIN)/python -m pytest --numprocesses auto --cov
+
+bench: .venv/installed-bench ## measure Roster beside its peers; BENCH=--help tells what can be chosen
+	$(BIN)/python -m tests.benchmarks $(BENCH)
 
 lint: .venv/installed-lint ## check the format, the code, the types and the definition
 	$(BIN)/ruff format --check .
@@ -56,9 +63,10 @@ $(BIN)/python:
 	@$(PYTHON) -m venv .venv || { rm -rf .venv; exit 1; }
 
 .venv/installed: EXTRAS :=
-.venv/installed-test: EXTRAS := [test]
+.venv/installed-test: EXTRAS := [test$(LOAD)]
+.venv/installed-bench: EXTRAS := [bench$(LOAD)]
 .venv/installed-lint: EXTRAS := [test,lint]
 
-.venv/installed .venv/installed-test .venv/installed-lint: pyproject.toml constraints.txt | $(BIN)/python
+.venv/installed .venv/installed-test .venv/installed-bench .venv/installed-lint: pyproject.toml constraints.txt | $(BIN)/python
 	$(PIP) install --constraint constraints.txt --editable '.$(EXTRAS)'
 	@touch $@

@@ -16,7 +16,6 @@ from typing import Protocol
 from tests.benchmarks.operations import Operation, Request
 
 _LOCUSTFILE = Path(__file__).with_name("locustfile.py")
-_LOCUST_STARTS = 1.0  # seconds, until it has loaded itself
 
 
 class LoadError(Exception):
@@ -118,7 +117,7 @@ class Wrk:
                 *("--duration", "1h", "--timeout", "30s", "--script", str(script)),
                 url + operation.requests[0].path,
             ]
-            return _measure(self.name, command, seconds)
+            return _measure(self.name, command, interrupt_after=seconds)
 
 
 class Locust:
@@ -137,20 +136,22 @@ class Locust:
         tokens: Sequence[str] = (),
     ) -> Figures:
         """Make the requests of an operation for some time."""
-        plan = {**asdict(operation), "url": url, "tokens": tokens}
+        plan = {**asdict(operation), "url": url, "tokens": tokens, "seconds": seconds}
         command = [
             *(sys.executable, "-m", "locust", "--locustfile", str(_LOCUSTFILE), "--headless"),
             *("--users", str(connections), "--spawn-rate", str(connections)),
-            *("--skip-log-setup", "--only-summary", "--reset-stats", "--json"),
+            *("--skip-log-setup", "--only-summary"),
         ]
         with tempfile.NamedTemporaryFile("w", prefix="roster-locust-", suffix=".json") as file:
             json.dump(plan, file)
             file.flush()
-            return _measure(self.name, command, seconds + _LOCUST_STARTS, PLAN=file.name)
+            return _measure(self.name, command, PLAN=file.name)
 
 
-def _measure(name: str, command: Sequence[str], seconds: float, **environment: str) -> Figures:
-    """Run a generator that goes on until it is interrupted, and read its last line."""
+def _measure(
+    name: str, command: Sequence[str], interrupt_after: float | None = None, **environment: str
+) -> Figures:
+    """Run a generator, until it ends or is interrupted, and read the line with its figures."""
     with subprocess.Popen(
         command,
         env={**os.environ, **environment},
@@ -160,13 +161,13 @@ def _measure(name: str, command: Sequence[str], seconds: float, **environment: s
         text=True,
     ) as process:
         try:
-            process.wait(seconds)
+            process.wait(interrupt_after)
         except subprocess.TimeoutExpired:
             process.send_signal(signal.SIGINT)
         output, errors = process.communicate()
     try:
-        found = json.loads(output.splitlines()[-1])
-    except (IndexError, ValueError):
+        found = json.loads(next(line for line in output.splitlines() if line.startswith("{")))
+    except (StopIteration, ValueError):
         raise LoadError(f"{name} failed: {errors or output}") from None
     return Figures(
         rate=found["requests"] / (found["microseconds"] / 1e6 or 1),

@@ -1,4 +1,4 @@
-"""What locust does: the requests of a plan, which `load.py` writes, until it is interrupted."""
+"""What locust does: the requests of a plan that `load.py` writes, as long as that says."""
 
 import json
 import os
@@ -8,6 +8,7 @@ from itertools import cycle
 from pathlib import Path
 from typing import Any
 
+import gevent
 from locust import FastHttpUser, constant, events, task
 
 plan = json.loads(Path(os.environ["PLAN"]).read_text(encoding="utf-8"))
@@ -45,13 +46,24 @@ class Visitor(FastHttpUser):  # type: ignore[misc]
         broken += answer.status_code == 0
 
 
+@events.init.add_listener  # type: ignore[untyped-decorator]
+def begin(environment: Any, **_: Any) -> None:
+    """End in time, once all visitors are there; what they did before does not count."""
+
+    @environment.events.spawning_complete.add_listener  # type: ignore[untyped-decorator]
+    def begin_to_count(**_: Any) -> None:
+        times.clear()
+        moments.clear()
+        gevent.spawn_later(plan["seconds"], environment.runner.quit)
+
+
 @events.quitting.add_listener  # type: ignore[untyped-decorator]
 def report(**_: Any) -> None:
     """Print the figures as the last line."""
     ordered = sorted(times) or [0.0]
     figures = {
         "requests": len(times),
-        "microseconds": (max(moments) - min(moments) + times[0]) * 1e6 if times else 0,
+        "microseconds": (moments[-1] - moments[0] + times[0]) * 1e6 if times else 0,
         "p50": ordered[len(ordered) // 2] * 1e6,
         "p99": ordered[len(ordered) * 99 // 100] * 1e6,
         "refused": refused,
