@@ -47,6 +47,7 @@ SERVERS = tuple(kind.name for kind in KINDS)
 @click.command(context_settings={"help_option_names": ["-h", "--help"], "show_default": True})
 @click.option("--seconds", default=2.0, help="How long each measurement takes.")
 @click.option("--rounds", default=3, help="How often each is made; the medians count.")
+@click.option("--warm-up", default=0.5, help="For how long each is tried before, in seconds.")
 @click.option("--connections", default=16, help="How many clients there are at once.")
 @click.option("--only", type=Names(SERVERS), default=",".join(SERVERS), help="The servers.")
 @click.option(
@@ -69,6 +70,7 @@ SERVERS = tuple(kind.name for kind in KINDS)
 def main(
     seconds: float,
     rounds: int,
+    warm_up: float,
     connections: int,
     only: tuple[str, ...],
     operations: tuple[str, ...],
@@ -81,7 +83,7 @@ def main(
     try:
         generator = load.find()
         kinds = [kind for kind in KINDS if kind.name in only]
-        plan = Plan(kinds, operations, connections, seconds, rounds)
+        plan = Plan(kinds, operations, connections, seconds, rounds, warm_up)
         bench = Bench(plan, generator, machine.cores(), lambda line: click.echo(line, err=True))
         click.echo(_heading(bench))
         results: dict[str, Results] = {}
