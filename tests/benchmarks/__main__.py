@@ -17,7 +17,7 @@ from tests.benchmarks.operations import LABELS as OPERATIONS
 from tests.benchmarks.picture import draw
 from tests.benchmarks.report import report
 from tests.benchmarks.results import Results, goals
-from tests.benchmarks.servers import KINDS, ROOT
+from tests.benchmarks.servers import KINDS, ROOT, ServerError
 from tests.benchmarks.verify import DifferenceError
 
 # The picture in the README.
@@ -91,7 +91,7 @@ def main(
             with tempfile.TemporaryDirectory(prefix="roster-bench-") as folder:
                 results[database] = bench.measure(database, Path(folder))
             click.echo(f"\n{report(database, results[database], kinds)}")
-    except (load.LoadError, DifferenceError) as error:
+    except (load.LoadError, DifferenceError, ServerError) as error:
         raise click.ClickException(str(error)) from None
     output.mkdir(parents=True, exist_ok=True)
     written = json.dumps(_everything(bench, results), indent=2)

@@ -1,4 +1,8 @@
-"""The benchmark itself: starts the servers, verifies them, and measures one after the other."""
+"""The benchmark itself: starts the servers, verifies them, and measures one after the other.
+
+All servers run side by side, with one worker each, on one core; load and PostgreSQL have the other
+cores (see `machine`). Those that nobody asks just wait.
+"""
 
 import time
 from collections.abc import Callable, Sequence

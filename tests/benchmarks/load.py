@@ -165,6 +165,8 @@ def _measure(
         except subprocess.TimeoutExpired:
             process.send_signal(signal.SIGINT)
         output, errors = process.communicate()
+    if process.returncode == -signal.SIGINT:  # the machine had no time even for its beginning
+        return Figures(0, 0, 0, 0, 0)
     try:
         found = json.loads(next(line for line in output.splitlines() if line.startswith("{")))
     except (StopIteration, ValueError):

@@ -24,6 +24,10 @@ _UVICORN = (
 )
 
 
+class ServerError(Exception):
+    """A server does not start."""
+
+
 @dataclass(frozen=True)
 class Kind:
     """A kind of server: how it is called, and how it is started."""
@@ -148,13 +152,14 @@ def _is_setting(name: str) -> bool:
 
 
 def _wait(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
+    address = httpx2.URL(url)
     deadline = time.monotonic() + PATIENCE_SECONDS
-    with httpx2.Client(base_url=url, trust_env=False, timeout=PATIENCE_SECONDS) as client:
-        while time.monotonic() < deadline and process.poll() is None:
-            try:
-                client.get("/api/v1/users/me")
-            except httpx2.TransportError:
-                time.sleep(0.002)
-            else:
-                return
-    raise RuntimeError(f"The server does not start.\n{log.read_text()}")
+    while time.monotonic() < deadline and process.poll() is None:
+        try:
+            socket.create_connection((address.host, address.port or 0)).close()
+        except OSError:
+            time.sleep(0.005)
+        else:
+            httpx2.get(f"{url}/api/v1/users/me", trust_env=False, timeout=PATIENCE_SECONDS)
+            return
+    raise ServerError(f"The server does not start.\n{log.read_text()}")

@@ -1,4 +1,8 @@
-"""What the peers with an ORM share: Roster's tables, the engine, and the look-up of a token."""
+"""What the peers with an ORM share: Roster's tables, and what people do with them.
+
+Their queries are written as in SQLAlchemy's guide, where they are used and on whole objects, in as
+few reads as may be: token, grant and user in one, and a team with its members in one.
+"""
 
 import hashlib
 import os
@@ -244,9 +248,8 @@ def user_page(
 
 def find_team(session: Session, team_id: int, caller: Caller) -> Team | None:
     """Return a team with its members, in one read; None where the caller may not know of it."""
-    team = session.get(
-        Team, team_id, options=[joinedload(Team.members).joinedload(Member.user, innerjoin=True)]
-    )
+    members = joinedload(Team.members, innerjoin=True)  # no team is without
+    team = session.get(Team, team_id, options=[members.joinedload(Member.user, innerjoin=True)])
     if team is None or caller.sees_all:
         return team
     is_member = any(caller.user and each.user_id == caller.user.id for each in team.members)

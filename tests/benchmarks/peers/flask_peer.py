@@ -1,4 +1,7 @@
-"""Plain Flask with SQLAlchemy's ORM and marshmallow, behind gunicorn with threads."""
+"""Plain Flask with SQLAlchemy's ORM and marshmallow, behind gunicorn with threads.
+
+As people deploy it. uvicorn with a2wsgi in between was tried, and slower by a tenth or more.
+"""
 
 from collections.abc import Callable
 from functools import wraps
