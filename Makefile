@@ -21,7 +21,7 @@ PIP := $(BIN)/python -m pip --no-input --disable-pip-version-check --quiet
 .DELETE_ON_ERROR:
 
 help: ## list the commands
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 serve: .venv/installed ## migrate the database, load the development data, serve
 	@exec $(BIN)/roster serve

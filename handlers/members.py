@@ -7,12 +7,12 @@ from sqlalchemy.orm import Session
 
 from handlers.schemas.teams import member as member_schema
 from handlers.schemas.teams import members as members_schema
-from models import Member, Team
+from models import Member, ShownTeam, Team
 from models.pages import Page, Window
 from models.patch import Operation
 
 
-def list_members(connection: Connection, team: Team, window: Window) -> Page:
+def list_members(connection: Connection, team: ShownTeam, window: Window) -> Page:
     """List the members of a team."""
     page = window.of(connection, team.member_rows()).map(team.show)
     return page.map(members_schema.dump)

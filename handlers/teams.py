@@ -7,7 +7,7 @@ from sqlalchemy.orm import Session
 
 from handlers.schemas.teams import base_teams
 from handlers.schemas.teams import team as team_schema
-from models import Caller, Team
+from models import Caller, ShownTeam, Team
 from models.pages import Page, Window
 from models.patch import Operation
 
@@ -22,7 +22,7 @@ def create_team(session: Session, caller: Caller, body: dict[str, Any]) -> Any:
     return team_schema.dump(Team.create(session, leader=caller.account, **body))
 
 
-def read_team(team: Team) -> Any:
+def read_team(team: ShownTeam) -> Any:
     """Show a team."""
     return team_schema.dump(team)
 
@@ -30,7 +30,7 @@ def read_team(team: Team) -> Any:
 def change_team(session: Session, team: Team, body: list[Operation]) -> Any:
     """Change a team by a JSON Patch."""
     team.change(session, body)
-    return team_schema.dump(team)
+    return team_schema.dump(team.shown)
 
 
 def delete_team(session: Session, team: Team) -> None:

@@ -8,13 +8,14 @@ from models.code import Code
 from models.consent import Consent
 from models.grant import Grant
 from models.member import Member
-from models.team import Team
+from models.team import ShownTeam, Team
 from models.token import Token
 from models.token_store import TokenStore
 from models.user import User
 
 __all__ = [
     "OBJECTS",
+    "READ",
     "Base",
     "BrowserSession",
     "Caller",
@@ -23,6 +24,7 @@ __all__ = [
     "Consent",
     "Grant",
     "Member",
+    "ShownTeam",
     "Team",
     "Token",
     "TokenStore",
@@ -36,3 +38,6 @@ OBJECTS: dict[str, type[User | Team | Member | Client]] = {
     "member": Member,
     "client": Client,
 }
+
+# What stands in for one of them where it is only read, and costs less.
+READ: dict[str, type[ShownTeam]] = {"team": ShownTeam}

@@ -12,8 +12,11 @@ from models.errors import Unprocessable
 MIN_LENGTH = 8
 MAX_LENGTH = 128
 
-# A hash takes a core and its memory for some time: no more at once than there are cores.
-_slots = BoundedSemaphore(os.cpu_count() or 1)
+# A hash takes a core and its memory for some time: no more at once than there are cores for this
+# process (not every system can say which these are).
+CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+_slots = BoundedSemaphore(CORES)
 _context = CryptContext(schemes=["argon2"], argon2__type="ID", argon2__parallelism=1)
 _cost: dict[str, int] = {}
 

@@ -1,6 +1,7 @@
 """Teams of users."""
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
 from typing import Any, NamedTuple, Self
@@ -27,14 +28,50 @@ class ShownMember(NamedTuple):
     is_leader: bool
 
 
-class ShownTeam(NamedTuple):
-    """A team as it is shown to its members, without the object that could change it."""
+@dataclass(frozen=True)
+class ShownTeam(Addressed):
+    """A team where it is only read: columns, without the object that could change it.
 
+    `leader` is who has just created the team, and is alone in it.
+    """
+
+    connection: Connection
     id: int
     title: str
     created: datetime
     updated: datetime
-    shown_members: list[ShownMember]
+    leader: Account | None = None
+
+    @classmethod
+    def load(cls, connection: Connection, team_id: int) -> Self | None:
+        """Return the team with that id."""
+        row = _TEAM.first(connection, team_id=team_id)
+        return None if row is None else cls(connection, *row)
+
+    def roles_of(self, caller: Caller) -> frozenset[str]:
+        """Return the caller's roles in this team: `member`, `leader`."""
+        if caller.user is None:
+            return frozenset()
+        ids = {"team_id": self.id, "user_id": caller.user.id}
+        member = _MEMBER.first(self.connection, **ids)
+        if member is None:
+            return frozenset()
+        return frozenset({"member", "leader"} if member.is_leader else {"member"})
+
+    @property
+    def members(self) -> list[ShownMember]:
+        """The members, in the order of their users."""
+        if self.leader is not None:
+            return [ShownMember(self, self.leader, is_leader=True)]
+        return self.show(_MEMBER_ROWS.all(self.connection, team_id=self.id))
+
+    def member_rows(self) -> Listing:
+        """List the members, as rows for `show`."""
+        return _member_rows().given(team_id=self.id)
+
+    def show(self, rows: Iterable[Any]) -> list[ShownMember]:
+        """Return members as the team shows them; each row has a user's base columns and role."""
+        return [ShownMember(self, row, row.is_leader) for row in rows]
 
 
 class Team(Identified, Timestamps, Addressed, Base):
@@ -55,13 +92,14 @@ class Team(Identified, Timestamps, Addressed, Base):
         Raise Forbidden where that user's account is gone.
         """
         connection = session.connection()
-        team = connection.execute(_INSERT_TEAM, {"title": title}).one()
+        row = connection.execute(_INSERT_TEAM, {"title": title}).one()
+        team = ShownTeam(connection, *row, leader=leader)
         member = {"team_id": team.id, "user_id": leader.id, "is_leader": True}
         try:
             connection.execute(_INSERT_MEMBER, member)
         except IntegrityError:
             raise Forbidden("The user's account no longer exists.") from None
-        return ShownTeam(*team, [ShownMember(team, leader, is_leader=True)])
+        return team
 
     @classmethod
     def load(cls, session: Session, team_id: int) -> Self | None:
@@ -77,26 +115,15 @@ class Team(Identified, Timestamps, Addressed, Base):
 
     def roles_of(self, caller: Caller) -> frozenset[str]:
         """Return the caller's roles in this team: `member`, `leader`."""
-        if caller.user is None:
-            return frozenset()
-        ids = {"team_id": self.id, "user_id": caller.user.id}
-        member = _MEMBER.first(_connection(self), **ids)
-        if member is None:
-            return frozenset()
-        return frozenset({"member", "leader"} if member.is_leader else {"member"})
+        return self.shown.roles_of(caller)
 
     @property
-    def shown_members(self) -> list[ShownMember]:
-        """The members as the team shows them to others."""
-        return self.show(_MEMBER_ROWS.all(_connection(self), team_id=self.id))
-
-    def member_rows(self) -> Listing:
-        """List the members, as rows for `show`."""
-        return _member_rows().given(team_id=self.id)
-
-    def show(self, rows: Iterable[Any]) -> list[ShownMember]:
-        """Return members as the team shows them; each row has a user's base columns and role."""
-        return [ShownMember(self, row, row.is_leader) for row in rows]
+    def shown(self) -> ShownTeam:
+        """The team as it is shown, once what was changed is written."""
+        session = object_session(self)
+        if session is None:
+            raise ValueError("The team belongs to no session.")
+        return ShownTeam(session.connection(), self.id, self.title, self.created, self.updated)
 
     def change(self, session: Session, operations: Sequence[patch.Operation]) -> None:
         """Apply a JSON Patch to `/title`; raise Conflict where a test fails."""
@@ -136,7 +163,9 @@ class Team(Identified, Timestamps, Addressed, Base):
             raise NotFound("There is no such team.")
 
 
-_INSERT_TEAM = insert(Team).returning(Team.id, Team.title, Team.created, Team.updated)
+_COLUMNS = (Team.id, Team.title, Team.created, Team.updated)
+_TEAM = Prepared(select(*_COLUMNS).where(Team.id == bindparam("team_id")))
+_INSERT_TEAM = insert(Team).returning(*_COLUMNS)
 _INSERT_MEMBER = insert(Member)
 _OF_TEAM = Member.team_id == bindparam("team_id")
 _MEMBER = Prepared(select(Member.is_leader).where(_OF_TEAM, Member.user_id == bindparam("user_id")))
@@ -146,14 +175,6 @@ _SELECT_MEMBERS: Select[*tuple[Any, ...]] = (
     .where(_OF_TEAM)
 )
 _MEMBER_ROWS = Prepared(_SELECT_MEMBERS.order_by(Member.user_id))
-
-
-def _connection(team: Team) -> Connection:
-    """Return the connection of the session to which a team belongs."""
-    session = object_session(team)
-    if session is None:
-        raise ValueError("The team belongs to no session.")
-    return session.connection()
 
 
 @cache

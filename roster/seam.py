@@ -47,7 +47,7 @@ class Rules:
         roles = self.roles(exchange)
         if permission.object is None:
             return permission.judge(roles), None
-        found = models.OBJECTS[permission.object].load(exchange.session, **exchange.path_parameters)
+        found = self._load(exchange, operation, permission.object)
         if found is None:
             return Verdict.ABSENT, None
         # What the caller is everywhere may suffice; what it is to the object is another question
@@ -56,6 +56,12 @@ class Rules:
         if verdict is not Verdict.GRANTED:
             verdict = permission.judge(roles | found.roles_of(exchange.caller), found.standing)
         return verdict, found
+
+    def _load(self, exchange: Exchange, operation: Operation, name: str) -> Any:
+        ids = exchange.path_parameters
+        if operation.method == "GET" and name in models.READ:
+            return models.READ[name].load(exchange.connection, **ids)
+        return models.OBJECTS[name].load(exchange.session, **ids)
 
 
 class Seam(Resolver):

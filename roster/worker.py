@@ -1,7 +1,6 @@
 """The worker: runs connexion's whole stack, and Flask in it, in one thread per request."""
 
 import asyncio
-import os
 from collections.abc import Awaitable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
@@ -9,6 +8,7 @@ from typing import Any, cast
 
 from starlette.types import ASGIApp, Message, Scope
 
+from models.passwords import CORES
 from roster.errors import Answer
 from roster.exchange import Exchange, current
 
@@ -26,7 +26,7 @@ class Worker:
         self._app = app
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="roster")
         # Whoever waits for a password hash waits apart, and keeps nobody else from a thread.
-        hashing = 4 * (os.cpu_count() or 1)
+        hashing = 4 * CORES
         self._hashing_pool = ThreadPoolExecutor(hashing, thread_name_prefix="roster-hashing")
 
     async def __call__(self, scope: Scope, exchange: Exchange) -> Answer:

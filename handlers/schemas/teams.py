@@ -23,7 +23,7 @@ class TeamMemberSchema(Schema):
 class TeamSchema(BaseTeamSchema):
     """A team in full, with its members."""
 
-    members = fields.List(fields.Nested(TeamMemberSchema), attribute="shown_members")
+    members = fields.List(fields.Nested(TeamMemberSchema))
     created = fields.AwareDateTime()
     updated = fields.AwareDateTime()
 

@@ -29,7 +29,7 @@ USER = SimpleNamespace(
     **MOMENTS,
 )
 MEMBERS = [SimpleNamespace(user=USER, is_leader=leader) for leader in (True, False)]
-TEAM = SimpleNamespace(id=1, title="Analysts", shown_members=MEMBERS, **MOMENTS)
+TEAM = SimpleNamespace(id=1, title="Analysts", members=MEMBERS, **MOMENTS)
 MEMBER = SimpleNamespace(team=TEAM, user=USER, is_leader=True)
 CLIENT = SimpleNamespace(
     client_id="c",

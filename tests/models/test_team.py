@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy import Engine
 from sqlalchemy.orm import Session, sessionmaker
 
-from models import OBJECTS, Caller, Client, Member, Team, User
+from models import OBJECTS, Caller, Client, Member, ShownTeam, Team, User
 from models.base import MAX_ID
 from models.errors import Conflict, Forbidden, NotFound, Unprocessable
 from models.pages import Window
@@ -65,6 +65,8 @@ def test_load_finds_a_team_by_its_id(session: Session, anna: User) -> None:
     assert Team.load(session, team_id=team.id) is team
     assert Team.load(session, team_id=team.id + 1) is None
     assert Team.load(session, team_id=MAX_ID + 1) is None
+    assert ShownTeam.load(session.connection(), team_id=team.id) == team.shown
+    assert ShownTeam.load(session.connection(), team_id=team.id + 1) is None
 
 
 def test_the_members_come_in_the_order_of_users(session: Session) -> None:
@@ -76,11 +78,13 @@ def test_the_members_come_in_the_order_of_users(session: Session) -> None:
 
 def test_roles_are_those_of_a_member(session: Session, anna: User, berta: User) -> None:
     team = make_team(session, anna, berta)
-    assert team.roles_of(acting(anna)) == {"member", "leader"}
-    assert team.roles_of(acting(berta)) == {"member"}
-    assert team.roles_of(acting(make_admin(session))) == frozenset()
-    assert team.roles_of(Caller(client=1)) == frozenset()
-    assert team.roles_of(Caller.anonymous()) == frozenset()
+    admin = make_admin(session)
+    for each in (team, team.shown):
+        assert each.roles_of(acting(anna)) == {"member", "leader"}
+        assert each.roles_of(acting(berta)) == {"member"}
+        assert each.roles_of(acting(admin)) == frozenset()
+        assert each.roles_of(Caller(client=1)) == frozenset()
+        assert each.roles_of(Caller.anonymous()) == frozenset()
 
 
 def test_everybody_sees_the_own_teams_and_some_see_all(
@@ -107,9 +111,12 @@ def test_the_rows_of_members_are_shaped_like_their_answer(
 ) -> None:
     make_team(session, berta)
     team = make_team(session, anna, berta)
-    page = Window(limit=9).of(session.connection(), team.member_rows()).map(team.show)
-    for members in (page.rows, team.shown_members):
-        assert [member.team for member in members] == [team, team]
+    shown = ShownTeam.load(session.connection(), team_id=team.id)
+    assert shown is not None
+    assert shown == team.shown
+    page = Window(limit=9).of(session.connection(), shown.member_rows()).map(shown.show)
+    for members in (page.rows, shown.members):
+        assert [member.team for member in members] == [shown, shown]
         assert [member.user.id for member in members] == [anna.id, berta.id]
         assert [member.is_leader for member in members] == [True, False]
         assert members[1].user.username == "berta"
@@ -120,13 +127,13 @@ def test_a_new_team_is_shown_with_its_leader(session: Session, anna: User) -> No
     team = session.get_one(Team, made.id)
     assert (made.title, made.created, made.updated) == (team.title, team.created, team.updated)
     assert made.created == made.updated
-    [shown], [read] = made.shown_members, team.shown_members
+    [shown], [read] = made.members, team.shown.members
     assert (shown.user.id, shown.is_leader) == (read.user.id, read.is_leader) == (anna.id, True)
 
 
 def test_a_team_of_no_session_cannot_tell_its_members() -> None:
     with pytest.raises(ValueError, match="no session"):
-        _ = Team(title="The team").shown_members
+        _ = Team(title="The team").shown
 
 
 class TestChange:
