@@ -34,15 +34,14 @@ FLAGS = [
     "--disable-sync",
 ]
 
-pytestmark = [
-    pytest.mark.skipif(BROWSER is None, reason="There is no chromium on this machine."),
-    pytest.mark.parametrize("live", ["sqlite"], indirect=True),
-]
+pytestmark = pytest.mark.skipif(BROWSER is None, reason="There is no chromium on this machine.")
 
 
-@pytest.fixture
+# One for all of them: playwright keeps an event loop in this thread as long as it runs, which
+# tests of other files could not bear, so it ends with the file and not with the session.
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """Yield a fresh browser."""
+    """Yield a browser; what a test does with it belongs into a context of its own."""
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=BROWSER, args=FLAGS)
         yield browser
@@ -50,9 +49,10 @@ def browser() -> Iterator[Browser]:
 
 
 @pytest.fixture
-def page(browser: Browser) -> Page:
-    """Return a page of a fresh browser."""
-    return browser.new_page(viewport={"width": 1280, "height": 1000})
+def page(browser: Browser) -> Iterator[Page]:
+    """Yield a page that shares no cookie, storage or cache with those of other tests."""
+    with browser.new_context(viewport={"width": 1280, "height": 1000}) as context:
+        yield context.new_page()
 
 
 @dataclass
@@ -91,7 +91,8 @@ def app() -> Iterator[App]:
             pass
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        thread = threading.Thread(target=server.serve_forever)
+        # Between two polls it does not hear that it is to stop.
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
         yield App(f"http://127.0.0.1:{server.server_port}", answers)
         server.shutdown()
@@ -356,23 +357,22 @@ def test_the_pages_fit(
     width: int,
     height: int,
 ) -> None:
-    context = browser.new_context(
-        color_scheme=scheme, viewport={"width": width, "height": height}, has_touch=width < 500
-    )
-    page = context.new_page()
-    seen = Seen()
-    seen.watch(page)
     client = app.register(live, name="The app with the longest name " + "x" * 50)
+    seen = Seen()
+    with browser.new_context(
+        color_scheme=scheme, viewport={"width": width, "height": height}, has_touch=width < 500
+    ) as context:
+        page = context.new_page()
+        seen.watch(page)
 
-    ask(page, live, client, scope="users:read users:write teams:read teams:write auth:read")
-    assert_fits(page, scheme, width)
-    sign_in(page)
-    expect(page.get_by_role("checkbox")).to_have_count(5)
-    assert_fits(page, scheme, width)
-    page.goto(live.url + LOGIN)
-    assert_fits(page, scheme, width)
+        ask(page, live, client, scope="users:read users:write teams:read teams:write auth:read")
+        assert_fits(page, scheme, width)
+        sign_in(page)
+        expect(page.get_by_role("checkbox")).to_have_count(5)
+        assert_fits(page, scheme, width)
+        page.goto(live.url + LOGIN)
+        assert_fits(page, scheme, width)
     assert not seen.complaints
-    context.close()
 
 
 def assert_fits(page: Page, scheme: str, width: int) -> None:
