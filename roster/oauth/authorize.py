@@ -88,11 +88,17 @@ class Authorization:
             client=request.client,
             user=user,
             scopes=[(scope, self.definition.scopes[scope]) for scope in scopes],
+            lifetime=pages.lifetime(self._lifetime(request)),
             place=pages.place(request.redirect_uri),
             authorize=request.raw,
             csrf=self.browser.form_code,
         )
         return page(body, self.browser, redirect_uri=request.redirect_uri)
+
+    def _lifetime(self, request: AuthorizationRequest) -> int:
+        if "refresh_token" in request.client.grant_types:
+            return self.settings.refresh_token_total_seconds
+        return self.settings.access_token_seconds
 
     def _read(self, raw: str) -> AuthorizationRequest:
         return AuthorizationRequest.read(

@@ -45,3 +45,11 @@ def place(redirect_uri: str) -> str:
     """Name a redirect URI's place for a person: its host, or the scheme of an app."""
     parts = urlsplit(redirect_uri)
     return parts.netloc or f"{parts.scheme}:"
+
+
+def lifetime(seconds: int) -> str:
+    """Name a length of time for a person, in its largest unit, rounded up."""
+    units = (("day", 86400), ("hour", 3600), ("minute", 60), ("second", 1))
+    unit, size = next(each for each in units if seconds >= each[1])
+    count = -(-seconds // size)
+    return f"{count} {unit}" + ("s" if count > 1 else "")
