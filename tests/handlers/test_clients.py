@@ -232,9 +232,12 @@ def test_a_public_client_has_no_client_credentials(admin: Person) -> None:
     assert pointers(refused) == ["/grant_types"]
 
 
+@pytest.mark.parametrize("client_type", ["confidential", "public"])
 @pytest.mark.parametrize("uris", [{}, {"redirect_uris": []}])
-def test_the_code_grant_needs_a_redirect_uri(ada: Person, uris: dict[str, Any]) -> None:
-    refused = ada.post(CLIENTS, {"name": "An app", **uris})
+def test_the_code_grant_needs_a_redirect_uri(
+    ada: Person, uris: dict[str, Any], client_type: str
+) -> None:
+    refused = ada.post(CLIENTS, {"name": "An app", "client_type": client_type, **uris})
 
     assert refused.status_code == 422
     assert pointers(refused) == ["/redirect_uris"]

@@ -43,9 +43,11 @@ def test_the_resource_describes_itself(client: CheckedClient) -> None:
     answer = client.get(RESOURCE)
 
     assert answer.status_code == 200
+    assert answer.headers["content-type"].partition(";")[0] == "application/json"
     found = answer.json()
     assert found["resource"] == ISSUER
     assert found["authorization_servers"] == [ISSUER]
+    assert found["resource_name"]
     assert found["bearer_methods_supported"] == ["header"]
     assert sorted(found["scopes_supported"]) == sorted(SCOPES.split())
 

@@ -41,6 +41,13 @@ def test_all_that_the_page_loads_is_on_this_server(client: CheckedClient) -> Non
         assert (answer.status_code, bool(answer.content)) == (200, True)
 
 
+def test_the_redirection_page_loads_nothing_but_its_own_script(client: CheckedClient) -> None:
+    paths = loaded_by(client.get("/api/v1/oauth2-redirect.html").text)
+
+    assert paths == ["oauth2-redirect.js"]
+    assert client.get(f"/api/v1/{paths[0]}").status_code == 200
+
+
 def test_all_that_the_stylesheets_load_is_on_this_server(client: CheckedClient) -> None:
     for stylesheet in ("swagger-ui.css", "index.css"):
         for path in loaded_by(client.get(f"/api/v1/{stylesheet}").text):
