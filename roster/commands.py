@@ -1,11 +1,14 @@
 """The command line: `roster`, for those who run the server."""
 
+import errno
 import json
 import os
+import socket
 import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import click
 import uvicorn
@@ -73,6 +76,7 @@ def _session(current: Settings) -> Iterator[Session]:
 def serve() -> None:
     """Migrate the database, load the development data where that is due, and serve."""
     current = settings.load()
+    _check_place(current.host, current.port)
     engine = database.connect(current.database_url)
     migrate.upgrade(engine)
     if current.is_development:
@@ -94,6 +98,42 @@ def serve() -> None:
             server_header=False,
             lifespan="on",
         )
+
+
+def _check_place(host: str, port: int) -> None:
+    """Try whether the server can listen there, before anything is changed for it.
+
+    uvicorn would only find out later, and tell in words that name no setting.
+
+    :raises SettingsError: where it cannot, with the setting to change.
+    """
+    try:
+        places = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    except (OSError, UnicodeError):
+        raise SettingsError("HOST: this is no address, and no name that leads to one") from None
+    usable = [_can_listen(family, address) for family, _, _, _, address in places]
+    if not any(usable):
+        raise SettingsError("HOST: this machine does not have this address")
+
+
+def _can_listen(family: int, address: Any) -> bool:
+    """Tell whether this machine has an address.
+
+    :raises SettingsError: where the port is the reason why it cannot be used.
+    """
+    try:
+        with socket.socket(family, socket.SOCK_STREAM) as tried:
+            # As the server itself does: connections that are about to end are in nobody's way.
+            tried.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            if family == socket.AF_INET6:
+                tried.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+            tried.bind(address)
+    except OSError as error:
+        if error.errno in {errno.EADDRINUSE, errno.EACCES}:
+            sentence = "PORT: another program listens on this port, or this user may not"
+            raise SettingsError(sentence) from None
+        return False
+    return True
 
 
 @contextmanager

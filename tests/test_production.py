@@ -5,6 +5,7 @@ import os
 import re
 import shutil
 import signal
+import socket
 import sqlite3
 import subprocess
 import sysconfig
@@ -20,6 +21,7 @@ import pytest
 from tests.live import PATIENCE_SECONDS, ROSTER, LiveServer, serving
 
 PRODUCTION = {"ROSTER_ENV": "production", "ROSTER_SECRET_KEY": "0123456789abcdef0123456789abcdef"}
+BEHIND_A_PROXY = {**PRODUCTION, "ROSTER_ISSUER": "https://api.example"}
 PASSWORD = "correct horse battery staple"
 TOKEN = "/auth/oauth2/token"
 
@@ -240,6 +242,8 @@ def healthy_answers(server: LiveServer) -> int:
         ("ROSTER_ISSUER", {**PRODUCTION, "HOST": "192.0.2.1"}),
         ("WORKERS", {**PRODUCTION, "WORKERS": "2"}),
         ("HOST", {"HOST": "192.0.2.1"}),
+        ("HOST", {**BEHIND_A_PROXY, "HOST": "192.0.2.1"}),
+        ("HOST", {**BEHIND_A_PROXY, "HOST": "secret..example"}),
         ("PORT", {"PORT": "http-secret"}),
         ("DATABASE_URL", {"DATABASE_URL": "postgresql://roster:secret@127.0.0.1:1/roster"}),
         ("DATABASE_URL", {"DATABASE_URL": "sqlite:////dev/null/secret.db"}),
@@ -257,6 +261,20 @@ def test_a_start_that_fails_tells_the_setting_in_one_line(
     assert not done.stdout
     assert re.fullmatch(rf"roster: {setting}: [^\n]+\n", done.stderr)
     assert "secret" not in done.stderr
+
+
+@pytest.mark.parametrize(("host", "workers"), [("127.0.0.1", "1"), ("localhost", "2")])
+def test_a_port_that_is_taken_is_told_in_one_line(host: str, workers: str, tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = str(other.getsockname()[1])
+        url = f"sqlite:///{tmp_path / 'roster.db'}"
+
+        done = run("serve", HOST=host, PORT=port, WORKERS=workers, DATABASE_URL=url)
+
+    assert done.returncode == 1
+    assert not done.stdout
+    assert re.fullmatch(r"roster: PORT: [^\n]+\n", done.stderr)
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize("environment", [{}, PRODUCTION], ids=["development", "production"])
