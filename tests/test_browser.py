@@ -315,6 +315,12 @@ def test_a_wrong_login_is_told_on_the_page(live: LiveServer, page: Page) -> None
     password = page.get_by_label("Password")
     expect(password).to_have_accessible_description("Username or password is wrong.")
     expect(password).to_have_value("")
+    # The name stays, so that only the password has to be typed again.
+    expect(page.get_by_label("Username")).to_have_value("user")
+    expect(password).to_be_focused()
+    page.keyboard.type("w")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("main")).to_contain_text("You are signed in as user")
 
 
 def test_the_keyboard_is_enough(live: LiveServer, page: Page, app: App) -> None:

@@ -53,11 +53,11 @@ class Login:
         except TooManyAttempts as error:
             minutes = -(-error.retry_after // 60)
             problem = f"There were too many attempts. Try again in {minutes} min."
-            refused = self._form(request, problem, 429)
+            refused = self._form(request, problem, 429, username)
             retry = ("Retry-After", str(error.retry_after))
             return Answer(refused.status, refused.body, (*refused.headers, retry))
         if user is None:
-            return self._form(request, "Username or password is wrong.", 400)
+            return self._form(request, "Username or password is wrong.", 400, username)
         self.browser.sign_in(user)
         place = self.settings.origin + LOGIN if request is None else self._back_to(request)
         return redirect(place, self.browser)
@@ -85,13 +85,20 @@ class Login:
         return f"{self.settings.origin}{PATH}?{request.raw}"
 
     def _form(
-        self, request: AuthorizationRequest | None, problem: str = "", status: int = 200
+        self,
+        request: AuthorizationRequest | None,
+        problem: str = "",
+        status: int = 200,
+        username: str = "",
     ) -> Answer:
+        longest = self.definition.operation(LOGIN, "POST").form_fields["username"]["maxLength"]
         body = pages.render(
             "login",
             client=request.client if request else None,
             authorize=request.raw if request else "",
             problem=problem,
+            username=username[:longest],
+            longest=longest,
             csrf=self.browser.form_code,
         )
         target = request.redirect_uri if request else None

@@ -337,7 +337,7 @@ def test_no_secret_of_the_flow_is_logged(
     server.user("ada")
     with caplog.at_level(logging.DEBUG):
         browser.open(AUTHORIZE, client.request())
-        browser.sign_in("ada", "a wrong canary password")
+        browser.sign_in("a canary name", "a wrong canary password")
         browser.sign_in("ada", PASSWORD)
         _, answer = led_to(browser.allow("users:read"))
         issued = token(server, client.exchange(answer["code"])).json()
@@ -349,6 +349,7 @@ def test_no_secret_of_the_flow_is_logged(
     )
     secrets = (
         PASSWORD,
+        "a canary name",
         "a wrong canary password",
         answer["code"],
         VERIFIER,

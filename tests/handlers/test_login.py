@@ -1,5 +1,8 @@
 """The login page: sessions, and how they end."""
 
+import re
+from typing import Any
+
 import pytest
 
 from tests.serving import PASSWORD, PROOF, Serve, Server, replace
@@ -40,6 +43,62 @@ def test_a_wrong_login_says_no_more_than_that(
     assert page.status_code == 400
     assert "Username or password is wrong." in page.text
     assert not is_signed_in(browser)
+
+
+def fields(page: Any) -> tuple[str, str]:
+    """Return the login form's two fields, as they stand in the page."""
+    name, password = re.findall(r'<input id="(?:username|password)"[^>]*>', page.text)
+    return name, password
+
+
+def test_the_form_begins_with_the_name(browser: Browser) -> None:
+    name, password = fields(browser.open(LOGIN))
+
+    assert ' value=""' in name
+    assert " autofocus" in name
+    assert " autofocus" not in password
+
+
+def test_a_wrong_login_keeps_the_name_and_goes_on_at_the_password(browser: Browser) -> None:
+    browser.open(LOGIN)
+
+    name, password = fields(browser.sign_in("Ada@Example.com", "a wrong canary"))
+
+    assert ' value="Ada@Example.com"' in name
+    assert " autofocus" not in name
+    assert " autofocus" in password
+    assert " value" not in password
+    assert "canary" not in browser.page.text
+    assert browser.page.text.count("Ada@Example.com") == 1
+
+
+def test_the_name_that_is_kept_is_escaped(browser: Browser) -> None:
+    browser.open(LOGIN)
+
+    page = browser.sign_in("""\"><script>alert('1')</script>&amp;""", "x")
+
+    assert "<script" not in page.text
+    escaped = "&#34;&gt;&lt;script&gt;alert(&#39;1&#39;)&lt;/script&gt;&amp;amp;"
+    assert f' value="{escaped}"' in fields(page)[0]
+
+
+def test_of_an_endless_name_no_more_is_kept_than_the_field_takes(browser: Browser) -> None:
+    browser.open(LOGIN)
+
+    name, _ = fields(browser.sign_in("x" * 321, "x"))
+
+    assert f' value="{"x" * 320}" maxlength="320"' in name
+
+
+def test_a_name_that_is_limited_is_kept_too(server: Server, browser: Browser) -> None:
+    browser.open(LOGIN)
+    for _ in range(10):
+        browser.sign_in("ada", "wrong")
+
+    page = browser.sign_in("ada", "wrong")
+
+    assert page.status_code == 429
+    assert ' value="ada"' in fields(page)[0]
 
 
 def test_one_logs_in_by_e_mail_in_any_letter_case(browser: Browser) -> None:
