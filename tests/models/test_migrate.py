@@ -16,9 +16,16 @@ from sqlalchemy import Engine, inspect, text
 from models import Base, migrate
 from models.database import connect
 from models.errors import NotReady
+from tests.databases import fresh_database
 
 ROOT = Path(__file__).parents[2]
 HEAD = str(migrate._head())
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """Yield the URL of a database without any table, which the other models' tests never see."""
+    yield from fresh_database(request, tmp_path)
 
 
 @pytest.fixture
