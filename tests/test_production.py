@@ -239,9 +239,6 @@ def healthy_answers(server: LiveServer) -> int:
     ("setting", "environment"),
     [
         ("ROSTER_SECRET_KEY", {"ROSTER_ENV": "production"}),
-        ("ROSTER_ISSUER", {**PRODUCTION, "HOST": "192.0.2.1"}),
-        ("WORKERS", {**PRODUCTION, "WORKERS": "2"}),
-        ("HOST", {"HOST": "192.0.2.1"}),
         ("HOST", {**BEHIND_A_PROXY, "HOST": "192.0.2.1"}),
         ("HOST", {**BEHIND_A_PROXY, "HOST": "secret..example"}),
         ("PORT", {"PORT": "http-secret"}),
