@@ -16,7 +16,6 @@ from oauthlib.oauth2.rfc6749.errors import (
     UnauthorizedClientError,
 )
 from sqlalchemy import Connection, bindparam, delete, or_, select, update
-from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from models.base import now
@@ -280,8 +279,9 @@ class TokenStore(RequestValidator):
         unlocked = self.session.scalar(mine)
         if unlocked is None:
             return False
-        # Users are locked before what hangs on them.
+        # Users are locked before clients, and both before what hangs on them.
         user = User.hold(self.session, unlocked.user_id)
+        Client.hold(self.session, self.client.id)
         locked = mine.with_for_update().execution_options(populate_existing=True)
         found = self.session.scalar(locked)
         if found is None:
@@ -487,16 +487,19 @@ class TokenStore(RequestValidator):
             created=moment,
             expires_at=moment + timedelta(seconds=seconds),
         )
+        # Who narrows the client or deletes it ends its grants: this one too, or it shows here.
+        client = Client.hold(self.session, self.client.id)
+        if client is None:
+            raise OAuthRefused("invalid_client", "The client no longer exists.")
+        if not set(grant.scope.split()).issubset(client.scopes):
+            raise OAuthRefused("invalid_scope", "The client may no longer get these scopes.")
         self.session.add(grant)
-        try:
-            self.session.flush()
-            if self._code is not None:
-                self._code.grant_id = grant.id
-            if self._user is not None:
-                Consent.begin(self.session, self._user.id, self.client.id)
-            self.session.flush()
-        except IntegrityError:
-            raise OAuthRefused("invalid_client", "The client no longer exists.") from None
+        self.session.flush()
+        if self._code is not None:
+            self._code.grant_id = grant.id
+        if self._user is not None:
+            Consent.begin(self.session, self._user.id, self.client.id)
+        self.session.flush()
         return grant
 
     def revoke_token(

@@ -8,7 +8,7 @@ from oauthlib.oauth2 import AuthorizationCodeGrant, BearerToken, TokenEndpoint
 from sqlalchemy import Engine, func, select
 from sqlalchemy.orm import Session
 
-from models import Client, Consent, Grant, Token, TokenStore, User
+from models import Client, Consent, Grant, Token, TokenStore, User, registration
 from models.base import now
 from models.client import PUBLIC
 from models.code import Code
@@ -16,7 +16,16 @@ from models.errors import NotFound, OAuthRefused
 from models.pages import Window
 from models.secret import digest, generate
 from models.token import REFRESH
-from tests.models.factories import count, make_client, make_grant, make_token, make_user, race
+from tests.models.factories import (
+    acting,
+    count,
+    make_client,
+    make_grant,
+    make_token,
+    make_user,
+    race,
+    replacing,
+)
 from tests.signing_in import CALLBACK, CHALLENGE, VERIFIER
 
 MANY = 20
@@ -132,6 +141,40 @@ def test_a_withdrawal_amid_exchanges_leaves_nothing_of_what_came_before(
     if size(session, Grant):
         withdraw(session)
     assert size(session, Grant) == size(session, Code) == 0
+
+
+@pytest.mark.parametrize("end", ["narrow", "remove"])
+def test_a_client_that_is_narrowed_or_deleted_amid_exchanges_keeps_no_wider_grant(
+    engine: Engine, session: Session, anna: User, end: str
+) -> None:
+    for _ in range(5):
+        client = make_client(
+            session,
+            client_type=PUBLIC,
+            scopes=["teams:read", "users:read"],
+            grant_types=["authorization_code", "refresh_token"],
+            redirect_uris=[CALLBACK],
+        )[0]
+        codes = [make_code(session, client, anna) for _ in range(6)]
+        id, client_id = client.id, client.client_id
+
+        def exchanging(code: str, client_id: str = client_id) -> Any:
+            return lambda session: exchange(session, client_id, code)
+
+        def ending(session: Session, id: int = id) -> None:
+            found = session.get_one(Client, id)
+            if end == "remove":
+                registration.remove(session, found)
+            else:
+                operation = replacing("/default_scopes", ["teams:read"])
+                registration.change(session, found, [operation], acting(anna))
+
+        outcomes = race(engine, [*(exchanging(code) for code in codes), ending])
+
+        assert outcomes[-1] is None, outcomes
+        assert count(outcomes, dict) + count(outcomes, OAuthRefused) == len(codes), outcomes
+        assert size(session, Grant) == size(session, Code) == 0
+        session.commit()
 
 
 def test_a_token_that_is_issued_amid_withdrawals_can_be_withdrawn(

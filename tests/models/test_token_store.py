@@ -296,6 +296,26 @@ class TestPasswordGrant:
             log_in(session, app)
         assert raised.value.error == "invalid_client"
 
+    @pytest.mark.usefixtures("anna")
+    def test_a_client_narrowed_in_the_meantime_gets_no_more_than_it_may(
+        self,
+        session: Session,
+        sessions: sessionmaker[Session],
+        monkeypatch: pytest.MonkeyPatch,
+        app: Client,
+    ) -> None:
+        authenticate = User.authenticate
+
+        def slow(*arguments: Any) -> User | None:
+            with sessions.begin() as other:
+                other.get_one(Client, app.id).scopes = ("teams:read",)
+            return authenticate(*arguments)
+
+        monkeypatch.setattr(User, "authenticate", slow)
+        with pytest.raises(OAuthRefused) as raised:
+            log_in(session, app)
+        assert raised.value.error == "invalid_scope"
+
 
 class TestScope:
     @pytest.mark.parametrize(
