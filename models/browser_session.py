@@ -63,7 +63,11 @@ class BrowserSession(Identified, Base):
         if found is None or not found.user.is_active:
             return None
         if found.seen_at < moment - _SEEN_ANEW:
-            session.execute(update(cls).where(cls.id == found.id).values(seen_at=moment))
+            # Users are locked before what hangs on them; who had this one may just have ended it.
+            found.user.hold(session, found.user_id)
+            seen = update(cls).where(cls.id == found.id).values(seen_at=moment).returning(cls.id)
+            if session.scalar(seen) is None:
+                return None
         return found
 
     def end(self, session: Session) -> None:

@@ -1,16 +1,17 @@
 """Sessions of browsers: found by the hash of their id, for a time."""
 
+import threading
 from datetime import datetime, timedelta
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import Engine, select
 from sqlalchemy.orm import Session
 
 from models import User, browser_session
 from models.base import now
 from models.browser_session import BrowserSession, SessionLifetimes
 from models.secret import digest
-from tests.models.factories import make_user
+from tests.models.factories import make_user, race
 
 LIFETIMES = SessionLifetimes(idle=100, total=1000)
 
@@ -101,6 +102,31 @@ def test_a_session_that_was_just_seen_is_not_written(
     clock["now"] += timedelta(seconds=60)
     assert find(session, value)
     assert session.scalar(seen) != before
+
+
+def test_a_session_that_is_used_while_something_ends_it_hinders_nobody(
+    engine: Engine, session: Session, anna: User, clock: dict[str, datetime]
+) -> None:
+    user_id = anna.id
+    value = BrowserSession.begin(session, anna, LIFETIMES)
+    session.commit()
+    clock["now"] += timedelta(seconds=90)
+    is_used, is_ending = threading.Event(), threading.Event()
+
+    def use(session: Session) -> bool:
+        found = BrowserSession.find(session, value, LIFETIMES)
+        is_used.set()
+        is_ending.wait(0.2)  # for nothing, where the end waits for this transaction
+        return found is not None and User.hold(session, user_id) is not None
+
+    def end(session: Session) -> None:
+        is_used.wait()
+        (user,) = User.lock(session, user_id)
+        is_ending.set()
+        user.administer(session, is_active=False)
+
+    assert race(engine, [use, end]) == [True, None]
+    assert find(session, value) is None
 
 
 def test_an_inactive_user_has_no_session(session: Session, anna: User) -> None:
