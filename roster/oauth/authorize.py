@@ -5,7 +5,7 @@ from urllib.parse import urlencode
 
 from oauthlib.oauth2 import OAuth2Error
 
-from models import Consent, TokenStore, User
+from models import Client, Consent, TokenStore, User
 from roster.definition import Definition
 from roster.errors import Answer
 from roster.exchange import Exchange
@@ -44,6 +44,7 @@ class Authorization:
         form = read_page_form(self.exchange)
         request = self._read(form.get("authorize", ""))
         self.browser.check_form(form.get("csrf"))
+        request = self._held(request)
         user = self.browser.user
         if user is None:
             return self._to_login(request)
@@ -60,7 +61,19 @@ class Authorization:
         Consent.remember(self.exchange.session, user.id, request.client.id, granted)
         return self._redirect(request.grant(store, granted))
 
-    def _proceed(self, request: AuthorizationRequest) -> Answer:
+    def _held(self, request: AuthorizationRequest) -> AuthorizationRequest:
+        """Read a request again, with all that it hangs on kept as it is until a code is stored.
+
+        What ends codes (a new password, a withdrawal, a client with fewer scopes) waits for that,
+        or came before and shows here; else a code could be stored just after, and live on.
+
+        :raises Refusal: 400, where the client or its redirect URI has just gone.
+        """
+        self.browser.hold()
+        Client.hold(self.exchange.session, request.client.id)
+        return self._read(request.raw)
+
+    def _proceed(self, request: AuthorizationRequest, *, is_held: bool = False) -> Answer:
         user = self.browser.user
         if user is None:
             return self._to_login(request)
@@ -71,9 +84,11 @@ class Authorization:
             return self._redirect(
                 request.refuse(error.error or "invalid_request", error.description)
             )
-        if self._is_remembered(request, user, scopes):
-            return self._redirect(request.grant(store, scopes))
-        return self._question(request, user, scopes)
+        if not self._is_remembered(request, user, scopes):
+            return self._question(request, user, scopes)
+        if not is_held:
+            return self._proceed(self._held(request), is_held=True)
+        return self._redirect(request.grant(store, scopes))
 
     def _is_remembered(self, request: AuthorizationRequest, user: User, scopes: list[str]) -> bool:
         # Any app may listen on a loopback port or register a scheme, and so pose as the client:
