@@ -44,7 +44,8 @@ def _source(redirect_uri: str) -> str:
 def place(redirect_uri: str) -> str:
     """Name a redirect URI's place for a person: its host, or the scheme of an app."""
     parts = urlsplit(redirect_uri)
-    return parts.netloc or f"{parts.scheme}:"
+    # What follows an app's own scheme leads nowhere, whatever host it looks like.
+    return parts.netloc if parts.scheme in {"http", "https"} else f"{parts.scheme}:"
 
 
 def lifetime(seconds: int) -> str:

@@ -30,3 +30,16 @@ def test_what_is_shown_is_escaped() -> None:
 
     assert "<script>" not in shown
     assert "<b>" not in shown
+
+
+@pytest.mark.parametrize(
+    ("redirect_uri", "place"),
+    [
+        ("https://client.example:8443/cb", "client.example:8443"),
+        ("http://[::1]:9000/cb", "[::1]:9000"),
+        ("com.example.app:/cb", "com.example.app:"),
+        ("com.example.app://bank.example/cb", "com.example.app:"),
+    ],
+)
+def test_a_person_is_told_the_host_or_the_scheme_of_an_app(redirect_uri: str, place: str) -> None:
+    assert pages.place(redirect_uri) == place
