@@ -3,6 +3,8 @@
 import re
 from urllib.parse import SplitResult, urlsplit
 
+from oauthlib.uri_validate import is_absolute_uri
+
 from models.errors import Unprocessable
 
 _CHARACTERS = re.compile(r"[A-Za-z0-9._~:/?\[\]@!$&'()+,;=%-]+")
@@ -41,6 +43,9 @@ def matches(registered: str, used: str) -> bool:
 def _reason_against(uri: str) -> str | None:
     if not _CHARACTERS.fullmatch(uri):
         return "A redirect URI has the characters of a URI, and no fragment and no wildcard."
+    # `urlsplit` takes http://evil.example[::1]/ for the loopback, and %zz for an escape.
+    if not is_absolute_uri(uri):
+        return "This cannot be read as a URI."
     try:
         parts = urlsplit(uri)
         port = parts.port
