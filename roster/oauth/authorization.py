@@ -103,7 +103,7 @@ class AuthorizationRequest:
             found["error_description"] = description
         if "state" in self.fields and not {"state"} & (self.repeated | self.too_long):
             found["state"] = self.fields["state"]
-        return str(add_params_to_uri(self.redirect_uri, list(found.items())))
+        return _with_parameters(self.redirect_uri, found)
 
     @property
     def _uri(self) -> str:
@@ -121,6 +121,15 @@ def _redirect_uri(client: Client, asked: str | None) -> str | None:
     return asked if any(matches(registered, asked) for registered in client.redirect_uris) else None
 
 
+def _with_parameters(redirect_uri: str, parameters: dict[str, str]) -> str:
+    """Add parameters to a redirect URI, which is retained as it is (RFC 6749 section 3.1.2).
+
+    oauthlib would write its query and its path anew, in other words.
+    """
+    joint = "&" if "?" in redirect_uri else "?"
+    return redirect_uri + joint + urlencode(parameters)
+
+
 class _CodeGrant(AuthorizationCodeGrant):
     """oauthlib's grant, with codes of 256 random bits and the issuer beside them (RFC 9207)."""
 
@@ -132,6 +141,13 @@ class _CodeGrant(AuthorizationCodeGrant):
         if request.state:
             made["state"] = request.state
         return made
+
+    def prepare_authorization_response(
+        self, request: Request, token: dict[str, Any], headers: dict[str, str], *rest: Any
+    ) -> tuple[Any, ...]:
+        """Answer in the query of the redirect URI."""
+        place = _with_parameters(str(request.redirect_uri), token)
+        return {**headers, "Location": place}, *rest
 
 
 class InvalidRequestError(OAuth2Error):

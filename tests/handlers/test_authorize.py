@@ -228,6 +228,29 @@ def test_an_app_on_the_loopback_may_use_any_port(server: Server, browser: Browse
     assert token(server, client.exchange(answer["code"], redirect_uri=used)).status_code == 200
 
 
+@pytest.mark.parametrize(
+    "redirect_uri",
+    [
+        "https://app.example/cb?tenant",
+        "https://app.example/cb?a=b%20c&d=(e)",
+        "https://app.example/cb;x?y;z",
+        "com.example.app://bank.example/cb?x",
+    ],
+)
+def test_the_place_is_retained_to_the_letter(
+    server: Server, browser: Browser, redirect_uri: str
+) -> None:
+    client = register(server, redirect_uris=[redirect_uri])
+    browser.open(AUTHORIZE, client.request())
+    browser.sign_in()
+    joint = "&" if "?" in redirect_uri else "?"
+
+    allowed = browser.submit(AUTHORIZE, **{"decision": "allow", "scope.users:read": "on"})
+    assert allowed.headers["location"].startswith(f"{redirect_uri}{joint}code=")
+    refused = browser.open(AUTHORIZE, client.request(scope="emperor"))
+    assert refused.headers["location"].startswith(f"{redirect_uri}{joint}error=")
+
+
 @pytest.mark.parametrize("csrf", ["", "forged"])
 def test_a_forged_form_is_refused(server: Server, browser: Browser, csrf: str) -> None:
     client = register(server)
