@@ -33,21 +33,18 @@ def read_form(exchange: Exchange, *, from_url: bool) -> dict[str, str]:
     if not from_url and any(name in known for name, _ in in_url):
         raise refuse("A parameter stands in the URL; send it in the body.")
     pairs = in_url + _read_body(exchange)
-    fields = {name: value for name, value in _single(pairs).items() if name in known and value}
-    for name, value in fields.items():
-        if len(value) > known[name].get("maxLength", len(value)):
-            raise refuse(f"The parameter {name} is too long.")
+    fields = {name: value for name, value in _of_these(known, pairs).items() if value}
     if "scope" in fields:
         fields["scope"] = " ".join(part for part in fields["scope"].split(" ") if part)
     return _with_basic(fields, exchange.header(b"authorization"))
 
 
 def read_page_form(exchange: Exchange) -> dict[str, str]:
-    """Read the form that a page of this server sent, whatever its fields.
+    """Read the form that a page of this server sent: the fields that the definition knows.
 
-    :raises OAuthRefused: for what cannot be read or is repeated.
+    :raises OAuthRefused: for what cannot be read, is repeated or too long.
     """
-    return _single(parse_fields(exchange.raw_body))
+    return _of_these(_known_fields(exchange), parse_fields(exchange.raw_body))
 
 
 def read_page_query(exchange: Exchange) -> dict[str, str]:
@@ -56,6 +53,14 @@ def read_page_query(exchange: Exchange) -> dict[str, str]:
     :raises OAuthRefused: for what cannot be read or is repeated.
     """
     return _single(parse_fields(exchange.query_string))
+
+
+def _of_these(known: dict[str, dict[str, Any]], pairs: Fields) -> dict[str, str]:
+    fields = {name: value for name, value in _single(pairs).items() if name in known}
+    for name, value in fields.items():
+        if len(value) > known[name].get("maxLength", len(value)):
+            raise refuse(f"The parameter {name} is too long.")
+    return fields
 
 
 def _single(pairs: Fields) -> dict[str, str]:

@@ -82,10 +82,10 @@ def test_the_name_that_is_kept_is_escaped(browser: Browser) -> None:
     assert f' value="{escaped}"' in fields(page)[0]
 
 
-def test_of_an_endless_name_no_more_is_kept_than_the_field_takes(browser: Browser) -> None:
+def test_a_name_is_kept_at_the_length_that_the_field_takes(browser: Browser) -> None:
     browser.open(LOGIN)
 
-    name, _ = fields(browser.sign_in("x" * 321, "x"))
+    name, _ = fields(browser.sign_in("x" * 320, "x"))
 
     assert f' value="{"x" * 320}" maxlength="320"' in name
 
@@ -99,6 +99,17 @@ def test_a_name_that_is_limited_is_kept_too(server: Server, browser: Browser) ->
 
     assert page.status_code == 429
     assert ' value="ada"' in fields(page)[0]
+
+
+@pytest.mark.parametrize(("field", "longest"), [("username", 320), ("password", 1024)])
+def test_a_field_has_a_greatest_length(browser: Browser, field: str, longest: int) -> None:
+    browser.open(LOGIN)
+    form = {**browser.hidden(LOGIN), "username": "user", "password": "w"}
+
+    for length, said in ((longest, "is wrong"), (longest + 1, f"{field} is too long")):
+        page = browser._send("POST", LOGIN, data={**form, field: "x" * length})
+        assert page.status_code == 400
+        assert said in page.text
 
 
 def test_one_logs_in_by_e_mail_in_any_letter_case(browser: Browser) -> None:
