@@ -68,14 +68,22 @@ class Consent(Identified, Base):
 
     @classmethod
     def remember(
-        cls, session: Session, user_id: int, client_id: int, scopes: Iterable[str]
+        cls,
+        session: Session,
+        user_id: int,
+        client_id: int,
+        scopes: Iterable[str],
+        refused: Iterable[str] = (),
     ) -> None:
-        """Remember that the user allowed the client some scopes, besides those of before."""
+        """Remember that the user allowed the client some scopes, besides those of before.
+
+        Those that were `refused` at the same time are remembered no longer.
+        """
         cls.begin(session, user_id, client_id)
         between = (cls.user_id == user_id, cls.client_id == client_id)
         locked = select(cls).where(*between).with_for_update()
         found = session.scalars(locked.execution_options(populate_existing=True)).one()
-        found.scope = " ".join(sorted({*found.scope.split(), *scopes}))
+        found.scope = " ".join(sorted({*found.scope.split(), *scopes}.difference(refused)))
         session.flush()
 
     @classmethod

@@ -58,7 +58,9 @@ class Authorization:
         granted = [scope for scope in asked if _SCOPE + scope in form]
         if form.get("decision") != "allow" or not granted:
             return self._redirect(request.refuse("access_denied", "The user did not allow it."))
-        Consent.remember(self.exchange.session, user.id, request.client.id, granted)
+        refused = set(asked).difference(granted)
+        session = self.exchange.session
+        Consent.remember(session, user.id, request.client.id, granted, refused)
         return self._redirect(request.grant(store, granted))
 
     def _held(self, request: AuthorizationRequest) -> AuthorizationRequest:

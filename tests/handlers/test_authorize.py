@@ -202,6 +202,22 @@ def test_consent_is_remembered_for_what_was_allowed(server: Server, browser: Bro
     assert wider.status_code == 200
 
 
+def test_a_box_that_is_unticked_later_is_no_longer_remembered(
+    server: Server, browser: Browser
+) -> None:
+    client = register(server)
+    browser.open(AUTHORIZE, client.request(scope="users:read teams:read"))
+    browser.sign_in()
+    browser.allow("users:read", "teams:read")
+    browser.open(AUTHORIZE, client.request(scope="users:read teams:read auth:read"))
+    browser.allow("teams:read", "auth:read")
+
+    asked = browser.open(AUTHORIZE, client.request(scope="users:read"))
+    assert asked.status_code == 200
+    _, answer = led_to(browser.open(AUTHORIZE, client.request(scope="teams:read auth:read")))
+    assert "code" in answer
+
+
 def test_an_app_that_anyone_can_pose_as_is_asked_about_each_time(
     server: Server, browser: Browser
 ) -> None:
