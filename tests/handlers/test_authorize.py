@@ -303,6 +303,15 @@ def test_pages_are_escaped_and_closed_to_others(server: Server, browser: Browser
         assert "frame-ancestors 'none'" in policy
 
 
+def test_a_name_cannot_turn_the_words_around_it(server: Server, browser: Browser) -> None:
+    name = "A \u202epp"  # the right-to-left override
+    browser.open(AUTHORIZE, register(server, name=name).request())
+
+    for page in (browser.page, browser.sign_in()):
+        body = page.text.partition("<body>")[2]
+        assert 0 < body.count(name) == body.count(f"<bdi>{name}</bdi>")
+
+
 def test_the_consent_page_says_who_asks_as_whom_and_where_it_leads(
     server: Server, browser: Browser
 ) -> None:
