@@ -74,14 +74,21 @@ class Exchange:
 
     def close(self) -> None:
         """Give the database connection back; what was not committed is undone."""
-        for function in self._at_end:
-            function()
-        if self._session is not None:
-            self._session.close()
-            self._session = None
-        if self._connection is not None:
-            self._connection.close()
-            self._connection = None
+        try:
+            for function in self._at_end:
+                function()
+        finally:
+            self._give_back()
+
+    def _give_back(self) -> None:
+        session, self._session = self._session, None
+        connection, self._connection = self._connection, None
+        try:
+            if session is not None:
+                session.close()
+        finally:
+            if connection is not None:
+                connection.close()
 
 
 current: ContextVar[Exchange] = ContextVar("current")

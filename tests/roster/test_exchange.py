@@ -1,0 +1,24 @@
+"""The exchange gives its database session back, whatever happens at its end."""
+
+import pytest
+from sqlalchemy import text
+
+from roster.exchange import Exchange
+from tests.serving import Server
+
+
+def test_the_session_is_given_back_though_something_at_the_end_fails(server: Server) -> None:
+    def fail() -> None:
+        raise RuntimeError("the store of limits does not answer")
+
+    found = server.app.definition.match("/healthz")
+    assert found
+    exchange = Exchange(server.app.sessions, found[0], None, "/healthz", {})
+    exchange.at_end(fail)
+    exchange.session.execute(text("SELECT 1"))
+    held = server.app.engine.pool.checkedout()  # type: ignore[attr-defined]
+
+    with pytest.raises(RuntimeError):
+        exchange.close()
+
+    assert server.app.engine.pool.checkedout() == held - 1  # type: ignore[attr-defined]
