@@ -15,8 +15,9 @@ from models.secret import digest, generate
 if TYPE_CHECKING:
     from models.user import User
 
-# A session that is in use is not written at each request.
+# A session that is in use is not written at each request, but often enough to stay alive.
 _SEEN_ANEW = timedelta(minutes=1)
+_TIMES_WHILE_IDLE = 3
 
 
 @dataclass(frozen=True)
@@ -62,7 +63,8 @@ class BrowserSession(Identified, Base):
         )
         if found is None or not found.user.is_active:
             return None
-        if found.seen_at < moment - _SEEN_ANEW:
+        idle = timedelta(seconds=lifetimes.idle)
+        if found.seen_at < moment - min(_SEEN_ANEW, idle / _TIMES_WHILE_IDLE):
             # Users are locked before what hangs on them; who had this one may just have ended it.
             found.user.hold(session, found.user_id)
             seen = update(cls).where(cls.id == found.id).values(seen_at=moment).returning(cls.id)

@@ -104,6 +104,19 @@ def test_a_session_that_was_just_seen_is_not_written(
     assert session.scalar(seen) != before
 
 
+def test_use_keeps_a_session_alive_however_soon_it_would_end(
+    session: Session, anna: User, clock: dict[str, datetime]
+) -> None:
+    lifetimes = SessionLifetimes(idle=30, total=1000)
+    value = BrowserSession.begin(session, anna, lifetimes)
+
+    for _ in range(5):
+        clock["now"] += timedelta(seconds=20)
+        assert BrowserSession.find(session, value, lifetimes)
+        session.commit()
+        session.expire_all()
+
+
 def test_a_session_that_is_used_while_something_ends_it_hinders_nobody(
     engine: Engine, session: Session, anna: User, clock: dict[str, datetime]
 ) -> None:
