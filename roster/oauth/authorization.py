@@ -3,7 +3,7 @@
 import re
 from dataclasses import dataclass
 from typing import Any, Self
-from urllib.parse import urlencode
+from urllib.parse import parse_qsl, urlencode
 
 from oauthlib.common import Request, add_params_to_uri
 from oauthlib.oauth2 import AuthorizationCodeGrant, AuthorizationEndpoint, BearerToken, OAuth2Error
@@ -13,13 +13,14 @@ from models import Client, TokenStore, secret
 from models.redirect_uris import matches
 from roster.definition import Definition
 from roster.errors import Refusal
-from roster.oauth.forms import parse_fields
+from roster.oauth.forms import MOST_FIELDS, is_clean
 
 PATH = "/auth/oauth2/authorize"
 # A SHA-256 in base64url without padding (RFC 7636 section 4.2).
 _CHALLENGE = re.compile(r"[A-Za-z0-9_-]{43}", re.ASCII)
 # It travels in URLs of our own, of which browsers and proxies take no more.
 _LONGEST = 8000
+_TOO_MUCH = "The application that sent you here asked for too much at once."
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,7 @@ class AuthorizationRequest:
     redirect_uri: str
     fields: dict[str, str]
     repeated: frozenset[str]
-    too_long: frozenset[str]
+    unusable: frozenset[str]
     issuer: str
 
     @classmethod
@@ -45,17 +46,20 @@ class AuthorizationRequest:
             redirect URI are unknown, so that it would not be safe to redirect anywhere
             (RFC 6749 section 4.1.2.1).
         """
-        pairs = parse_fields(raw.encode("utf-8", "surrogatepass"))
-        raw = urlencode(pairs)
-        if len(raw) > _LONGEST:
-            raise Refusal(400, "The application that sent you here asked for too much at once.")
         longest = {
             parameter["name"]: parameter["schema"]["maxLength"]
             for parameter in definition.operation(PATH, "GET").parameters
             if parameter["in"] == "query"
         }
+        try:
+            pairs = parse_qsl(raw, keep_blank_values=True, max_num_fields=MOST_FIELDS)
+        except ValueError:
+            raise Refusal(400, _TOO_MUCH) from None
         names = [name for name, _ in pairs]
         repeated = frozenset(name for name in names if names.count(name) > 1)
+        raw = urlencode([pair for pair in pairs if pair[0] in longest or pair[0] in repeated])
+        if len(raw) > _LONGEST:
+            raise Refusal(400, _TOO_MUCH)
         fields = {name: value for name, value in pairs if name in longest and value}
         client = Client.find(session, fields.get("client_id", ""))
         if client is None or "client_id" in repeated:
@@ -65,16 +69,20 @@ class AuthorizationRequest:
             raise Refusal(
                 400, "The application that sent you here did not say where you may be sent back to."
             )
-        too_long = frozenset(name for name, value in fields.items() if len(value) > longest[name])
-        return cls(raw, client, redirect_uri, fields, repeated, too_long, issuer)
+        unusable = frozenset(
+            name
+            for name, value in fields.items()
+            if len(value) > longest[name] or not is_clean(value)
+        )
+        return cls(raw, client, redirect_uri, fields, repeated, unusable, issuer)
 
     def scopes(self, store: TokenStore) -> list[str]:
         """Return the scopes that are asked for, where nothing is wrong with the request.
 
         :raises OAuth2Error: otherwise, to be sent to the redirect URI.
         """
-        if self.repeated or self.too_long:
-            raise InvalidRequestError("A parameter is repeated or too long.")
+        if self.repeated or self.unusable:
+            raise InvalidRequestError("A parameter is repeated, too long or no clean UTF-8 text.")
         if "response_type" in self.fields and self.fields["response_type"] != "code":
             raise UnsupportedResponseTypeError
         # RFC 7636 section 4.3 takes a missing method for `plain`, which RFC 9700 section 2.1.1
@@ -101,7 +109,7 @@ class AuthorizationRequest:
         found = {"error": error, "iss": self.issuer}
         if description:
             found["error_description"] = description
-        if "state" in self.fields and not {"state"} & (self.repeated | self.too_long):
+        if "state" in self.fields and not {"state"} & (self.repeated | self.unusable):
             found["state"] = self.fields["state"]
         return _with_parameters(self.redirect_uri, found)
 

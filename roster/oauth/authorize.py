@@ -34,7 +34,7 @@ class Authorization:
 
         :raises Refusal: 400, where it would not be safe to redirect.
         """
-        return self._proceed(self._read(self.exchange.query_string.decode("latin-1")))
+        return self._proceed(self._read(self.exchange.query_string.decode("utf-8", "replace")))
 
     def decide(self) -> Answer:
         """Carry out what the user decided on the consent page.

@@ -14,7 +14,7 @@ from models.errors import OAuthRefused
 from roster.errors import REALM
 from roster.exchange import Exchange
 
-_MOST_FIELDS = 50
+MOST_FIELDS = 50
 
 Fields = list[tuple[str, str]]
 
@@ -100,7 +100,7 @@ def parse_fields(raw: bytes) -> Fields:
             raw.decode("utf-8"),
             keep_blank_values=True,
             errors="strict",
-            max_num_fields=_MOST_FIELDS,
+            max_num_fields=MOST_FIELDS,
         )
     except ValueError:
         raise refuse("The parameters cannot be read.") from None
@@ -109,7 +109,7 @@ def parse_fields(raw: bytes) -> Fields:
 
 def _parse_multipart(raw: bytes, boundary: str) -> Fields:
     parser = MultiPartParser(
-        stream_factory=_refuse_file, max_form_memory_size=None, max_form_parts=_MOST_FIELDS
+        stream_factory=_refuse_file, max_form_memory_size=None, max_form_parts=MOST_FIELDS
     )
     try:
         form, _ = parser.parse(io.BytesIO(raw), boundary.encode("latin-1"), len(raw))
@@ -127,10 +127,15 @@ def _refuse_file(*_: Any, **__: Any) -> NoReturn:
     raise refuse("A parameter is sent as a file.")
 
 
+def is_clean(text: str) -> bool:
+    """Tell whether a text has no NUL, and not the character that stands for what is no UTF-8."""
+    return not any(sign in text for sign in "\0\ufffd")
+
+
 def _checked(pairs: Iterable[tuple[str, str]]) -> Fields:
     """Refuse NUL, and the character that stands for bytes which are no UTF-8."""
     found = list(pairs)
-    if any(sign in text for pair in found for text in pair for sign in "\0\ufffd"):
+    if not all(is_clean(text) for pair in found for text in pair):
         raise refuse("A parameter is not clean UTF-8 text.")
     return found
 

@@ -137,6 +137,8 @@ def test_a_place_may_be_left_out_where_there_is_only_one(server: Server, browser
         ({"scope": "users:read emperor"}, "invalid_scope"),
         ({"scope": 'users:read"'}, "invalid_scope"),
         ({"state": "s" * 4001}, "invalid_request"),
+        ({"state": "a NUL \0"}, "invalid_request"),
+        ({"state": "\ufffd"}, "invalid_request"),
     ],
 )
 def test_the_client_hears_what_is_wrong_after_the_login(
@@ -151,6 +153,21 @@ def test_the_client_hears_what_is_wrong_after_the_login(
     assert answer["error"] == error
     assert answer["iss"] == ISSUER
     assert answer.get("state") == (None if "state" in changes else "a state")
+
+
+def test_what_is_no_text_is_refused_where_it_counts(server: Server, browser: Browser) -> None:
+    client = register(server)
+    browser.open(LOGIN)
+    browser.sign_in()
+    query = "&".join(f"{name}={value}" for name, value in client.request(state="one").items())
+
+    assert browser.open(f"{AUTHORIZE}?{query}&other=%ff%00&x={'x' * 9000}").status_code == 200
+    _, answer = led_to(browser.open(f"{AUTHORIZE}?{query.replace('one', '%ff')}"))
+    assert answer["error"] == "invalid_request"
+    assert "state" not in answer
+    for name in ("client_id", "redirect_uri"):
+        page = browser.open(f"{AUTHORIZE}?{query.replace(f'{name}=', f'{name}=%00')}")
+        assert page.status_code == 400
 
 
 def test_a_repeated_parameter_is_refused_and_a_repeated_state_not_returned(
