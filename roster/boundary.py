@@ -18,7 +18,7 @@ LARGEST_BODY = 1024 * 1024
 
 _CONTENT_HEADERS = {b"content-encoding", b"content-length", b"content-type", b"transfer-encoding"}
 _NOT_FOUND = Refusal(404, "There is nothing here.")
-_TOO_LARGE = Refusal(413, "The body is larger than 1 MiB.")
+_TOO_LARGE = "The body is larger than 1 MiB."
 
 Inner = Callable[[Scope, Exchange], Awaitable[Answer]]
 Observe = Callable[[str, int, float], None]
@@ -194,7 +194,7 @@ async def _read(scope: Scope, receive: Receive) -> bytes:
     """
     for name, value in scope["headers"]:
         if name == b"content-length" and value.isdigit() and int(value[:20]) > LARGEST_BODY:
-            raise _TOO_LARGE
+            raise Refusal(413, _TOO_LARGE)
     body = bytearray()
     while True:
         message = await receive()
@@ -202,6 +202,6 @@ async def _read(scope: Scope, receive: Receive) -> bytes:
             raise _DisconnectedError
         body += message.get("body", b"")
         if len(body) > LARGEST_BODY:
-            raise _TOO_LARGE
+            raise Refusal(413, _TOO_LARGE)
         if not message.get("more_body", False):
             return bytes(body)

@@ -1,8 +1,11 @@
 """The boundary: what arrives is made decent, and what leaves carries its headers."""
 
+import asyncio
+import gc
 import json
 import logging
 import uuid
+import weakref
 from typing import Any
 
 import pytest
@@ -10,8 +13,9 @@ from starlette.types import Message
 
 from models import User
 from roster import settings
-from roster.boundary import LARGEST_BODY
+from roster.boundary import LARGEST_BODY, _read
 from roster.definition import LARGEST_ID
+from roster.errors import Refusal
 from roster.factory import create_app
 from tests.roster.raw import FORM, JSON, ask, body_of, converse, http_scope
 from tests.serving import PASSWORD, CheckedClient, Serve, Server
@@ -86,6 +90,23 @@ def test_a_strange_length_does_not_matter(server: Server, length: bytes) -> None
     )
 
     assert answer.status_code == 201
+
+
+def test_a_body_that_is_too_large_is_not_kept() -> None:
+    class Piece(dict[str, Any]):
+        """What can be watched."""
+
+    pieces = [Piece(type="http.request", body=b"x" * (LARGEST_BODY + 1))]
+    watched = weakref.ref(pieces[0])
+
+    async def receive() -> Message:
+        return pieces.pop()
+
+    with pytest.raises(Refusal):
+        asyncio.run(_read({"headers": []}, receive))
+    gc.collect()
+
+    assert watched() is None
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD", "OPTIONS"])
