@@ -5,7 +5,8 @@ import hmac
 import secrets
 from functools import cached_property
 
-from werkzeug.http import dump_cookie, parse_cookie
+from werkzeug.http import dump_cookie
+from werkzeug.sansio.http import parse_cookie
 
 from models.browser_session import BrowserSession, SessionLifetimes
 from models.user import User
@@ -26,6 +27,7 @@ class Browser:
         self._exchange = exchange
         self._settings = settings
         self._is_secure = settings.origin.startswith("https://")
+        # Read as Latin-1: ours are ASCII, and others on the host may hold what is no UTF-8.
         self._cookies: dict[str, str] = dict(parse_cookie(exchange.header(b"cookie")).items())
         # A cookie so named is bound to this very origin (RFC 6265bis section 4.1.3.2).
         prefix = "__Host-" if self._is_secure else ""

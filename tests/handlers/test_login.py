@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from tests.roster.raw import ask
 from tests.serving import PASSWORD, PROOF, Serve, Server, replace
 from tests.signing_in import AUTHORIZE, LOGIN, Browser, register
 
@@ -155,6 +156,19 @@ def test_over_https_the_cookie_belongs_to_the_origin_alone(serve: Serve) -> None
     assert all(name.startswith("__Host-") for name in browser.cookies)
     browser.sign_in()
     assert "__Host-roster_session" in browser.cookies
+
+
+def test_a_foreign_cookie_that_is_no_text_keeps_nobody_out(
+    server: Server, browser: Browser
+) -> None:
+    browser.open(LOGIN)
+    browser.sign_in()
+    cookie = f"other=\xff; {COOKIE}={browser.cookies[COOKIE]}; third".encode("latin-1")
+
+    page = ask(server.app, "GET", LOGIN, headers=[(b"cookie", cookie)])
+
+    assert page.status_code == 200
+    assert "Signed in" in page.text
 
 
 def test_a_session_is_stored_by_its_hash(server: Server, browser: Browser) -> None:
