@@ -3,6 +3,7 @@
 import hashlib
 import ipaddress
 import math
+import re
 import time
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -14,6 +15,8 @@ from limits.strategies import MovingWindowRateLimiter
 from models.errors import TooManyAttempts
 from roster.exchange import Exchange
 from roster.settings import Settings
+
+_WITH_PORT = re.compile(r"\[([0-9A-Fa-f:.]+)\](?::\d+)?|([0-9.]+):\d+", re.ASCII)
 
 
 class Limits:
@@ -115,6 +118,9 @@ def _digest(account: str) -> str:
 
 def _network(address: str) -> str:
     """Return what one party has: an IPv4 address, or the /64 of an IPv6 one."""
+    # Some proxies write the port too, of which everybody has many.
+    found = _WITH_PORT.fullmatch(address)
+    address = found[1] or found[2] if found else address
     try:
         parsed = ipaddress.ip_address(address)
     except ValueError:

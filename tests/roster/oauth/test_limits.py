@@ -122,11 +122,14 @@ def test_the_window_passes(limits: Callable[..., Limits], monkeypatch: pytest.Mo
         ("2001:db8::1", "2001:db8::/64"),
         ("2001:db8::ffff:1", "2001:db8::/64"),
         ("::ffff:192.0.2.1", "192.0.2.1"),
+        ("192.0.2.1:40000", "192.0.2.1"),
+        ("[2001:db8::1]:40000", "2001:db8::/64"),
+        ("[2001:db8::1]", "2001:db8::/64"),
         ("", ""),
         ("unix:", "unix:"),
     ],
 )
-def test_a_network_of_ipv6_is_one_party(address: str, network: str) -> None:
+def test_an_address_or_a_network_of_ipv6_is_one_party(address: str, network: str) -> None:
     assert _network(address) == network
 
 
