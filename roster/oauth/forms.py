@@ -33,10 +33,12 @@ def read_form(exchange: Exchange, *, from_url: bool) -> dict[str, str]:
     if not from_url and any(name in known for name, _ in in_url):
         raise refuse("A parameter stands in the URL; send it in the body.")
     pairs = in_url + _read_body(exchange)
-    fields = {name: value for name, value in _of_these(known, pairs).items() if value}
+    fields = {name: value for name, value in _single(pairs).items() if name in known and value}
+    fields = _with_basic(fields, exchange.header(b"authorization"))
+    _check_lengths(known, fields)
     if "scope" in fields:
         fields["scope"] = " ".join(part for part in fields["scope"].split(" ") if part)
-    return _with_basic(fields, exchange.header(b"authorization"))
+    return fields
 
 
 def read_page_form(exchange: Exchange) -> dict[str, str]:
@@ -44,7 +46,11 @@ def read_page_form(exchange: Exchange) -> dict[str, str]:
 
     :raises OAuthRefused: for what cannot be read, is repeated or too long.
     """
-    return _of_these(_known_fields(exchange), parse_fields(exchange.raw_body))
+    known = _known_fields(exchange)
+    pairs = parse_fields(exchange.raw_body)
+    fields = {name: value for name, value in _single(pairs).items() if name in known}
+    _check_lengths(known, fields)
+    return fields
 
 
 def read_page_query(exchange: Exchange) -> dict[str, str]:
@@ -55,12 +61,10 @@ def read_page_query(exchange: Exchange) -> dict[str, str]:
     return _single(parse_fields(exchange.query_string))
 
 
-def _of_these(known: dict[str, dict[str, Any]], pairs: Fields) -> dict[str, str]:
-    fields = {name: value for name, value in _single(pairs).items() if name in known}
+def _check_lengths(known: dict[str, dict[str, Any]], fields: dict[str, str]) -> None:
     for name, value in fields.items():
-        if len(value) > known[name].get("maxLength", len(value)):
+        if len(value) > known.get(name, {}).get("maxLength", len(value)):
             raise refuse(f"The parameter {name} is too long.")
-    return fields
 
 
 def _single(pairs: Fields) -> dict[str, str]:

@@ -271,6 +271,21 @@ def test_a_value_that_is_longer_than_the_definition_has_it_is_refused() -> None:
     )
 
 
+@pytest.mark.parametrize(("longer", "credentials"), [("id", b"%s:x"), ("secret", b"x:%s")])
+def test_credentials_of_basic_are_no_longer_than_those_of_a_form(
+    longer: str, credentials: bytes
+) -> None:
+    def authorization(length: int) -> bytes:
+        return b"Basic " + base64.b64encode(credentials % (b"x" * length))
+
+    assert read(authorization=authorization(255))[f"client_{longer}"] == "x" * 255
+    error = refused(authorization=authorization(256))
+    assert (error.error, error.detail) == (
+        "invalid_request",
+        f"The parameter client_{longer} is too long.",
+    )
+
+
 # The URL
 
 
