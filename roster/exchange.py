@@ -66,7 +66,9 @@ class Exchange:
     def header(self, name: bytes) -> str | None:
         """Return a header by its lower-case name; several of one name are joined, as in HTTP."""
         values = [value.decode("latin-1") for key, value in self.headers if key == name]
-        return ", ".join(values) if values else None
+        # HTTP/2 parts cookies into several headers (RFC 9113 section 8.2.3).
+        joint = "; " if name == b"cookie" else ", "
+        return joint.join(values) if values else None
 
     def at_end(self, function: Callable[[], None]) -> None:
         """Have a function called when the request is answered, however that went."""

@@ -171,6 +171,17 @@ def test_a_foreign_cookie_that_is_no_text_keeps_nobody_out(
     assert "Signed in" in page.text
 
 
+def test_cookies_may_come_one_by_one(server: Server, browser: Browser) -> None:
+    browser.open(LOGIN)
+    browser.sign_in()
+    cookies = [f"{name}={value}".encode() for name, value in browser.cookies.items()]
+    assert len(cookies) > 1
+
+    page = ask(server.app, "GET", LOGIN, headers=[(b"cookie", each) for each in cookies])
+
+    assert "Signed in" in page.text
+
+
 def test_a_session_is_stored_by_its_hash(server: Server, browser: Browser) -> None:
     browser.open(LOGIN)
     browser.sign_in()
