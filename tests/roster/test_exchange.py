@@ -13,7 +13,7 @@ def test_the_session_is_given_back_though_something_at_the_end_fails(server: Ser
 
     found = server.app.definition.match("/healthz")
     assert found
-    exchange = Exchange(server.app.sessions, found[0], None, "/healthz", {})
+    exchange = Exchange(server.app.engine, found[0], None, "/healthz", {})
     exchange.at_end(fail)
     exchange.session.execute(text("SELECT 1"))
     held = server.app.engine.pool.checkedout()  # type: ignore[attr-defined]
