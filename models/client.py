@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from functools import cache
 from typing import Self
 
-from sqlalchemy import ForeignKey, LargeBinary, String, bindparam, select
+from sqlalchemy import ForeignKey, Index, LargeBinary, String, bindparam, select
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from models.base import Addressed, Base, Id, Identified, Timestamps, is_storable
@@ -30,7 +30,7 @@ class Client(Identified, Timestamps, Addressed, Base):
     __tablename__ = "clients"
 
     client_id: Mapped[str] = mapped_column(String(64), unique=True)
-    user_id: Mapped[int] = mapped_column(Id, ForeignKey("users.id", ondelete="CASCADE"), index=True)
+    user_id: Mapped[int] = mapped_column(Id, ForeignKey("users.id", ondelete="CASCADE"))
     name: Mapped[str] = mapped_column(String(80))
     client_type: Mapped[str] = mapped_column(String(12))
     secret_hash: Mapped[bytes | None] = mapped_column(LargeBinary(32))
@@ -108,6 +108,10 @@ class Client(Identified, Timestamps, Addressed, Base):
         return self.secret_hash is not None and hmac.compare_digest(
             digest(secret), self.secret_hash
         )
+
+
+# A user's clients, in the order of their list.
+Index(None, Client.user_id, Client.id)
 
 
 @cache

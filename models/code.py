@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from sqlalchemy import ForeignKey, LargeBinary, String, Text
+from sqlalchemy import ForeignKey, Index, LargeBinary, String, Text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from models.base import Base, Id, Identified, now
@@ -28,7 +28,7 @@ class Code(Identified, Base):
     code_challenge: Mapped[str] = mapped_column(String(43))
     scope: Mapped[str] = mapped_column(Text)
     created: Mapped[datetime] = mapped_column(default=now)
-    expires_at: Mapped[datetime] = mapped_column(index=True)
+    expires_at: Mapped[datetime]
     used_at: Mapped[datetime | None]
     grant_id: Mapped[int | None] = mapped_column(
         Id, ForeignKey("grants.id", ondelete="CASCADE"), index=True
@@ -39,3 +39,12 @@ class Code(Identified, Base):
         if redirect_uri is None:
             return not self.redirect_uri_given
         return redirect_uri == self.redirect_uri
+
+
+# Codes that were exchanged stay with their grant: what purging looks for is not among them.
+Index(
+    "ix_codes_unredeemed_expires_at",
+    Code.expires_at,
+    sqlite_where=Code.grant_id.is_(None),
+    postgresql_where=Code.grant_id.is_(None),
+)

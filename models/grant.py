@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, ForeignKey, Text, delete, or_, select
+from sqlalchemy import ColumnElement, ForeignKey, Text, delete, select, union_all
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from models.base import Base, Id, Identified, now
@@ -27,7 +27,7 @@ class Grant(Identified, Base):
     )
     scope: Mapped[str] = mapped_column(Text)
     created: Mapped[datetime] = mapped_column(default=now)
-    expires_at: Mapped[datetime]
+    expires_at: Mapped[datetime] = mapped_column(index=True)
 
     @classmethod
     def end_all(cls, session: Session, user_id: int, keep: int | None = None) -> None:
@@ -40,7 +40,10 @@ class Grant(Identified, Base):
         """End every grant that a user gave, and every grant of the clients that it owns."""
         owned = select(Client.id).where(Client.user_id == user_id)
         session.execute(owned.order_by(Client.id).with_for_update()).all()
-        cls._end(session, or_(cls.user_id == user_id, cls.client_id.in_(owned)))
+        # Two selects rather than an OR, so that an index serves each.
+        given = select(cls.id).where(cls.user_id == user_id)
+        received = select(cls.id).where(cls.client_id.in_(owned))
+        cls._end(session, cls.id.in_(union_all(given, received)))
 
     @classmethod
     def _end(cls, session: Session, which: ColumnElement[bool]) -> None:

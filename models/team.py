@@ -184,8 +184,10 @@ def _all_teams() -> Listing:
 
 @cache
 def _teams_of_one() -> Listing:
-    teams = select(Team.id, Team.title).join(Member)
-    return Listing.of(teams.where(Member.user_id == bindparam("user_id")), Team.id)
+    # No join: the memberships alone, which an index has in this order, make the list.
+    title = select(Team.title).where(Team.id == Member.team_id).scalar_subquery()
+    mine = select(Member.team_id.label("id"), title.label("title"))
+    return Listing.of(mine.where(Member.user_id == bindparam("user_id")), Member.team_id)
 
 
 @cache

@@ -16,10 +16,11 @@ from alembic.util import CommandError
 from sqlalchemy.exc import DatabaseError, OperationalError
 from sqlalchemy.orm import Session
 
-from models import Client, User, database, development, migrate, token
+from models import Client, User, database, development, migrate
 from models.base import is_storable
 from models.client import CONFIDENTIAL, GRANT_TYPES, PUBLIC
 from models.errors import DomainError, Unprocessable
+from models.purge import purge as purge_batch
 from models.redirect_uris import check as check_redirect_uri
 from roster import definition, settings
 from roster.definition import Operation
@@ -311,7 +312,7 @@ def purge() -> None:
     """Delete what has expired, some at a time so that nobody has to wait."""
     removed = 0
     with _session(settings.load()) as session:
-        while batch := token.purge(session, PURGE_BATCH):
+        while batch := purge_batch(session, PURGE_BATCH):
             session.commit()
             removed += batch
     click.echo(f"{removed} removed")

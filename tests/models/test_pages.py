@@ -69,7 +69,7 @@ def test_a_list_with_parameters_is_given_their_values(session: Session, users: l
         assert ([row.id for row in page.rows], page.total) == ([user.id], 1)
 
 
-def test_a_select_with_a_join_counts_its_own_rows(session: Session) -> None:
+def test_a_select_of_several_tables_counts_its_own_rows(session: Session) -> None:
     admin, anna = make_admin(session), make_user(session)
     team = make_team(session, anna)
     make_team(session, admin)

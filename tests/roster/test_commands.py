@@ -17,8 +17,9 @@ from sqlalchemy import func, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from models import Client, Grant, Token, User, database, migrate, token
+from models import Client, Grant, Token, User, database, migrate
 from models.base import now
+from models.purge import purge as purge_batch
 from models.secret import digest
 from roster import commands, definition
 from roster.commands import main, roster
@@ -544,10 +545,10 @@ def test_what_has_expired_is_purged_batch_by_batch(
 
     def purge(session: Session, batch: int) -> int:
         in_transaction.append(session.in_transaction())
-        return token.purge(session, batch)
+        return purge_batch(session, batch)
 
     monkeypatch.setattr(commands, "PURGE_BATCH", 2)
-    monkeypatch.setattr(commands, "token", SimpleNamespace(purge=purge))
+    monkeypatch.setattr(commands, "purge_batch", purge)
     for _ in range(5):
         give_token(migrated, ada, lives=False)
     give_token(migrated, ada)
