@@ -1,9 +1,10 @@
 """Deleting what has ended, a batch at a time."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
+from typing import Any
 
-from sqlalchemy import Select, delete, exists, select, update
+from sqlalchemy import ColumnElement, Row, delete, exists, select, true, update
 from sqlalchemy.orm import Session
 
 from models.base import now
@@ -15,61 +16,65 @@ from models.token import Token
 # What has just ended may still be in the hands of a request that began before.
 _GRACE = timedelta(minutes=1)
 
+# What is looked for besides the moment of the end: a token or a code that was used stays with its
+# grant, to be known when it comes back.
+_ENDED: dict[Any, ColumnElement[bool]] = {
+    Token: Token.used_at.is_(None),
+    Grant: true(),
+    Code: Code.grant_id.is_(None),
+    BrowserSession: true(),
+}
 
-def purge(session: Session, batch: int = 1000) -> int:
-    """Delete a batch of ended rows, all of one kind; return how many went.
 
-    A used refresh token stays as long as its grant lives, to be known when it comes back. Call
-    it again, each time in a transaction of its own, until it returns 0.
+def purge(session: Session, batch: int = 100) -> Iterator[int]:
+    """Delete what has ended, some rows at a time; yield how many went, each time to be committed.
+
+    Used tokens and codes stay as long as their grant lives, which is until the last of its other
+    tokens ends. Rows that somebody has locked are left for the next purge: this waits for nobody.
     """
     dead = now() - _GRACE
-    for purge_kind in (_purge_grants, _purge_tokens, _purge_codes, _purge_sessions):
-        if purged := purge_kind(session, dead, batch):
-            return purged
-    return 0
+    for table in _ENDED:
+        since = None
+        while rows := _lock_ended(session, table, since, dead, batch):
+            if table is Grant and (tokens := _purge_tokens_of(session, _ids(rows), batch)):
+                yield tokens
+                continue
+            session.execute(delete(table).where(table.id.in_(_ids(rows))))
+            if table is Token:
+                _end_idle(session, rows)
+            # PostgreSQL keeps what was deleted in the index for a while: not to be read again.
+            since = rows[-1].expires_at
+            yield len(rows)
 
 
-def _purge_grants(session: Session, dead: datetime, batch: int) -> int:
-    """Delete grants that have ended, after their tokens, of which there may be very many."""
-    ended = select(Grant.id).where(Grant.expires_at <= dead).order_by(Grant.expires_at)
-    grants = _lock(session, ended, batch)
-    tokens = session.scalars(select(Token.id).where(Token.grant_id.in_(grants)).limit(batch)).all()
+def _lock_ended(
+    session: Session, table: Any, since: datetime | None, dead: datetime, batch: int
+) -> Sequence[Row[Any]]:
+    columns = [table.id, table.expires_at, *([Token.grant_id] if table is Token else [])]
+    ended = select(*columns).where(_ENDED[table], table.expires_at <= dead)
+    if since is not None:
+        ended = ended.where(table.expires_at >= since)
+    ended = ended.order_by(table.expires_at).limit(batch)
+    return session.execute(ended.with_for_update(skip_locked=True)).all()
+
+
+def _purge_tokens_of(session: Session, grants: Sequence[int], batch: int) -> int:
+    """Delete tokens of grants that are over, of which there may be more than a cascade should."""
+    some = select(Token.id).where(Token.grant_id.in_(grants)).limit(batch)
+    tokens = session.scalars(some).all()
     session.execute(delete(Token).where(Token.id.in_(tokens)))
-    if len(tokens) == batch:
-        return batch
-    session.execute(delete(Grant).where(Grant.id.in_(grants)))
-    return len(tokens) + len(grants)
-
-
-def _purge_tokens(session: Session, dead: datetime, batch: int) -> int:
-    """Delete tokens that ended unused; a grant of which nothing lives any more ends with them."""
-    ended = select(Token.id).where(Token.used_at.is_(None), Token.expires_at <= dead)
-    tokens = _lock(session, ended.order_by(Token.expires_at), batch)
-    removal = delete(Token).where(Token.id.in_(tokens)).returning(Token.grant_id)
-    grants = set(session.scalars(removal))
-    lives = exists().where(Token.grant_id == Grant.id, Token.used_at.is_(None))
-    over = select(Grant.id).where(Grant.id.in_(grants), Grant.expires_at > dead, ~lives)
-    idle = _lock(session, over, batch)
-    session.execute(update(Grant).where(Grant.id.in_(idle)).values(expires_at=dead))
     return len(tokens)
 
 
-def _purge_codes(session: Session, dead: datetime, batch: int) -> int:
-    """Delete codes that ended unused; a used one stays with its grant, to be known again."""
-    ended = select(Code.id).where(Code.grant_id.is_(None), Code.expires_at <= dead)
-    codes = _lock(session, ended, batch)
-    session.execute(delete(Code).where(Code.id.in_(codes)))
-    return len(codes)
+def _end_idle(session: Session, tokens: Sequence[Row[Any]]) -> None:
+    """End the grants of tokens that were just deleted, where nothing of them lives any more."""
+    lives = exists().where(Token.grant_id == Grant.id, Token.used_at.is_(None))
+    ends = tokens[-1].expires_at
+    grants = {token.grant_id for token in tokens}
+    idle = select(Grant.id).where(Grant.id.in_(grants), Grant.expires_at > ends, ~lives)
+    ids = session.scalars(idle.with_for_update(skip_locked=True)).all()
+    session.execute(update(Grant).where(Grant.id.in_(ids)).values(expires_at=ends))
 
 
-def _purge_sessions(session: Session, dead: datetime, batch: int) -> int:
-    ended = _lock(
-        session, select(BrowserSession.id).where(BrowserSession.expires_at <= dead), batch
-    )
-    session.execute(delete(BrowserSession).where(BrowserSession.id.in_(ended)))
-    return len(ended)
-
-
-def _lock(session: Session, ids: Select[int], batch: int) -> Sequence[int]:
-    # Rows that somebody has locked are left for the next time, so this waits for nobody.
-    return session.scalars(ids.limit(batch).with_for_update(skip_locked=True)).all()
+def _ids(rows: Sequence[Row[Any]]) -> list[int]:
+    return [row.id for row in rows]

@@ -6,6 +6,7 @@ import os
 import socket
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -20,13 +21,15 @@ from models import Client, User, database, development, migrate
 from models.base import is_storable
 from models.client import CONFIDENTIAL, GRANT_TYPES, PUBLIC
 from models.errors import DomainError, Unprocessable
-from models.purge import purge as purge_batch
+from models.purge import purge as purge_batches
 from models.redirect_uris import check as check_redirect_uri
 from roster import definition, settings
 from roster.definition import Operation
 from roster.settings import Settings, SettingsError
 
-PURGE_BATCH = 1000
+# Rows that are purged at once: some milliseconds' work, after which the purge rests as long. SQLite
+# has one writer at a time, and who waits for its turn only looks from time to time.
+PURGE_BATCH = 100
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -312,9 +315,12 @@ def purge() -> None:
     """Delete what has expired, some at a time so that nobody has to wait."""
     removed = 0
     with _session(settings.load()) as session:
-        while batch := purge_batch(session, PURGE_BATCH):
+        began = time.monotonic()
+        for purged in purge_batches(session, PURGE_BATCH):
             session.commit()
-            removed += batch
+            removed += purged
+            time.sleep(time.monotonic() - began)
+            began = time.monotonic()
     click.echo(f"{removed} removed")
 
 

@@ -389,7 +389,7 @@ def test_purging_scans_no_table(server: Server) -> None:
     watch = Watch(server.app.engine, "purge")
     purged = 0
     with watching(watch), server.session() as session:
-        while batch := purge(session, batch=30):
+        for batch in purge(session, batch=30):
             session.commit()
             purged += batch
 

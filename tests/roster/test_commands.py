@@ -3,7 +3,7 @@
 import io
 import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -19,7 +19,7 @@ from sqlalchemy.orm import Session
 
 from models import Client, Grant, Token, User, database, migrate
 from models.base import now
-from models.purge import purge as purge_batch
+from models.purge import purge as purge_batches
 from models.secret import digest
 from roster import commands, definition
 from roster.commands import main, roster
@@ -543,12 +543,13 @@ def test_what_has_expired_is_purged_batch_by_batch(
 ) -> None:
     in_transaction = []
 
-    def purge(session: Session, batch: int) -> int:
-        in_transaction.append(session.in_transaction())
-        return purge_batch(session, batch)
+    def purge(session: Session, batch: int) -> Iterator[int]:
+        for purged in purge_batches(session, batch):
+            yield purged
+            in_transaction.append(session.in_transaction())
 
     monkeypatch.setattr(commands, "PURGE_BATCH", 2)
-    monkeypatch.setattr(commands, "purge_batch", purge)
+    monkeypatch.setattr(commands, "purge_batches", purge)
     for _ in range(5):
         give_token(migrated, ada, lives=False)
     give_token(migrated, ada)
