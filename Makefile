@@ -17,7 +17,7 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip --no-input --disable-pip-version-check --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help serve test bench lint constraints clean
+.PHONY: help serve test bench bench-scale lint constraints clean
 .DELETE_ON_ERROR:
 
 help: ## list the commands
@@ -31,6 +31,9 @@ test: .venv/installed-test ## run the whole suite, on SQLite and on PostgreSQL, 
 
 bench: .venv/installed-bench ## measure Roster beside its peers; BENCH=--help tells what can be chosen
 	$(BIN)/python -m tests.benchmarks $(BENCH)
+
+bench-scale: .venv/installed-test ## compare requests with few rows and with millions, some 15 minutes
+	$(BIN)/python -m tests.benchmarks.scale
 
 lint: .venv/installed-lint ## check the format, the code, the types and the definition
 	$(BIN)/ruff format --check .

@@ -1,0 +1,28 @@
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from tests.benchmarks import scale
+from tests.benchmarks.scale_data import Size
+
+
+def test_growth_is_measured_on_both_databases(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    few = Size(users=200, teams=100, tokens=500)
+    monkeypatch.setattr(scale, "SMALL", few)
+    monkeypatch.setattr(scale, "LARGE", few)
+    options = ("--rounds", "1", "--requests", "2", "--quiet", "0.2", "--output", str(tmp_path))
+
+    run = CliRunner().invoke(scale.main, options, catch_exceptions=False)
+
+    assert run.exit_code == 0, run.output
+    written = json.loads((tmp_path / "bench-scale.json").read_text())
+    for database in ("sqlite", "postgresql"):
+        measured = written["databases"][database]
+        assert database in run.output
+        assert all(each["small_us"] > 0 < each["large_us"] for each in measured["costs"].values())
+        assert measured["purge"]["removed"] >= few.tokens / 5
+        assert measured["purge"]["meanwhile"]["requests"] > 0
