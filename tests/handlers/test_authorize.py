@@ -165,6 +165,7 @@ def test_what_is_no_text_is_refused_where_it_counts(server: Server, browser: Bro
     _, answer = led_to(browser.open(f"{AUTHORIZE}?{query.replace('one', '%ff')}"))
     assert answer["error"] == "invalid_request"
     assert "state" not in answer
+    assert browser.open(f"{AUTHORIZE}?{query}{'&x=' * 50}").status_code == 400
     for name in ("client_id", "redirect_uri"):
         page = browser.open(f"{AUTHORIZE}?{query.replace(f'{name}=', f'{name}=%00')}")
         assert page.status_code == 400

@@ -2,9 +2,10 @@
 
 import threading
 from datetime import datetime, timedelta
+from typing import Any
 
 import pytest
-from sqlalchemy import Engine, select
+from sqlalchemy import Engine, event, select
 from sqlalchemy.orm import Session
 
 from models import User, browser_session
@@ -14,6 +15,9 @@ from models.secret import digest
 from tests.models.factories import make_user, race
 
 LIFETIMES = SessionLifetimes(idle=100, total=1000)
+
+# How long one thread waits for another before the test fails, in seconds.
+PATIENCE = 10
 
 
 @pytest.fixture
@@ -133,13 +137,40 @@ def test_a_session_that_is_used_while_something_ends_it_hinders_nobody(
         return found is not None and User.hold(session, user_id) is not None
 
     def end(session: Session) -> None:
-        is_used.wait()
+        is_used.wait(PATIENCE)
         (user,) = User.lock(session, user_id)
         is_ending.set()
         user.administer(session, is_active=False)
 
     assert race(engine, [use, end]) == [True, None]
     assert find(session, value) is None
+
+
+def test_a_session_that_ends_while_it_is_marked_is_not_found(
+    engine: Engine, session: Session, anna: User, clock: dict[str, datetime]
+) -> None:
+    user_id = anna.id
+    value = BrowserSession.begin(session, anna, LIFETIMES)
+    session.commit()
+    clock["now"] += timedelta(seconds=90)
+    is_read, is_ending = threading.Event(), threading.Event()
+
+    @event.listens_for(engine, "after_cursor_execute")
+    def wait_after_reading(_connection: Any, _cursor: Any, sql: str, *_: Any) -> None:
+        if "FROM browser_sessions JOIN" in sql and not is_read.is_set():
+            is_read.set()
+            is_ending.wait(PATIENCE)
+
+    def use(session: Session) -> BrowserSession | None:
+        return BrowserSession.find(session, value, LIFETIMES)
+
+    def end(session: Session) -> None:
+        is_read.wait(PATIENCE)
+        (user,) = User.lock(session, user_id)
+        is_ending.set()
+        user.administer(session, is_active=False)
+
+    assert race(engine, [use, end]) == [None, None]
 
 
 def test_an_inactive_user_has_no_session(session: Session, anna: User) -> None:
