@@ -15,10 +15,11 @@ import httpx2
 import psycopg
 import pytest
 from psycopg.pq import TransactionStatus
-from sqlalchemy import Engine, event, inspect, text
+from sqlalchemy import Connection, Engine, event, inspect, text
 
 from models import Base, development, migrate
 from models.database import begin
+from models.prepared import Prepared
 from models.purge import purge
 from roster import settings
 from roster.factory import create_app
@@ -51,7 +52,7 @@ OFTEN_ENOUGH = 20
 # The statements whose cost may grow, each with the reason why.
 EXCEPTIONS: dict[str, Callable[[str, str], object]] = {
     "X-Total-Count is the number of all rows": (
-        lambda sql, _: re.match(r"SELECT count\(\*\) AS count_1\s+FROM", sql)
+        lambda sql, _: re.match(r"SELECT count\(\*\) AS total\s+FROM", sql)
     ),
     "an offset skips rows": lambda sql, _: re.search(r"\bOFFSET\b", sql),
     "admins are few, and nobody else is in this index": (
@@ -161,8 +162,15 @@ def _line(node: Any) -> str:
 
 @contextmanager
 def watching(watch: Watch) -> Iterator[None]:
+    """Explain what an engine executes; SQLAlchemy executes the prepared statements too."""
+
+    def execute(prepared: Prepared, connection: Connection, **values: Any) -> list[Any]:
+        return list(connection.execute(prepared._statement, values))
+
     event.listen(watch.engine, "before_cursor_execute", watch.explain)
-    yield
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Prepared, "all", execute)
+        yield
     event.remove(watch.engine, "before_cursor_execute", watch.explain)
 
 
