@@ -13,8 +13,9 @@ from sqlalchemy import Engine, Executable, delete, func, insert, select, text, u
 from sqlalchemy.exc import IntegrityError, OperationalError
 from sqlalchemy.orm import Session, sessionmaker
 
-from models import Grant, Member, Team, User, database
-from models.database import SQLiteConnection, begin, begin_alone, connect, session_on
+from models import Grant, Member, Team, User
+from models.database import begin, begin_alone, connect, session_on
+from models.sqlite import BUSY_TIMEOUT, SQLiteConnection
 from tests.models.factories import is_writing, make_user, race
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ def test_sqlite_is_set_up_for_many_readers_and_one_writer(sqlite: Engine) -> Non
         assert connection.scalar(text("PRAGMA journal_mode")) == "wal"
         assert connection.scalar(text("PRAGMA synchronous")) == 1
         assert connection.scalar(text("PRAGMA foreign_keys")) == 1
-        assert connection.scalar(text("PRAGMA busy_timeout")) == database.BUSY_TIMEOUT * 1000
+        assert connection.scalar(text("PRAGMA busy_timeout")) == BUSY_TIMEOUT * 1000
 
 
 def test_postgresql_is_reached_by_every_form_of_url(postgresql_server: "PostgresServer") -> None:
@@ -213,7 +214,7 @@ def test_who_begins_alone_waits_for_the_others(engine: Engine) -> None:
 def test_a_writer_that_waits_too_long_fails(
     sqlite: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(database, "BUSY_TIMEOUT", 0.01)
+    monkeypatch.setattr("models.sqlite.BUSY_TIMEOUT", 0.01)
     with sqlite.connect() as first, sqlite.connect() as second:
         begin(first)
         with pytest.raises(OperationalError, match="locked"):
@@ -272,7 +273,7 @@ def test_a_new_file_can_be_opened_by_many_at_once(tmp_path: Path) -> None:
 def test_a_file_that_others_lock_for_too_long_is_not_opened(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(database, "BUSY_TIMEOUT", 0.05)
+    monkeypatch.setattr("models.sqlite.BUSY_TIMEOUT", 0.05)
     path = tmp_path / "roster.db"
     with closing(sqlite3.connect(path, isolation_level=None)) as other:
         other.execute("BEGIN EXCLUSIVE")

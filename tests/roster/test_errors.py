@@ -184,7 +184,7 @@ def test_the_service_comes_back_with_its_database(postgresql_server: "PostgresSe
 def test_a_database_that_another_process_keeps_locked_makes_the_service_unavailable(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(database, "BUSY_TIMEOUT", 0.01)
+    monkeypatch.setattr("models.sqlite.BUSY_TIMEOUT", 0.01)
     url = f"sqlite:///{tmp_path / 'roster.db'}"
     app = create_app(settings.load(database_url=url), validate_responses=True)
     other = database.connect(url)

@@ -1,0 +1,99 @@
+"""How SQLite is reached: in WAL mode, with its writers waiting in line."""
+
+import sqlite3
+from collections.abc import Sequence
+from threading import Lock
+from time import monotonic, sleep
+from typing import Any
+
+from sqlalchemy import URL, Engine, create_engine, event
+
+BUSY_TIMEOUT = 10.0  # seconds
+
+
+def connect_sqlite(url: URL, pool_size: int) -> Engine:
+    """Return an engine for a SQLite file."""
+    turn = Lock()
+    engine = create_engine(
+        url,
+        pool_size=pool_size,
+        pool_use_lifo=True,
+        hide_parameters=True,
+        connect_args={
+            "factory": SQLiteConnection,
+            "isolation_level": None,
+            "timeout": BUSY_TIMEOUT,
+        },
+    )
+
+    @event.listens_for(engine, "connect")
+    def prepare(connection: SQLiteConnection, _record: object) -> None:
+        connection.turn = turn
+        _use_wal(connection)
+        connection.execute("PRAGMA synchronous = NORMAL")
+        connection.execute("PRAGMA foreign_keys = ON")
+
+    return engine
+
+
+class SQLiteConnection(sqlite3.Connection):
+    """A SQLite connection that waits for its turn to write.
+
+    SQLite lets one connection write at a time, and the others try again at growing intervals.
+    A lock shared by the connections of one engine lets the threads wait in line instead.
+    """
+
+    turn: Lock
+    has_turn = False
+
+    def begin(self) -> None:
+        """Begin a write transaction, unless one has begun."""
+        if self.in_transaction:
+            return
+        if not self.turn.acquire(timeout=BUSY_TIMEOUT):
+            raise sqlite3.OperationalError("database is locked")
+        self.has_turn = True
+        try:
+            self.execute("BEGIN IMMEDIATE")
+        finally:
+            self._pass_turn()
+
+    def commit(self) -> None:
+        """Commit, and let the next one write."""
+        if self.in_transaction:
+            super().commit()
+        self._pass_turn()
+
+    def rollback(self) -> None:
+        """Roll back, and let the next one write."""
+        if self.in_transaction:
+            super().rollback()
+        self._pass_turn()
+
+    def close(self) -> None:
+        """Close, which rolls back, and let the next one write."""
+        super().close()
+        self._pass_turn(closed=True)
+
+    def fetch(self, sql: str, values: Sequence[Any]) -> list[Any]:
+        """Execute a select and return its rows; the parameters in its text are `?`."""
+        return self.execute(sql, values).fetchall()
+
+    def _pass_turn(self, closed: bool = False) -> None:
+        if self.has_turn and (closed or not self.in_transaction):
+            self.has_turn = False
+            self.turn.release()
+
+
+def _use_wal(connection: sqlite3.Connection) -> None:
+    # SQLite does not wait for others here, who may just be opening the same new file.
+    ends = monotonic() + BUSY_TIMEOUT
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+        except sqlite3.OperationalError:
+            if monotonic() > ends:
+                raise
+            sleep(0.01)
+        else:
+            return
