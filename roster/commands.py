@@ -27,9 +27,11 @@ from roster import definition, settings
 from roster.definition import Operation
 from roster.settings import Settings, SettingsError
 
-# Rows that are purged at once: some milliseconds' work, after which the purge rests as long. SQLite
-# has one writer at a time, and who waits for its turn only looks from time to time.
+# Rows that are purged at once: some milliseconds' work, after which the purge rests so many times
+# as long. SQLite has one writer at a time, and who waits for its turn only looks now and then, at
+# growing intervals: it has to find nobody at work most times.
 PURGE_BATCH = 100
+PURGE_REST = 3
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -319,7 +321,7 @@ def purge() -> None:
         for purged in purge_batches(session, PURGE_BATCH):
             session.commit()
             removed += purged
-            time.sleep(time.monotonic() - began)
+            time.sleep(PURGE_REST * (time.monotonic() - began))
             began = time.monotonic()
     click.echo(f"{removed} removed")
 

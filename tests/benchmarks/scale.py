@@ -23,7 +23,6 @@ from tests.benchmarks.scale_requests import Visitor
 
 ROOT = Path(__file__).parents[2]
 GOAL = 1.2
-WAIT_GOAL_MS = 100
 SMALL = Size(users=1_000, teams=1_000, tokens=1_000)
 LARGE = Size(users=1_000_000, teams=100_000, tokens=5_000_000)
 
@@ -157,12 +156,12 @@ def report(database: str, measured: dict[str, Any]) -> str:
     purge = measured["purge"]
     lines.append(f"  purge: {purge['removed']} rows in {purge['seconds']:.0f} s; requests waited")
     for name in ("quiet", "meanwhile"):
-        waits = purge[name]
-        lines.append(
-            f"    {name:10} median {waits['median_ms']:.1f}, p99 {waits['p99_ms']:.1f}, longest"
-            f" {waits['longest_ms']:.1f} ms; {waits['over_100_ms']} of {waits['requests']} over"
-            f" {WAIT_GOAL_MS} ms"
-        )
+        for kind, waits in purge[name].items():
+            lines.append(
+                f"    {name:10} {kind:7} median {waits['median_ms']:.1f},"
+                f" p99 {waits['p99_ms']:.1f}, longest {waits['longest_ms']:.1f} ms;"
+                f" {waits['over_100_ms']} of {waits['requests']} over 100 ms"
+            )
     return "\n".join(lines)
 
 

@@ -22,13 +22,18 @@ _PAUSE_SECONDS = 0.01
 
 @dataclass
 class Waits:
-    """How long the requests of some time took, in milliseconds."""
+    """How long requests took, in milliseconds: those that read, and those that write."""
 
-    all: list[float] = field(default_factory=list)
+    reads: list[float] = field(default_factory=list)
+    writes: list[float] = field(default_factory=list)
 
-    def as_json(self) -> dict[str, float]:
+    def as_json(self) -> dict[str, dict[str, float]]:
         """Return the figures that tell of it."""
-        ordered = sorted(self.all)
+        return {"reads": self._figures(self.reads), "writes": self._figures(self.writes)}
+
+    @staticmethod
+    def _figures(waits: list[float]) -> dict[str, float]:
+        ordered = sorted(waits)
         return {
             "requests": len(ordered),
             "median_ms": round(ordered[len(ordered) // 2], 1),
@@ -92,7 +97,7 @@ class _Client(threading.Thread):
         self._http = httpx2.Client(base_url=server.url, trust_env=False, timeout=60)
         self._random = random.Random(number)
         self._size = size
-        self._waits = waits
+        self._waits = waits.reads if number < 2 else waits.writes
         self._is_over = is_over
         self._tokens = server.login("root", "q")
         self._request = (self._read_me, self._list_teams, self._refresh, self._create_team)[number]
@@ -103,7 +108,7 @@ class _Client(threading.Thread):
             while not self._is_over.wait(_PAUSE_SECONDS):
                 began = time.perf_counter()
                 answer = self._request()
-                self._waits.all.append((time.perf_counter() - began) * 1000)
+                self._waits.append((time.perf_counter() - began) * 1000)
                 if not answer.is_success:
                     self.failures.append(f"{answer.status_code}: {answer.text}")
 
