@@ -17,9 +17,9 @@ def list_teams(connection: Connection, caller: Caller, window: Window) -> Page:
     return window.of(connection, Team.visible_to(caller)).map(base_teams.dump)
 
 
-def create_team(session: Session, caller: Caller, body: dict[str, Any]) -> Any:
+def create_team(connection: Connection, caller: Caller, body: dict[str, Any]) -> Any:
     """Found a team, with the caller as its leader."""
-    return team_schema.dump(Team.create(session, leader=caller.account, **body))
+    return team_schema.dump(Team.create(connection, leader=caller.account, **body))
 
 
 def read_team(team: ShownTeam) -> Any:

@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import URL, Engine, create_engine, event
 
 BUSY_TIMEOUT = 10.0  # seconds
+_BETWEEN_TRIES = 0.002
 
 
 def connect_sqlite(url: URL, pool_size: int) -> Engine:
@@ -54,9 +55,29 @@ class SQLiteConnection(sqlite3.Connection):
             raise sqlite3.OperationalError("database is locked")
         self.has_turn = True
         try:
-            self.execute("BEGIN IMMEDIATE")
+            self._begin_immediate()
         finally:
             self._pass_turn()
+
+    def _begin_immediate(self) -> None:
+        """Take the lock that another process may hold, trying again and again.
+
+        SQLite itself would look less and less often, up to 100 ms apart, and be overtaken.
+        """
+        ends = monotonic() + BUSY_TIMEOUT
+        self.execute("PRAGMA busy_timeout = 0")
+        try:
+            while True:
+                try:
+                    self.execute("BEGIN IMMEDIATE")
+                except sqlite3.OperationalError as error:
+                    if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or monotonic() > ends:
+                        raise
+                    sleep(_BETWEEN_TRIES)
+                else:
+                    return
+        finally:
+            self.execute(f"PRAGMA busy_timeout = {int(BUSY_TIMEOUT * 1000)}")
 
     def commit(self) -> None:
         """Commit, and let the next one write."""

@@ -86,12 +86,11 @@ class Team(Identified, Timestamps, Addressed, Base):
     )
 
     @classmethod
-    def create(cls, session: Session, title: str, leader: Account) -> ShownTeam:
+    def create(cls, connection: Connection, title: str, leader: Account) -> ShownTeam:
         """Create a team with its first member, who leads it.
 
         Raise Forbidden where that user's account is gone.
         """
-        connection = session.connection()
         row = connection.execute(_INSERT_TEAM, {"title": title}).one()
         team = ShownTeam(connection, *row, leader=leader)
         member = {"team_id": team.id, "user_id": leader.id, "is_leader": True}

@@ -62,6 +62,8 @@ class Exchange:
         """Commit what was written."""
         if self._session is not None:
             self._session.commit()
+        elif self._connection is not None and self._connection.in_transaction():
+            self._connection.commit()
 
     def header(self, name: bytes) -> str | None:
         """Return a header by its lower-case name; several of one name are joined, as in HTTP."""

@@ -136,7 +136,7 @@ class Server:
     def team(self, title: str, leader: Person, *others: Person) -> int:
         """Create a team of a leader and plain members; return its id."""
         with self.session() as session:
-            made = Team.create(session, title, session.get_one(User, leader.id))
+            made = Team.create(session.connection(), title, session.get_one(User, leader.id))
             team = session.get_one(Team, made.id)
             for other in others:
                 team.add(session, other.id)

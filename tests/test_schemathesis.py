@@ -119,7 +119,7 @@ class UnderTest:
             self.token = self._new_token(session)
             users = [session.get_one(User, id) for id in (1, 3, 4, 5)]
             for number, leader in enumerate(users):
-                made = Team.create(session, title="Analytical Engine", leader=leader)
+                made = Team.create(session.connection(), title="Analytical Engine", leader=leader)
                 team = session.get_one(Team, made.id)
                 for user in users[:number]:
                     team.add(session, user.id, is_leader=number == 3)

@@ -114,7 +114,7 @@ def _users(session: Session) -> list[User]:
 
 def _team(session: Session, users: list[User], number: int) -> Team:
     first = 1 + number * 7 % (USERS - MEMBERS)
-    made = Team.create(session, f"Team {number}", users[first])
+    made = Team.create(session.connection(), f"Team {number}", users[first])
     team = session.get_one(Team, made.id)
     others = users[first + 1 : first + MEMBERS]
     session.add_all(Member(team=team, user=user, is_leader=False) for user in others)

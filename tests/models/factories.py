@@ -71,7 +71,7 @@ def make_client(session: Session, owner: User | None = None, **fields: Any) -> t
 
 def make_team(session: Session, leader: User, *others: User, title: str = "The team") -> Team:
     """Insert and commit a team of a leader and others."""
-    team = session.get_one(Team, Team.create(session, title, leader).id)
+    team = session.get_one(Team, Team.create(session.connection(), title, leader).id)
     for user in others:
         team.add(session, user.id)
     session.commit()

@@ -223,12 +223,14 @@ def test_a_writer_that_waits_too_long_fails(
         begin(second)
 
 
-def test_another_process_that_writes_keeps_nobody_waiting_for_a_turn(tmp_path: Path) -> None:
+def test_another_process_that_writes_keeps_nobody_waiting_for_a_turn(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("models.sqlite.BUSY_TIMEOUT", 0.01)
     url = f"sqlite:///{tmp_path / 'roster.db'}"
     one, other = connect(url), connect(url)
     with one.connect() as writer, other.connect() as waiter:
         begin(writer)
-        waiter.execute(text("PRAGMA busy_timeout = 10"))
         for _ in range(2):  # a turn that was kept would make the second try wait for long
             with pytest.raises(OperationalError, match="locked"):
                 waiter.execute(text("CREATE TABLE things (id INTEGER)"))

@@ -42,7 +42,7 @@ def test_teams_and_members_have_no_standing_of_their_own(session: Session, anna:
 
 
 def test_who_creates_a_team_leads_it(session: Session, anna: User) -> None:
-    team = Team.create(session, "The team", anna)
+    team = Team.create(session.connection(), "The team", anna)
     session.commit()
     session.expunge_all()
     [member] = session.get_one(Team, team.id).members
@@ -55,7 +55,7 @@ def test_nobody_leads_who_was_deleted(
     with sessions.begin() as other:
         other.delete(other.get_one(User, anna.id))
     with pytest.raises(Forbidden):
-        Team.create(session, "The team", anna)
+        Team.create(session.connection(), "The team", anna)
     session.rollback()
     assert session.query(Team).count() == 0
 
@@ -123,7 +123,7 @@ def test_the_rows_of_members_are_shaped_like_their_answer(
 
 
 def test_a_new_team_is_shown_with_its_leader(session: Session, anna: User) -> None:
-    made = Team.create(session, "The team", anna)
+    made = Team.create(session.connection(), "The team", anna)
     team = session.get_one(Team, made.id)
     assert (made.title, made.created, made.updated) == (team.title, team.created, team.updated)
     assert made.created == made.updated

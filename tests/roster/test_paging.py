@@ -26,7 +26,7 @@ def add_teams(server: Server, leader: Person, count: int) -> None:
     with server.session() as session:
         user = session.get_one(User, leader.id)
         for number in range(count):
-            Team.create(session, f"Team {number}", user)
+            Team.create(session.connection(), f"Team {number}", user)
         session.commit()
 
 
