@@ -17,7 +17,7 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip --no-input --disable-pip-version-check --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help serve test bench bench-scale lint constraints clean
+.PHONY: help serve test coverage bench bench-scale lint constraints clean
 .DELETE_ON_ERROR:
 
 help: ## list the commands
@@ -26,7 +26,10 @@ help: ## list the commands
 serve: .venv/installed ## migrate the database, load the development data, serve
 	@exec $(BIN)/roster serve
 
-test: .venv/installed-test ## run the whole suite, on SQLite and on PostgreSQL, with coverage
+test: .venv/installed-test ## run the whole suite, on SQLite and on PostgreSQL
+	$(BIN)/python -m pytest --numprocesses auto
+
+coverage: .venv/installed-test ## the same, and fail where code or branches are not run; takes half as long again
 	$(BIN)/python -m pytest --numprocesses auto --cov
 
 bench: .venv/installed-bench ## measure Roster beside its peers; BENCH=--help tells what can be chosen

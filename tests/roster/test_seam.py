@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 from connexion.exceptions import ResolverError
-from sqlalchemy import select
+from sqlalchemy import Connection, select
 from sqlalchemy.orm import Session
 from starlette.testclient import TestClient
 
@@ -72,15 +72,19 @@ def make_team_unchecked(server: Server, headers: dict[str, str]) -> Any:
 
 
 def test_a_commit_that_fails_is_an_error(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(_: Session) -> None:
+    def fail(_: object) -> None:
         raise RuntimeError("broken")
 
     caller = server.admin
+    new = {"username": "ada", "email": "ada@example.com", "password": "correct horse battery"}
     monkeypatch.setattr(Session, "commit", fail)
-
+    assert caller.post("/users", new).status_code == 500
+    monkeypatch.setattr(Connection, "commit", fail)
     assert caller.post("/teams", {"title": "Analysts"}).status_code == 500
+    monkeypatch.undo()
 
     assert titles(server) == []
+    assert caller.post("/users", new).status_code == 201
 
 
 def test_every_connection_is_given_back(server: Server) -> None:
