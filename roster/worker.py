@@ -1,9 +1,6 @@
 """The worker: runs connexion's whole stack, and Flask in it, in one thread per request."""
 
-import asyncio
 from collections.abc import Awaitable, Coroutine
-from concurrent.futures import ThreadPoolExecutor
-from contextvars import copy_context
 from typing import Any, cast
 
 from starlette.types import ASGIApp, Message, Scope
@@ -11,6 +8,7 @@ from starlette.types import ASGIApp, Message, Scope
 from models.passwords import CORES
 from roster.errors import Answer
 from roster.exchange import Exchange, current
+from roster.threads import Threads
 
 
 class Worker:
@@ -24,30 +22,25 @@ class Worker:
 
     def __init__(self, app: ASGIApp, threads: int) -> None:
         self._app = app
-        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="roster")
+        self._threads = Threads(threads, "roster")
         # Whoever waits for a password hash waits apart, and keeps nobody else from a thread.
-        hashing = 4 * CORES
-        self._hashing_pool = ThreadPoolExecutor(hashing, thread_name_prefix="roster-hashing")
+        self._hashing = Threads(4 * CORES, "roster-hashing")
 
     async def __call__(self, scope: Scope, exchange: Exchange) -> Answer:
         """Answer a request, in a thread."""
         operation = exchange.operation
-        pool = self._hashing_pool if operation and operation.computes_hash else self._pool
-        answered: Answer = await self._run(pool, _answer, self._app, scope, exchange)
+        threads = self._hashing if operation and operation.computes_hash else self._threads
+        answered: Answer = await threads.run(_answer, self._app, scope, exchange)
         return answered
 
     async def run(self, function: Any, *arguments: Any) -> Any:
-        """Call a function in a thread of the pool, with this task's context."""
-        return await self._run(self._pool, function, *arguments)
-
-    async def _run(self, pool: ThreadPoolExecutor, function: Any, *arguments: Any) -> Any:
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(pool, copy_context().run, function, *arguments)
+        """Call a function in one of the threads, with this task's context."""
+        return await self._threads.run(function, *arguments)
 
     def close(self) -> None:
         """End the threads, after the requests under way."""
-        self._pool.shutdown()
-        self._hashing_pool.shutdown()
+        self._threads.close()
+        self._hashing.close()
 
 
 def _answer(app: ASGIApp, scope: Scope, exchange: Exchange) -> Answer:

@@ -1,0 +1,90 @@
+"""Threads in which an event loop has functions called that may block."""
+
+import asyncio
+import threading
+from collections.abc import Callable
+from contextvars import Context, copy_context
+from queue import SimpleQueue
+from typing import Any, NamedTuple
+
+
+class _Call(NamedTuple):
+    """A function to be called, and who waits for what comes of it."""
+
+    loop: asyncio.AbstractEventLoop
+    waiting: asyncio.Future[Any]
+    context: Context
+    function: Callable[..., Any]
+    arguments: tuple[Any, ...]
+
+
+class Threads:
+    """A fixed number of threads, which take calls off one queue.
+
+    They do what `run_in_executor` with a ThreadPoolExecutor does. That makes two futures for each
+    call, each with a lock and callbacks to the other: a sixth of the time that a request for
+    `users/me` takes.
+    """
+
+    def __init__(self, number: int, name: str) -> None:
+        self._number = number
+        self._name = name
+        self._calls: SimpleQueue[_Call | None] = SimpleQueue()
+        self._threads: list[threading.Thread] = []
+        self._is_closed = False
+
+    async def run(self, function: Callable[..., Any], *arguments: Any) -> Any:
+        """Call a function in a thread, with this task's context; return or raise what it does.
+
+        :raises RuntimeError: where the threads have ended.
+        """
+        if self._is_closed:
+            raise RuntimeError("The threads have ended.")
+        if not self._threads:
+            self._start()
+        loop = asyncio.get_running_loop()
+        waiting = loop.create_future()
+        self._calls.put(_Call(loop, waiting, copy_context(), function, arguments))
+        return await waiting
+
+    def close(self) -> None:
+        """End the threads, after the calls that are waiting or under way."""
+        self._is_closed = True
+        for _ in self._threads:
+            self._calls.put(None)
+        for thread in self._threads:
+            thread.join()
+        self._threads.clear()
+
+    def _start(self) -> None:
+        for number in range(self._number):
+            # Who forgets to close them can end all the same.
+            thread = threading.Thread(target=self._work, name=f"{self._name}_{number}", daemon=True)
+            self._threads.append(thread)
+            thread.start()
+
+    def _work(self) -> None:
+        while (call := self._calls.get()) is not None:
+            _carry_out(call)
+            del call  # or what it holds would live until the next one comes
+
+
+def _carry_out(call: _Call) -> None:
+    result, failure = None, None
+    try:
+        result = call.context.run(call.function, *call.arguments)
+    except BaseException as error:  # noqa: BLE001 (it belongs to who waits)
+        failure = error
+    try:
+        call.loop.call_soon_threadsafe(_settle, call.waiting, result, failure)
+    except RuntimeError:  # the loop is closed, and nobody waits any more
+        return
+
+
+def _settle(waiting: asyncio.Future[Any], result: Any, failure: BaseException | None) -> None:
+    if waiting.done():  # cancelled in the meantime
+        return
+    if failure is None:
+        waiting.set_result(result)
+    else:
+        waiting.set_exception(failure)
