@@ -1,8 +1,11 @@
 """How passwords are judged, hashed and verified: the one place that knows passlib."""
 
 import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from threading import BoundedSemaphore
+from typing import Any
 
 from passlib.context import CryptContext
 
@@ -17,6 +20,8 @@ MAX_LENGTH = 128
 CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 _slots = BoundedSemaphore(CORES)
+# The memory of a hash stays with the thread that computed it: always the same few.
+_threads = ThreadPoolExecutor(CORES, "hashing")
 _context = CryptContext(schemes=["argon2"], argon2__type="ID", argon2__parallelism=1)
 _cost: dict[str, int] = {}
 
@@ -35,8 +40,7 @@ configure()
 
 def hash_password(password: str) -> str:
     """Return the hash to store for a password."""
-    with _slots:
-        return str(_context.hash(password))
+    return str(_compute(_context.hash, password))
 
 
 def verify(password: str, password_hash: str) -> tuple[bool, str | None]:
@@ -55,8 +59,7 @@ def is_right(password: str, password_hash: str) -> bool:
     if len(password) > MAX_LENGTH or not is_storable(password):
         verify_nobody(password)
         return False
-    with _slots:
-        return bool(_context.verify(password, password_hash))
+    return bool(_compute(_context.verify, password, password_hash))
 
 
 def verify_nobody(password: str) -> None:
@@ -64,8 +67,12 @@ def verify_nobody(password: str) -> None:
     # Well formed and of the present cost, but the hash of no known password.
     parameters = "m={memory_cost},t={time_cost},p=1".format_map(_cost)
     nobodys_hash = f"$argon2id$v=19${parameters}${'A' * 22}${'A' * 43}"
+    _compute(_context.verify, password[:MAX_LENGTH].encode("utf-8", "replace"), nobodys_hash)
+
+
+def _compute(function: Callable[..., Any], *arguments: Any) -> Any:
     with _slots:
-        _context.verify(password[:MAX_LENGTH].encode("utf-8", "replace"), nobodys_hash)
+        return _threads.submit(function, *arguments).result()
 
 
 def check_rules(password: str, username: str, pointer: str = "/password") -> None:

@@ -76,7 +76,7 @@ def test_an_unexpected_error_has_the_form_of_rfc_6749_at_the_token_endpoint(
         ("roster.security.TokenStore", "bearer"),
         ("roster.seam.Rules", "judge"),
         ("roster.validation.OperationValidation", "_read_parameters"),
-        ("roster.worker.Worker", "_run"),
+        ("roster.threads.Threads", "run"),
         ("roster.exchange.Exchange", "close"),
     ],
 )
