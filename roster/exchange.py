@@ -79,10 +79,10 @@ class Exchange:
     def close(self) -> None:
         """Give the database connection back; what was not committed is undone."""
         try:
+            self._give_back()
+        finally:
             for function in self._at_end:
                 function()
-        finally:
-            self._give_back()
 
     def _give_back(self) -> None:
         session, self._session = self._session, None

@@ -93,9 +93,8 @@ class OperationValidation:
         media_type = media_type.lower()
         if media_type not in self._bodies:
             takes = " or ".join(self._bodies)
-            raise Refusal(
-                415, f"The media type of the body must be {takes}.", headers={"Accept": takes}
-            )
+            accept = {"Accept": ", ".join(self._bodies)}
+            raise Refusal(415, f"The media type of the body must be {takes}.", headers=accept)
         if options.get("charset", "utf-8").lower() not in {"utf-8", "utf8"}:
             raise Refusal(415, "The charset of the body must be UTF-8.")
         if (exchange.header(b"content-encoding") or "identity").lower() != "identity":

@@ -457,6 +457,18 @@ def test_another_media_type_or_none_is_unsupported(server: Server, headers: Head
     assert answer.headers["accept"] == "application/json"
 
 
+def test_all_media_types_that_would_do_are_told(server: Server) -> None:
+    headers = [(b"content-type", b"text/plain"), *bearer_of(server)]
+    answer = ask(server.app, "PATCH", "/api/v1/users/1", headers=headers, body=b"[]")
+
+    assert answer.status_code == 415
+    assert answer.headers["accept"] == "application/json-patch+json, application/json"
+
+
+def bearer_of(server: Server) -> Headers:
+    return [(b"authorization", server.admin.headers["Authorization"].encode())]
+
+
 @pytest.mark.parametrize(
     "charset", [b"latin-1", b"utf-16", b"bogus", b"us-ascii", b'"\xff"', b"''"]
 )
