@@ -10,7 +10,7 @@ _Convert = Callable[[Any], Any]
 
 
 class Prepared:
-    """A select of columns, which reads and locks nothing; its parameters have names.
+    """A select of columns, which only reads and locks nothing; its parameters have names.
 
     SQLAlchemy compiles it and says how values are converted, as ever. What it does besides for each
     execution (a transaction object, contexts, events, results of any kind) is left out: it takes
