@@ -143,6 +143,10 @@ class Definition:
         """Return the operation at a path template and an HTTP method."""
         return self._by_place[path, method.upper()]
 
+    def path(self, operation_id: str) -> str:
+        """Return the path template of the operation with an operationId."""
+        return next(each.path for each in self.operations if each.id == operation_id)
+
     def match(self, path: str) -> tuple[Route, dict[str, Any], str] | None:
         """Find the route of a request's path, with the path's parameters and the path as declared.
 

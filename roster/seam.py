@@ -1,29 +1,23 @@
 """The seam: all that happens around a handler, so that a handler need not."""
 
-import hashlib
 import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import flask
-import orjson
 from connexion.exceptions import ResolverError
 from connexion.operations import AbstractOperation
 from connexion.resolver import Resolution, Resolver
 
 import models
 from models import errors as domain
-from models.pages import Page
 from roster.definition import Definition, Operation
-from roster.errors import Answer
 from roster.exchange import Exchange, current
-from roster.paging import next_link, window
+from roster.paging import window
 from roster.permissions import Verdict
+from roster.responses import Responder
 from roster.settings import Settings
-
-# RFC 6749 section 5.1 asks for these with each token; the definition says where.
-_UNCACHED = {"Cache-Control": "no-store", "Pragma": "no-cache"}
 
 # What a handler may ask for by name, besides the definition's own parameters: how each is made from
 # the exchange.
@@ -78,7 +72,6 @@ class Seam(Resolver):
         self._definition = definition
         self._rules = rules
         self._providers = providers
-        self._origin = rules.settings.origin
         self._resolved: dict[str, Resolution] = {}
 
     def resolve(self, operation: AbstractOperation) -> Resolution:
@@ -102,6 +95,7 @@ class Seam(Resolver):
         arguments = [
             self._argument(name, operation) for name in inspect.signature(handler).parameters
         ]
+        respond = Responder(operation, self._definition, self._rules.settings)
 
         def carry_out(**_: Any) -> flask.Response:
             exchange = current.get()
@@ -115,7 +109,7 @@ class Seam(Resolver):
                     exchange.commit()
                 raise
             exchange.commit()
-            return self._respond(result, exchange, operation)
+            return respond(result, exchange)
 
         return carry_out
 
@@ -152,62 +146,6 @@ class Seam(Resolver):
         if verdict is Verdict.REFUSED:
             raise domain.Forbidden("You may not do this.")
         return found
-
-    def _respond(self, result: Any, exchange: Exchange, operation: Operation) -> flask.Response:
-        if isinstance(result, Answer):
-            return flask.Response(result.body, result.status, list(result.headers))
-        status, declared = operation.success
-        headers = {
-            name: value for name, value in _UNCACHED.items() if name in declared.get("headers", {})
-        }
-        if isinstance(result, Page):
-            headers |= self._page_headers(result, exchange)
-            result = result.rows
-        if "Location" in declared.get("headers", {}):
-            headers["Location"] = self._location(declared, result)
-            result = None if "content" not in declared else result
-        if result is None:
-            response = flask.Response(status=status, headers=headers)
-            del response.headers["Content-Type"]
-            return response
-        media_type = next(iter(declared["content"]))
-        body = result if isinstance(result, (bytes, str)) else orjson.dumps(result)
-        response = flask.Response(body, status, headers, content_type=_with_charset(media_type))
-        if "ETag" in declared.get("headers", {}):
-            etag = hashlib.sha256(response.get_data()).hexdigest()
-            response.set_etag(etag)
-            response.headers["Cache-Control"] = "no-cache"
-            # The one condition that the definition knows; another would be answered with 412.
-            if flask.request.if_none_match.contains_weak(etag):
-                response.status_code = 304
-        return response
-
-    def _page_headers(self, page: Page, exchange: Exchange) -> dict[str, str]:
-        headers = {}
-        if page.total is not None:
-            headers["X-Total-Count"] = str(page.total)
-        if page.next_after is not None:
-            headers["Link"] = next_link(exchange, page.next_after, self._rules.settings)
-        return headers
-
-    def _location(self, declared: dict[str, Any], result: Any) -> str:
-        """Make the absolute URL of what the response's first link (OpenAPI) leads to."""
-        if isinstance(result, str):
-            return self._origin + result
-        link = next(iter(declared["links"].values()))
-        target = next(
-            each for each in self._definition.operations if each.id == link["operationId"]
-        )
-        path = target.path
-        for name, expression in link["parameters"].items():
-            path = path.replace(
-                f"{{{name}}}", str(result[expression.removeprefix("$response.body#/")])
-            )
-        return self._origin + path
-
-
-def _with_charset(media_type: str) -> str:
-    return f"{media_type}; charset=utf-8" if media_type.startswith("text/") else media_type
 
 
 def providers(settings: Settings, **services: Any) -> Providers:

@@ -269,6 +269,7 @@ def test_an_app_on_the_loopback_may_use_any_port(server: Server, browser: Browse
         "https://app.example/cb?a=b%20c&d=(e)",
         "https://app.example/cb;x?y;z",
         "com.example.app://bank.example/cb?x",
+        "com.example.app:///cb",
     ],
 )
 def test_the_place_is_retained_to_the_letter(
