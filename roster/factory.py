@@ -116,6 +116,7 @@ def create_app(settings: Settings, *, validate_responses: bool = False) -> Appli
 
     http = CorrelationIdMiddleware(
         _with_cors(boundary, settings),
+        update_request_header=False,
         validator=lambda value: _REQUEST_ID.fullmatch(value) is not None,
     )
     asgi = _Outermost(http, Router(lifespan=lifespan))
