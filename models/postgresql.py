@@ -69,7 +69,7 @@ class PostgreSQLConnection(psycopg.Connection[Any]):
             self._names.clear()
 
     def fetch(self, sql: str, values: Sequence[Any]) -> list[Any]:
-        """Execute a select and return its rows; the parameters in its text are `$1`, `$2`.
+        """Execute a statement and return its rows; the parameters in its text are `$1`, `$2`.
 
         The server prepares it once; psycopg's cursors, which can do much more, take twice as long.
         """
@@ -83,6 +83,8 @@ class PostgreSQLConnection(psycopg.Connection[Any]):
         transformer = self._transformer
         parameters = transformer.dump_sequence(values, [PyFormat.TEXT] * len(values))
         result = self.pgconn.exec_prepared(name, parameters)
+        if result.status == ExecStatus.COMMAND_OK:
+            return []
         if result.status != ExecStatus.TUPLES_OK:
             error = error_from_result(result)
             if isinstance(error, psycopg.errors.InvalidSqlStatementName):

@@ -4,22 +4,25 @@ from collections import namedtuple
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from sqlalchemy import Connection, Dialect, Select
+from sqlalchemy import Connection, Dialect, Insert, Select
+
+from models.database import begin
 
 _Convert = Callable[[Any], Any]
 
 
 class Prepared:
-    """A select of columns, which only reads and locks nothing; its parameters have names.
+    """A select of columns, which only reads and locks nothing, or an insert of one row.
 
-    SQLAlchemy compiles it and says how values are converted, as ever. What it does besides for each
-    execution (a transaction object, contexts, events, results of any kind) is left out: it takes
-    several times as long as the driver. A statement that fails is executed by SQLAlchemy once more,
-    which then raises in its own words and looks after the connection.
+    Its parameters have names; an insert has one for each column, defaults or not. SQLAlchemy
+    compiles it and says how values are converted, as ever. What it does besides for each execution
+    (contexts, events, defaults, results of any kind) is left out: it takes several times as long as
+    the driver. What goes wrong is raised in SQLAlchemy's words, and it looks after the connection.
     """
 
-    def __init__(self, statement: Select[*tuple[Any, ...]]) -> None:
+    def __init__(self, statement: Select[*tuple[Any, ...]] | Insert) -> None:
         self._statement = statement
+        self._writes = isinstance(statement, Insert)
         self._forms: dict[str, _Form] = {}
 
     def first(self, connection: Connection, **values: Any) -> Any | None:
@@ -35,8 +38,13 @@ class Prepared:
             form = self._forms[name] = _Form(self._statement, connection.dialect)
         driver: Any = connection.connection.driver_connection
         try:
+            if self._writes:
+                begin(connection)
             found = driver.fetch(form.sql, form.bind(values))
-        except form.error:
+        except form.error as error:
+            if self._writes:
+                # What was written before is part of the same transaction: no second try.
+                connection._handle_dbapi_exception(error, form.sql, None, None, None)  # noqa: SLF001
             return list(connection.execute(self._statement, values))
         return form.read(found)
 
@@ -48,7 +56,7 @@ def _row_class(names: Iterable[str]) -> Any:
 class _Form:
     """What a statement is to one kind of database: its text, and how its values are converted."""
 
-    def __init__(self, statement: Select[*tuple[Any, ...]], dialect: Dialect) -> None:
+    def __init__(self, statement: Select[*tuple[Any, ...]] | Insert, dialect: Dialect) -> None:
         # The one form of each database that its driver passes on as it is.
         paramstyle = "numeric_dollar" if dialect.name == "postgresql" else "qmark"
         kind: Any = type(dialect)
@@ -66,7 +74,7 @@ class _Form:
             if not parameter.required:
                 self._constants[name] = parameter.value
         self._into = [(name, convert) for name, convert in into.items() if convert]
-        columns = list(statement.selected_columns)
+        columns = list(statement.exported_columns)
         self._make: _Convert = _row_class(str(column.key) for column in columns)._make
         out_of = [
             column.type.dialect_impl(dialect).result_processor(dialect, None) for column in columns

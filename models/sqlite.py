@@ -97,7 +97,7 @@ class SQLiteConnection(sqlite3.Connection):
         self._pass_turn(closed=True)
 
     def fetch(self, sql: str, values: Sequence[Any]) -> list[Any]:
-        """Execute a select and return its rows; the parameters in its text are `?`."""
+        """Execute a statement and return its rows; the parameters in its text are `?`."""
         return self.execute(sql, values).fetchall()
 
     def _pass_turn(self, closed: bool = False) -> None:

@@ -11,7 +11,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Mapped, Session, mapped_column, object_session, relationship
 
 from models import patch
-from models.base import Addressed, Base, Identified, Timestamps
+from models.base import Addressed, Base, Identified, Timestamps, now
 from models.caller import Account, Caller
 from models.errors import Conflict, Forbidden, NotFound, Unprocessable
 from models.member import Member
@@ -91,11 +91,10 @@ class Team(Identified, Timestamps, Addressed, Base):
 
         Raise Forbidden where that user's account is gone.
         """
-        row = connection.execute(_INSERT_TEAM, {"title": title}).one()
-        team = ShownTeam(connection, *row, leader=leader)
-        member = {"team_id": team.id, "user_id": leader.id, "is_leader": True}
+        [row] = _INSERT_TEAM.all(connection, new_title=title, moment=now())
+        team = ShownTeam(connection, row.id, row.title, row.created, row.updated, leader)
         try:
-            connection.execute(_INSERT_MEMBER, member)
+            _INSERT_LEADER.all(connection, new_team=team.id, leader=leader.id)
         except IntegrityError:
             raise Forbidden("The user's account no longer exists.") from None
         return team
@@ -164,8 +163,16 @@ class Team(Identified, Timestamps, Addressed, Base):
 
 _COLUMNS = (Team.id, Team.title, Team.created, Team.updated)
 _TEAM = Prepared(select(*_COLUMNS).where(Team.id == bindparam("team_id")))
-_INSERT_TEAM = insert(Team).returning(*_COLUMNS)
-_INSERT_MEMBER = insert(Member)
+_INSERT_TEAM = Prepared(
+    insert(Team)
+    .values(title=bindparam("new_title"), created=bindparam("moment"), updated=bindparam("moment"))
+    .returning(*_COLUMNS)
+)
+_INSERT_LEADER = Prepared(
+    insert(Member).values(
+        team_id=bindparam("new_team"), user_id=bindparam("leader"), is_leader=True
+    )
+)
 _OF_TEAM = Member.team_id == bindparam("team_id")
 _MEMBER = Prepared(select(Member.is_leader).where(_OF_TEAM, Member.user_id == bindparam("user_id")))
 _SELECT_MEMBERS: Select[*tuple[Any, ...]] = (

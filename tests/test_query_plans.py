@@ -165,7 +165,8 @@ def watching(watch: Watch) -> Iterator[None]:
     """Explain what an engine executes; SQLAlchemy executes the prepared statements too."""
 
     def execute(prepared: Prepared, connection: Connection, **values: Any) -> list[Any]:
-        return list(connection.execute(prepared._statement, values))
+        result = connection.execute(prepared._statement, values)
+        return list(result) if result.returns_rows else []
 
     event.listen(watch.engine, "before_cursor_execute", watch.explain)
     with pytest.MonkeyPatch.context() as patch:

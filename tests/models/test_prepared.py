@@ -1,14 +1,15 @@
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import psycopg
 import pytest
-from sqlalchemy import Engine, bindparam, func, literal, or_, select, text
-from sqlalchemy.exc import OperationalError, ProgrammingError
+from sqlalchemy import Engine, bindparam, func, insert, literal, or_, select, text
+from sqlalchemy.exc import IntegrityError, OperationalError, ProgrammingError
 from sqlalchemy.orm import Session
 
-from models import Client, Grant, Token, User
-from models.database import connect
+from models import Base, Client, Grant, Member, Team, Token, User
+from models.database import begin, connect
 from models.prepared import Prepared
 from tests.models.factories import is_writing, make_client, make_grant, make_user
 
@@ -18,6 +19,16 @@ if TYPE_CHECKING:
 BY_NAME = select(User.id, User.username, User.is_admin, User.created).where(
     User.username == bindparam("name")
 )
+
+INSERT_TEAM = (
+    insert(Team)
+    .values(title=bindparam("new_title"), created=bindparam("moment"), updated=bindparam("moment"))
+    .returning(Team.id, Team.title, Team.created)
+)
+INSERT_MEMBER = insert(Member).values(
+    team_id=bindparam("team"), user_id=bindparam("user"), is_leader=True
+)
+MOMENT = datetime(2026, 1, 2, 3, 4, 5, 678, tzinfo=UTC)
 
 
 @pytest.mark.parametrize("is_admin", [True, False])
@@ -72,6 +83,37 @@ def test_reading_begins_no_transaction_but_sees_the_one_that_has_begun(session: 
     assert Prepared(BY_NAME).first(session.connection(), name="anna") is None
 
 
+def test_a_row_is_written_in_a_transaction(engine: Engine, session: Session) -> None:
+    user = make_user(session)
+    session.commit()
+    with engine.connect() as connection:
+        team = Prepared(INSERT_TEAM).first(connection, new_title="Kept", moment=MOMENT)
+        assert team is not None
+        assert (team.title, team.created) == ("Kept", MOMENT)
+        assert is_writing(connection)
+        assert Prepared(INSERT_MEMBER).all(connection, team=team.id, user=user.id) == []
+        assert session.scalars(select(Member)).all() == []
+        connection.commit()
+        Prepared(INSERT_TEAM).first(connection, new_title="Undone", moment=MOMENT)
+    [member] = session.scalars(select(Member)).all()
+    assert (member.team.title, member.user, member.is_leader) == ("Kept", user, True)
+    assert session.scalars(select(Team.title)).all() == ["Kept"]
+
+
+def test_a_row_that_cannot_be_written_undoes_what_was_written_before(
+    engine: Engine, session: Session
+) -> None:
+    with engine.connect() as connection:
+        for _ in range(3):  # what a database has prepared may end with the transaction
+            team = Prepared(INSERT_TEAM).first(connection, new_title="Undone", moment=MOMENT)
+            assert team is not None
+            with pytest.raises(IntegrityError):
+                Prepared(INSERT_MEMBER).all(connection, team=team.id, user=7)
+            connection.rollback()
+            assert not connection.invalidated
+    assert session.scalars(select(Team.title)).all() == []
+
+
 def test_what_fails_is_said_in_sqlalchemys_words(engine: Engine) -> None:
     statement = Prepared(select(literal(1).label("one"), func.no_such_function().label("other")))
     with (
@@ -91,22 +133,45 @@ def test_a_connection_that_is_lost_is_given_up(engine: Engine) -> None:
         assert Prepared(BY_NAME).all(connection, name="anna") == []
 
 
+@pytest.mark.parametrize(
+    ("statement", "values"),
+    [(BY_NAME, {"name": "anna"}), (INSERT_TEAM, {"new_title": "Lost", "moment": MOMENT})],
+    ids=["select", "insert"],
+)
 def test_a_server_that_ends_the_connection_in_between_is_told_as_such(
-    postgresql_server: "PostgresServer",
+    postgresql_server: "PostgresServer", statement: Any, values: dict[str, Any]
 ) -> None:
     engine = connect(postgresql_server.get_uri())
-    one, statement = select(literal(1).label("one")), "SELECT pg_terminate_backend(%s, 5000)"
+    one = select(literal(1).label("one"))
     with engine.connect() as connection:
         id = connection.scalar(select(func.pg_backend_pid()))
         assert Prepared(one).all(connection)[0].one == 1
         with psycopg.connect(postgresql_server.get_uri(), autocommit=True) as server:
-            server.execute(statement, [id])
+            server.execute("SELECT pg_terminate_backend(%s, 5000)", [id])
         with pytest.raises(OperationalError):
-            Prepared(one).all(connection)
+            Prepared(statement).all(connection, **values)
         assert connection.invalidated
     with engine.connect() as connection:
         assert Prepared(one).all(connection)[0].one == 1
     engine.dispose()
+
+
+def test_a_database_that_others_keep_locked_is_told_as_such(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("models.sqlite.BUSY_TIMEOUT", 0.01)
+    one, other = (connect(f"sqlite:///{tmp_path / 'roster.db'}") for _ in range(2))
+    Base.metadata.create_all(one)
+    insert_team = Prepared(INSERT_TEAM)
+    with one.connect() as connection, other.connect() as locking:
+        begin(locking)
+        with pytest.raises(OperationalError, match="locked"):
+            insert_team.all(connection, new_title="Locked out", moment=MOMENT)
+        connection.rollback()
+        locking.rollback()
+        insert_team.all(connection, new_title="Kept", moment=MOMENT)
+    one.dispose()
+    other.dispose()
 
 
 def test_a_value_that_is_missing_is_a_mistake(engine: Engine) -> None:
