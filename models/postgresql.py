@@ -22,6 +22,7 @@ def connect_postgresql(url: URL, pool_size: int) -> Engine:
     engine = create_engine(
         url,
         pool_size=pool_size,
+        max_overflow=-1,  # there are never more than threads
         pool_use_lifo=True,
         hide_parameters=True,
         connect_args={"autocommit": True},
@@ -52,17 +53,17 @@ class PostgreSQLConnection(psycopg.Connection[Any]):
 
     def begin(self) -> None:
         """Begin a transaction, unless one has begun."""
-        if self._is_idle:
+        if not self.in_transaction:
             self.execute("BEGIN")
 
     def commit(self) -> None:
         """Commit, where something has begun."""
-        if not self._is_idle:
+        if self.in_transaction:
             super().commit()
 
     def rollback(self) -> None:
         """Roll back, where something has begun."""
-        if not self._is_idle:
+        if self.in_transaction:
             super().rollback()
             # psycopg may have had the server forget all that was prepared, or not.
             self.pgconn.exec_(b"DEALLOCATE ALL")
@@ -95,8 +96,9 @@ class PostgreSQLConnection(psycopg.Connection[Any]):
         return rows
 
     @property
-    def _is_idle(self) -> bool:
-        return self.pgconn.transaction_status == TransactionStatus.IDLE
+    def in_transaction(self) -> bool:
+        """Whether something has begun, or nobody can tell."""
+        return self.pgconn.transaction_status != TransactionStatus.IDLE
 
     def is_alive(self) -> bool:
         """Tell whether the server is still there, without asking it.

@@ -18,6 +18,7 @@ def connect_sqlite(url: URL, pool_size: int) -> Engine:
     engine = create_engine(
         url,
         pool_size=pool_size,
+        max_overflow=-1,  # there are never more than threads
         pool_use_lifo=True,
         hide_parameters=True,
         connect_args={
@@ -99,6 +100,10 @@ class SQLiteConnection(sqlite3.Connection):
     def fetch(self, sql: str, values: Sequence[Any]) -> list[Any]:
         """Execute a statement and return its rows; the parameters in its text are `?`."""
         return self.execute(sql, values).fetchall()
+
+    def is_alive(self) -> bool:
+        """Tell whether the database is still there: a file does not go away."""
+        return True
 
     def _pass_turn(self, closed: bool = False) -> None:
         if self.has_turn and (closed or not self.in_transaction):

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from sqlalchemy import Engine
 from starlette.types import Receive, Scope, Send
 
+from models.database import Connections
 from roster.assets import Assets
 from roster.definition import PROBLEM, Definition
 from roster.errors import OAUTH_ERROR, REALM, Answer, Refusal, answer
@@ -34,7 +34,7 @@ class Boundary:
     """
 
     definition: Definition
-    engine: Engine
+    connections: Connections
     begin: Callable[[Exchange], None]
     inner: Inner
     options: Inner
@@ -71,7 +71,7 @@ class Boundary:
         if method == "HEAD" and route.error_media_type != OAUTH_ERROR:
             method = "GET"
         exchange = Exchange(
-            engine=self.engine,
+            connections=self.connections,
             route=route,
             operation=route.operations.get(method),
             path=path,

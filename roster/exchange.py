@@ -5,11 +5,11 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import Connection, Engine
+from sqlalchemy import Connection
 from sqlalchemy.orm import Session
 
 from models import Caller
-from models.database import session_on
+from models.database import Connections, session_on
 from models.gate import Gate, OpenGate
 from roster.definition import Operation, Route
 
@@ -26,7 +26,7 @@ class Exchange:
     session.
     """
 
-    engine: Engine
+    connections: Connections
     route: Route
     operation: Operation | None
     path: str
@@ -48,7 +48,7 @@ class Exchange:
     def connection(self) -> Connection:
         """The database connection of this request, taken when it is first needed."""
         if self._connection is None:
-            self._connection = self.engine.connect()
+            self._connection = self.connections.take()
         return self._connection
 
     @property
@@ -92,7 +92,7 @@ class Exchange:
                 session.close()
         finally:
             if connection is not None:
-                connection.close()
+                self.connections.give_back(connection)
 
 
 current: ContextVar[Exchange] = ContextVar("current")

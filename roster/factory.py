@@ -98,7 +98,7 @@ def create_app(settings: Settings, *, validate_responses: bool = False) -> Appli
 
     boundary = Boundary(
         definition=defined,
-        engine=engine,
+        connections=database.Connections(engine),
         inner=worker,
         options=options,
         begin=limits.guard,

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 import psycopg
@@ -14,7 +14,7 @@ from sqlalchemy.exc import IntegrityError, OperationalError
 from sqlalchemy.orm import Session, sessionmaker
 
 from models import Grant, Member, Team, User
-from models.database import begin, begin_alone, connect, session_on
+from models.database import Connections, begin, begin_alone, connect, session_on
 from models.sqlite import BUSY_TIMEOUT, SQLiteConnection
 from tests.models.factories import is_writing, make_user, race
 
@@ -296,6 +296,102 @@ def test_connections_that_the_server_has_ended_are_replaced(
             server.execute("SELECT pg_terminate_backend(%s, 5000)", [id])
     with engine.connect() as one, engine.connect() as other:
         assert not {each.scalar(select(func.pg_backend_pid())) for each in (one, other)} & {*ids}
+    engine.dispose()
+
+
+def test_requests_take_connections_over_from_each_other(engine: Engine) -> None:
+    connections = Connections(engine)
+    one, other = connections.take(), connections.take()
+    assert one is not other
+    for connection in (one, other):
+        connections.give_back(connection)
+    assert [connections.take(), connections.take()] == [other, one]
+    for connection in (one, other):
+        connection.close()
+
+
+def test_what_one_has_not_committed_the_next_one_does_not_have(
+    engine: Engine, session: Session
+) -> None:
+    connections = Connections(engine)
+    for statement in (insert(Team).values(title="Undone"), select(User).with_for_update()):
+        connection = connections.take()
+        connection.execute(statement)
+        assert is_writing(connection)
+        connections.give_back(connection)
+        assert connections.take() is connection
+        assert not is_writing(connection)
+        connection.commit()
+        connections.give_back(connection)
+    session.execute(insert(Team).values(title="Kept"))
+    session.commit()
+    assert session.scalars(select(Team.title)).all() == ["Kept"]
+
+
+def test_a_transaction_that_nobody_knows_of_ends_with_its_connection(engine: Engine) -> None:
+    connections = Connections(engine)
+    connection = connections.take()
+    driver: Any = connection.connection.driver_connection
+    driver.execute("BEGIN")
+    connections.give_back(connection)
+    assert connection.closed
+    with engine.connect() as other:
+        assert not is_writing(other)
+
+
+def test_a_connection_that_is_lost_is_not_handed_on(engine: Engine) -> None:
+    connections = Connections(engine)
+    connection = connections.take()
+    connection.invalidate()
+    connections.give_back(connection)
+    following = connections.take()
+    assert following is not connection
+    assert following.scalar(select(func.count()).select_from(User)) == 0
+    following.close()
+
+
+def test_a_connection_that_cannot_be_rolled_back_is_not_handed_on(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail() -> None:
+        raise OSError("gone")
+
+    connections = Connections(engine)
+    connection = connections.take()
+    with monkeypatch.context() as patch:
+        patch.setattr(connection, "rollback", fail)
+        with pytest.raises(OSError, match="gone"):
+            connections.give_back(connection)
+    assert connection.closed
+    following = connections.take()
+    assert following is not connection
+    following.close()
+
+
+def test_no_more_connections_are_kept_than_the_pool_would_keep(engine: Engine) -> None:
+    connections = Connections(engine)
+    most: int = engine.pool.size()  # type: ignore[attr-defined]
+    taken = [connections.take() for _ in range(most + 3)]
+    for connection in taken:
+        connections.give_back(connection)
+    assert [connection.closed for connection in taken] == [False] * most + [True] * 3
+    engine.dispose()
+    assert all(connection.closed for connection in taken)
+
+
+def test_a_connection_that_the_server_has_ended_is_not_handed_on(
+    postgresql_server: "PostgresServer",
+) -> None:
+    engine = connect(postgresql_server.get_uri())
+    connections = Connections(engine)
+    connection = connections.take()
+    id = connection.scalar(select(func.pg_backend_pid()))
+    connections.give_back(connection)
+    with psycopg.connect(postgresql_server.get_uri(), autocommit=True) as server:
+        server.execute("SELECT pg_terminate_backend(%s, 5000)", [id])
+    following = connections.take()
+    assert following.scalar(select(func.pg_backend_pid())) != id
+    following.close()
     engine.dispose()
 
 

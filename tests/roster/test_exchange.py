@@ -3,6 +3,7 @@
 import pytest
 from sqlalchemy import text
 
+from models.database import Connections
 from roster.exchange import Exchange
 from tests.serving import Server
 
@@ -13,12 +14,14 @@ def test_the_session_is_given_back_though_something_at_the_end_fails(server: Ser
 
     found = server.app.definition.match("/healthz")
     assert found
-    exchange = Exchange(server.app.engine, found[0], None, "/healthz", {})
+    connections = Connections(server.app.engine)
+    exchange = Exchange(connections, found[0], None, "/healthz", {})
     exchange.at_end(fail)
     exchange.session.execute(text("SELECT 1"))
-    held = server.app.engine.pool.checkedout()  # type: ignore[attr-defined]
+    held = exchange.connection
 
     with pytest.raises(RuntimeError):
         exchange.close()
 
-    assert server.app.engine.pool.checkedout() == held - 1  # type: ignore[attr-defined]
+    assert connections.take() is held
+    held.close()

@@ -33,7 +33,7 @@ def exchange(
     headers = [(b"content-type", content_type)] if content_type is not None else []
     headers += [(b"authorization", authorization)] if authorization is not None else []
     return Exchange(
-        engine=cast(Any, None),
+        connections=cast(Any, None),
         route=cast(Any, SimpleNamespace(operations={"POST": operation})),
         operation=cast(Any, operation),
         path="/auth/oauth2/token",
