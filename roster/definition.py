@@ -258,18 +258,31 @@ def _without_internal_names(node: Any) -> Any:
     return node
 
 
-def dereference(node: Any, document: dict[str, Any]) -> Any:
-    """Replace every reference into the document by what it refers to."""
-    if isinstance(node, list):
-        return [dereference(value, document) for value in node]
-    if not isinstance(node, dict):
-        return node
-    if "$ref" in node:
-        target: Any = document
-        for step in node["$ref"].removeprefix("#/").split("/"):
-            target = target[step]
-        return dereference(target, document)
-    return {key: dereference(value, document) for key, value in node.items()}
+def dereference(document: dict[str, Any]) -> dict[str, Any]:
+    """Replace every reference into a document by what it refers to.
+
+    What is referred to in many places is one object there, which nobody may change.
+    """
+    targets: dict[str, Any] = {}
+
+    def resolve(node: Any) -> Any:
+        if isinstance(node, list):
+            return [resolve(value) for value in node]
+        if not isinstance(node, dict):
+            return node
+        if "$ref" in node:
+            return target(node["$ref"])
+        return {key: resolve(value) for key, value in node.items()}
+
+    def target(reference: str) -> Any:
+        if reference not in targets:
+            found: Any = document
+            for step in reference.removeprefix("#/").split("/"):
+                found = found[step]
+            targets[reference] = resolve(found)
+        return targets[reference]
+
+    return cast(dict[str, Any], resolve(document))
 
 
 def _each_operation(document: dict[str, Any]) -> Iterator[tuple[str, str, dict[str, Any]]]:
@@ -280,9 +293,9 @@ def _each_operation(document: dict[str, Any]) -> Iterator[tuple[str, str, dict[s
 
 
 def _operations(document: dict[str, Any]) -> Iterator[Operation]:
-    for path, method, declared in _each_operation(document):
-        spec = dereference(declared, document)
-        common = dereference(document["paths"][path].get("parameters", []), document)
+    document = dereference(document)
+    for path, method, spec in _each_operation(document):
+        common = document["paths"][path].get("parameters", [])
         security = spec.get("security", document.get("security", []))
         permission = Permission.of(spec["x-permission"])
         yield Operation(
