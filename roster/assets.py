@@ -1,5 +1,6 @@
 """Assets: the static files of the pages, all from this server."""
 
+import asyncio
 import mimetypes
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -11,17 +12,20 @@ from starlette.types import Receive, Scope, Send
 
 @dataclass(frozen=True)
 class Asset:
-    """A static file as it is served."""
+    """A static file as it is served: its content, or where that is read when it is asked for."""
 
     path: str
     media_type: str
-    content: bytes
+    content: bytes | Path
 
 
-def read(file: Path, path: str) -> Asset:
-    """Read a file that is to be served at a path."""
+def from_file(file: Path, path: str) -> Asset:
+    """Have a file served at a path.
+
+    :raises FileNotFoundError: where it is not there.
+    """
     media_type = mimetypes.guess_type(file.name)[0] or "application/octet-stream"
-    return Asset(path, media_type, file.read_bytes())
+    return Asset(path, media_type, file.resolve(strict=True))
 
 
 class Assets:
@@ -37,6 +41,9 @@ class Assets:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send the file that the path names."""
         asset = self._assets[scope["path"]]
+        content = asset.content
+        if isinstance(content, Path):
+            content = await asyncio.to_thread(content.read_bytes)
         headers = {"Cache-Control": "public, max-age=3600"}
-        response = Response(asset.content, headers=headers, media_type=asset.media_type)
+        response = Response(content, headers=headers, media_type=asset.media_type)
         await response(scope, receive, send)

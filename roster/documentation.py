@@ -11,7 +11,7 @@ from urllib.request import urlopen
 
 import flask_swagger_ui
 
-from roster.assets import Asset, read
+from roster.assets import Asset, from_file
 from roster.settings import Settings
 
 _PAGES = Path(__file__).parent / "pages"
@@ -46,9 +46,9 @@ class Documentation:
 def assets() -> Iterator[Asset]:
     """Yield the static files that the page loads."""
     for file in _FILES:
-        asset = read(file, _PREFIX + file.name)
+        asset = from_file(file, _PREFIX + file.name)
         if file.suffix == ".css":
-            content, icons = _without_data_urls(file.stem, asset.content.decode())
+            content, icons = _without_data_urls(file.stem, file.read_text(encoding="utf-8"))
             yield from icons
             asset = replace(asset, content=content)
         yield asset

@@ -19,7 +19,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from models import database
 from roster import definition, documentation, logs
-from roster.assets import Assets, read
+from roster.assets import Assets, from_file
 from roster.boundary import Boundary
 from roster.bridge import FlaskInPlace
 from roster.captcha import Captcha
@@ -102,7 +102,7 @@ def create_app(settings: Settings, *, validate_responses: bool = False) -> Appli
         inner=worker,
         options=options,
         begin=limits.guard,
-        assets=Assets([*documentation.assets(), read(pages.STYLE, "/auth/style.css")]),
+        assets=Assets([*documentation.assets(), from_file(pages.STYLE, "/auth/style.css")]),
         observe=metrics.observe,
         origin=settings.origin,
         trusted_proxies=settings.trusted_proxies,
