@@ -1,6 +1,5 @@
 """Roster: the machinery that serves an OpenAPI definition; `uvicorn roster:app` serves it."""
 
-import gc
 from typing import Any
 
 
@@ -11,15 +10,15 @@ def __getattr__(name: str) -> Any:
     """
     if name != "app":
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from roster import factory, settings  # noqa: PLC0415 (see above)
+    from roster import memory  # noqa: PLC0415 (see above)
 
-    try:
-        app = factory.create_app(settings.load())
-    except settings.SettingsError as error:
-        raise SystemExit(f"roster: {error}") from None
-    globals()["app"] = app
-    # What is there now stays: it need not be looked through each time that garbage is collected,
-    # which would make some request wait for a tenth of a second.
-    gc.collect()
-    gc.freeze()
+    memory.share_one_arena()
+    with memory.starting():
+        from roster import factory, settings  # noqa: PLC0415
+
+        try:
+            app = factory.create_app(settings.load())
+        except settings.SettingsError as error:
+            raise SystemExit(f"roster: {error}") from None
+        globals()["app"] = app
     return app

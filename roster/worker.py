@@ -1,14 +1,19 @@
 """The worker: runs connexion's whole stack, and Flask in it, in one thread per request."""
 
+import asyncio
 from collections.abc import Awaitable, Coroutine
 from typing import Any, cast
 
 from starlette.types import ASGIApp, Message, Scope
 
 from models.passwords import CORES
+from roster import memory
 from roster.errors import Answer
 from roster.exchange import Exchange, current
 from roster.threads import Threads
+
+# How long nobody has hashed before the memory for it is given back.
+_REST_SECONDS = 5.0
 
 
 class Worker:
@@ -25,20 +30,33 @@ class Worker:
         self._threads = Threads(threads, "roster")
         # Whoever waits for a password hash waits apart, and keeps nobody else from a thread.
         self._hashing = Threads(4 * CORES, "roster-hashing")
+        self._giving_back: asyncio.TimerHandle | None = None
 
     async def __call__(self, scope: Scope, exchange: Exchange) -> Answer:
         """Answer a request, in a thread."""
         operation = exchange.operation
         threads = self._hashing if operation and operation.computes_hash else self._threads
-        answered: Answer = await threads.run(_answer, self._app, scope, exchange)
+        try:
+            answered: Answer = await threads.run(_answer, self._app, scope, exchange)
+        finally:
+            if threads is self._hashing:
+                self._give_memory_back_later()
         return answered
 
     async def run(self, function: Any, *arguments: Any) -> Any:
         """Call a function in one of the threads, with this task's context."""
         return await self._threads.run(function, *arguments)
 
+    def _give_memory_back_later(self) -> None:
+        if self._giving_back:
+            self._giving_back.cancel()
+        loop = asyncio.get_running_loop()
+        self._giving_back = loop.call_later(_REST_SECONDS, memory.give_back)
+
     def close(self) -> None:
         """End the threads, after the requests under way."""
+        if self._giving_back:
+            self._giving_back.cancel()
         self._threads.close()
         self._hashing.close()
 

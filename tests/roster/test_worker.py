@@ -4,11 +4,13 @@ import asyncio
 import threading
 import time
 from contextvars import ContextVar
+from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
 from starlette.types import Receive, Scope, Send
 
+from roster import memory
 from roster.worker import Worker, step_through
 from tests.roster.raw import http_scope
 
@@ -160,3 +162,43 @@ def test_closing_waits_for_what_is_under_way() -> None:
         await task
 
     asyncio.run(call())
+
+
+# Memory
+
+
+def test_memory_is_given_back_when_nobody_has_hashed_for_a_while(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    given_back: list[float] = []
+    monkeypatch.setattr(memory, "give_back", lambda: given_back.append(time.monotonic()))
+    monkeypatch.setattr("roster.worker._REST_SECONDS", 0.1)
+
+    async def app(*_: Any) -> None:
+        raise LookupError("broken")
+
+    async def call(worker: Worker, *, hashes: bool) -> float:
+        exchange: Any = FakeExchange()
+        exchange.operation = SimpleNamespace(computes_hash=hashes)
+        with pytest.raises(LookupError):
+            await worker(dict(SCOPE), exchange)
+        return time.monotonic()
+
+    async def call_several_times() -> float:
+        worker = Worker(app, threads=1)
+        await call(worker, hashes=False)
+        await asyncio.sleep(0.15)
+        assert given_back == []
+        await call(worker, hashes=True)
+        await asyncio.sleep(0.02)
+        last = await call(worker, hashes=True)
+        await asyncio.sleep(0.3)
+        await call(worker, hashes=True)
+        worker.close()
+        await asyncio.sleep(0.15)
+        return last
+
+    last = asyncio.run(call_several_times())
+
+    [moment] = given_back
+    assert moment - last >= 0.09
