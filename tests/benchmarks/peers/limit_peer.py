@@ -1,7 +1,8 @@
 """The limit: a bare ASGI callable that does the same work with a raw driver and orjson.
 
 It answers on the event loop itself, one request after the other, with statements that are prepared
-once. Nobody would write an API so; it shows what the machine has.
+once. Nobody would write an API so; it shows what the machine has. While PostgreSQL works it waits,
+and there Roster, which goes on with other requests, can be ahead of it.
 """
 
 import hashlib
