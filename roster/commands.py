@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import click
+import jsonschema_rs
 import uvicorn
 from alembic.util import CommandError
 from sqlalchemy.exc import DatabaseError, OperationalError
@@ -246,8 +247,12 @@ def clients() -> None:
 
 
 def _check_name(_context: click.Context, _parameter: click.Parameter, name: str) -> str:
-    if not 1 <= len(name) <= 80 or not is_storable(name):
-        raise click.BadParameter("a name has 1 to 80 characters")
+    schema = definition.load("production").document["components"]["schemas"]["ClientName"]
+    if not is_storable(name) or not jsonschema_rs.is_valid(schema, name):
+        raise click.BadParameter(
+            f"a name has {schema['minLength']} to {schema['maxLength']} characters that can be"
+            " read, and no blank at an end"
+        )
     return name
 
 

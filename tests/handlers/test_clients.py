@@ -287,8 +287,33 @@ def test_what_the_schema_refuses_is_400(ada: Person, body: dict[str, Any]) -> No
     assert ada.get(CLIENTS).json() == []
 
 
-def test_a_name_has_up_to_80_characters(ada: Person) -> None:
-    assert create(ada, name="ä" * 80)["name"] == "ä" * 80
+@pytest.mark.parametrize(
+    "name",
+    [
+        " ",
+        "\u00a0",
+        " An app",
+        "An app\n",
+        "An\tapp",
+        "An\x1b[31m app",
+        "An app\x85",
+        "An app\u200b",
+        "knab \u202ebank",
+        "\u2067bank",
+        "An\ufeffapp",
+    ],
+)
+def test_a_name_that_people_cannot_read_is_refused(ada: Person, name: str) -> None:
+    made = create(ada)
+
+    assert ada.post(CLIENTS, new(name=name)).status_code == 400
+    assert ada.patch(at(made), replace("/name", name)).status_code == 400
+    assert ada.get(at(made)).json()["name"] == "An app"
+
+
+@pytest.mark.parametrize("name", ["ä" * 80, "A", "An app", "מחשבון", "家计簿", "👩‍💻 at work"])
+def test_a_name_has_up_to_80_characters(ada: Person, name: str) -> None:
+    assert create(ada, name=name)["name"] == name
 
 
 def test_identifiers_and_secrets_differ(ada: Person) -> None:

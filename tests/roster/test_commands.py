@@ -519,6 +519,8 @@ def test_a_public_client_has_a_secret_only_if_it_is_asked_for(
         ((*CLIENT, *MORE, "--name", ""), "--name"),
         ((*CLIENT, *MORE, "--name", "x" * 81), "--name"),
         ((*CLIENT, *MORE, "--name", "x\udcff"), "--name"),
+        ((*CLIENT, *MORE, "--name", " "), "--name"),
+        ((*CLIENT, *MORE, "--name", "A\nbank"), "--name"),
         (("clients", "create", "--owner", "ada", *MORE), "--name"),
     ],
 )
