@@ -69,13 +69,18 @@ class Connections:
             if is_clean and len(self._idle) < self._most:
                 self._idle.append(connection)
             else:
-                connection.close()
+                _end(connection)
 
     def _close(self, _engine: Engine) -> None:
         while self._idle:
-            connection = self._idle.pop()
-            connection.detach()  # or it would go back to a pool that is no longer there
-            connection.close()
+            _end(self._idle.pop())
+
+
+def _end(connection: Connection) -> None:
+    """Close a connection for good; the pool, which would keep it, may itself be gone."""
+    if not connection.invalidated:
+        connection.detach()
+    connection.close()
 
 
 def session_factory(engine: Engine) -> sessionmaker[Session]:

@@ -9,6 +9,7 @@ import psycopg
 from psycopg.adapt import PyFormat, Transformer
 from psycopg.errors import error_from_result
 from psycopg.pq import ExecStatus, TransactionStatus
+from psycopg.pq.abc import PGresult
 from sqlalchemy import URL, Engine, create_engine, event
 from sqlalchemy.exc import InvalidatePoolError
 
@@ -70,7 +71,7 @@ class PostgreSQLConnection(psycopg.Connection[Any]):
             self._names.clear()
 
     def fetch(self, sql: str, values: Sequence[Any]) -> list[Any]:
-        """Execute a statement and return its rows; the parameters in its text are `$1`, `$2`.
+        """Execute a select and return its rows; the parameters in its text are `$1`, `$2`.
 
         The server prepares it once; psycopg's cursors, which can do much more, take twice as long.
         """
@@ -79,21 +80,42 @@ class PostgreSQLConnection(psycopg.Connection[Any]):
             name = f"roster_{next(self._numbers)}".encode()
             prepared = self.pgconn.prepare(name, sql.encode())
             if prepared.status != ExecStatus.COMMAND_OK:
-                raise error_from_result(prepared)
+                raise self._error(prepared)
             self._names[sql] = name
-        transformer = self._transformer
-        parameters = transformer.dump_sequence(values, [PyFormat.TEXT] * len(values))
-        result = self.pgconn.exec_prepared(name, parameters)
-        if result.status == ExecStatus.COMMAND_OK:
-            return []
+        result = self.pgconn.exec_prepared(name, self._parameters(values))
         if result.status != ExecStatus.TUPLES_OK:
-            error = error_from_result(result)
+            error = self._error(result)
             if isinstance(error, psycopg.errors.InvalidSqlStatementName):
                 self._names.clear()
             raise error
-        transformer.set_pgresult(result)
-        rows: list[Any] = transformer.load_rows(0, result.ntuples, tuple)
+        return self._rows(result)
+
+    def write(self, sql: str, values: Sequence[Any]) -> list[Any]:
+        """Execute an insert and return the rows that it returns; parameters as in `fetch`.
+
+        It is not prepared: where the server has forgotten what was, or a migration has changed it,
+        the transaction would be lost.
+        """
+        result = self.pgconn.exec_params(sql.encode(), self._parameters(values))
+        if result.status == ExecStatus.COMMAND_OK:
+            return []
+        if result.status != ExecStatus.TUPLES_OK:
+            raise self._error(result)
+        return self._rows(result)
+
+    def _parameters(self, values: Sequence[Any]) -> Any:
+        return self._transformer.dump_sequence(values, [PyFormat.TEXT] * len(values))
+
+    def _rows(self, result: PGresult) -> list[Any]:
+        self._transformer.set_pgresult(result)
+        rows: list[Any] = self._transformer.load_rows(0, result.ntuples, tuple)
         return rows
+
+    def _error(self, result: PGresult) -> psycopg.Error:
+        # What libpq itself says, where there is no server any more, has no code.
+        if self.closed:
+            return psycopg.OperationalError("the connection is lost")
+        return error_from_result(result)
 
     @property
     def in_transaction(self) -> bool:

@@ -40,13 +40,13 @@ class Prepared:
         try:
             if self._writes:
                 begin(connection)
-            found = driver.fetch(form.sql, form.bind(values))
+                return form.read(driver.write(form.sql, form.bind(values)))
+            return form.read(driver.fetch(form.sql, form.bind(values)))
         except form.error as error:
             if self._writes:
                 # What was written before is part of the same transaction: no second try.
                 connection._handle_dbapi_exception(error, form.sql, None, None, None)  # noqa: SLF001
             return list(connection.execute(self._statement, values))
-        return form.read(found)
 
 
 def _row_class(names: Iterable[str]) -> Any:

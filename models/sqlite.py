@@ -98,8 +98,11 @@ class SQLiteConnection(sqlite3.Connection):
         self._pass_turn(closed=True)
 
     def fetch(self, sql: str, values: Sequence[Any]) -> list[Any]:
-        """Execute a statement and return its rows; the parameters in its text are `?`."""
+        """Execute a select and return its rows; the parameters in its text are `?`."""
         return self.execute(sql, values).fetchall()
+
+    # An insert is executed like a select, and returns rows as that does.
+    write = fetch
 
     def is_alive(self) -> bool:
         """Tell whether the database is still there: a file does not go away."""

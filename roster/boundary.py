@@ -46,7 +46,10 @@ class Boundary:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one HTTP request."""
         if scope["path"] in self.assets and scope["method"] in {"GET", "HEAD"}:
-            await self.assets(scope, receive, self._with_headers(send))
+            try:
+                await self.assets(scope, receive, self._with_headers(send))
+            except OSError as error:  # the file cannot be read; nothing is sent yet
+                await self._send(answer(error, PROBLEM), send, scope)
             return
         began = time.perf_counter()
         exchange = self._begin(scope)

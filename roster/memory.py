@@ -26,7 +26,7 @@ def share_one_arena() -> None:
 
 
 def give_back() -> None:
-    """Give what is free back to the system; a millisecond or two."""
+    """Give what is free back to the system: some milliseconds, in which no thread allocates."""
     malloc_trim = _of_libc("malloc_trim")
     if malloc_trim:
         malloc_trim(0)

@@ -31,30 +31,32 @@ class Worker:
         # Whoever waits for a password hash waits apart, and keeps nobody else from a thread.
         self._hashing = Threads(4 * CORES, "roster-hashing")
         self._giving_back: asyncio.TimerHandle | None = None
+        self._is_closed = False
 
     async def __call__(self, scope: Scope, exchange: Exchange) -> Answer:
         """Answer a request, in a thread."""
         operation = exchange.operation
         threads = self._hashing if operation and operation.computes_hash else self._threads
+        loop = asyncio.get_running_loop()
         try:
             answered: Answer = await threads.run(_answer, self._app, scope, exchange)
         finally:
-            if threads is self._hashing:
-                self._give_memory_back_later()
+            if threads is self._hashing and not self._is_closed:
+                self._give_memory_back_later(loop)
         return answered
 
     async def run(self, function: Any, *arguments: Any) -> Any:
         """Call a function in one of the threads, with this task's context."""
         return await self._threads.run(function, *arguments)
 
-    def _give_memory_back_later(self) -> None:
+    def _give_memory_back_later(self, loop: asyncio.AbstractEventLoop) -> None:
         if self._giving_back:
             self._giving_back.cancel()
-        loop = asyncio.get_running_loop()
         self._giving_back = loop.call_later(_REST_SECONDS, memory.give_back)
 
     def close(self) -> None:
         """End the threads, after the requests under way."""
+        self._is_closed = True
         if self._giving_back:
             self._giving_back.cancel()
         self._threads.close()

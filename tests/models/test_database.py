@@ -372,9 +372,13 @@ def test_no_more_connections_are_kept_than_the_pool_would_keep(engine: Engine) -
     connections = Connections(engine)
     most: int = engine.pool.size()  # type: ignore[attr-defined]
     taken = [connections.take() for _ in range(most + 3)]
+    drivers: list[Any] = [connection.connection.driver_connection for connection in taken]
     for connection in taken:
         connections.give_back(connection)
     assert [connection.closed for connection in taken] == [False] * most + [True] * 3
+    for driver in drivers[most:]:
+        with pytest.raises((sqlite3.ProgrammingError, psycopg.OperationalError), match="closed"):
+            driver.execute("SELECT 1")
     engine.dispose()
     assert all(connection.closed for connection in taken)
 

@@ -146,6 +146,7 @@ def test_a_server_that_ends_the_connection_in_between_is_told_as_such(
     with engine.connect() as connection:
         id = connection.scalar(select(func.pg_backend_pid()))
         assert Prepared(one).all(connection)[0].one == 1
+        begin(connection)
         with psycopg.connect(postgresql_server.get_uri(), autocommit=True) as server:
             server.execute("SELECT pg_terminate_backend(%s, 5000)", [id])
         with pytest.raises(OperationalError):
@@ -207,3 +208,13 @@ def test_what_the_server_has_forgotten_is_prepared_anew(session: Session) -> Non
     session.commit()
     for _ in range(2):
         assert statement.all(session.connection(), name="anna") == []
+
+
+def test_an_insert_does_not_depend_on_what_the_server_remembers(session: Session) -> None:
+    insert_team = Prepared(INSERT_TEAM)
+    for _ in range(2):
+        insert_team.all(session.connection(), new_title="Kept", moment=MOMENT)
+        if session.get_bind().dialect.name == "postgresql":
+            session.execute(text("DEALLOCATE ALL"))
+    session.commit()
+    assert session.scalars(select(Team.title)).all() == ["Kept", "Kept"]

@@ -3,6 +3,7 @@
 import json
 import re
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -93,6 +94,21 @@ def test_the_head_of_a_file_has_no_body(client: CheckedClient) -> None:
 
     assert (answer.status_code, answer.content) == (200, b"")
     assert int(answer.headers["content-length"]) > 0
+
+
+def test_a_file_that_is_gone_is_an_error_like_others(
+    client: CheckedClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def gone(path: Path) -> bytes:
+        raise FileNotFoundError(path)
+
+    monkeypatch.setattr(Path, "read_bytes", gone)
+
+    answer = client.get("/auth/style.css")
+
+    assert (answer.status_code, answer.headers["content-type"]) == (500, PROBLEM)
+    assert answer.headers["x-content-type-options"] == "nosniff"
+    assert "style.css" not in answer.text
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE", "OPTIONS"])

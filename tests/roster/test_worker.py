@@ -202,3 +202,22 @@ def test_memory_is_given_back_when_nobody_has_hashed_for_a_while(
 
     [moment] = given_back
     assert moment - last >= 0.09
+
+
+def test_nothing_is_given_back_after_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    given_back: list[None] = []
+    monkeypatch.setattr(memory, "give_back", lambda: given_back.append(None))
+    monkeypatch.setattr("roster.worker._REST_SECONDS", 0.01)
+
+    async def call_too_late() -> None:
+        worker = Worker(cast(Any, None), threads=1)
+        worker.close()
+        exchange: Any = FakeExchange()
+        exchange.operation = SimpleNamespace(computes_hash=True)
+        with pytest.raises(RuntimeError, match="have ended"):
+            await worker(dict(SCOPE), exchange)
+        await asyncio.sleep(0.05)
+
+    asyncio.run(call_too_late())
+
+    assert given_back == []
