@@ -20,13 +20,19 @@ def connect(url: str | URL, pool_size: int = 5) -> Engine:
     """Return an engine for a SQLite file or a PostgreSQL database; ValueError for another."""
     url = make_url(url)
     backend = url.get_backend_name()
+    options: dict[str, Any] = {
+        "pool_size": pool_size,
+        "max_overflow": -1,  # there are never more than threads
+        "pool_use_lifo": True,
+        "hide_parameters": True,
+    }
     if backend == "sqlite":
-        engine = connect_sqlite(url, pool_size)
+        engine = connect_sqlite(url, **options)
     elif backend in ("postgresql", "postgres"):
         # A server on SQLite does without its driver (9 MiB).
         from models.postgresql import connect_postgresql  # noqa: PLC0415
 
-        engine = connect_postgresql(url, pool_size)
+        engine = connect_postgresql(url, **options)
     else:
         raise ValueError("The database must be SQLite or PostgreSQL.")
     event.listen(engine, "before_cursor_execute", _begin_before_write)

@@ -14,24 +14,17 @@ from sqlalchemy import URL, Engine, create_engine, event
 from sqlalchemy.exc import InvalidatePoolError
 
 
-def connect_postgresql(url: URL, pool_size: int) -> Engine:
+def connect_postgresql(url: URL, **options: Any) -> Engine:
     """Return an engine for a PostgreSQL database."""
     if url.drivername in ("postgresql", "postgres"):
         url = url.set(drivername="postgresql+psycopg")
     if url.host and "%" in url.host:  # a Unix socket's folder, as libpq writes it in a host
         url = url.set(host=unquote(url.host))
-    engine = create_engine(
-        url,
-        pool_size=pool_size,
-        max_overflow=-1,  # there are never more than threads
-        pool_use_lifo=True,
-        hide_parameters=True,
-        connect_args={"autocommit": True},
-    )
+    engine = create_engine(url, connect_args={"autocommit": True}, **options)
 
     @event.listens_for(engine, "do_connect")
-    def open_connection(_: object, __: object, arguments: Any, options: Any) -> Any:
-        return PostgreSQLConnection.connect(*arguments, **options)
+    def open_connection(_: object, __: object, arguments: Any, named: Any) -> Any:
+        return PostgreSQLConnection.connect(*arguments, **named)
 
     # SQLAlchemy's own check (`pool_pre_ping`) asks the server each time, which doubles the round
     # trips of a request that reads once.

@@ -12,20 +12,17 @@ BUSY_TIMEOUT = 10.0  # seconds
 _BETWEEN_TRIES = 0.002
 
 
-def connect_sqlite(url: URL, pool_size: int) -> Engine:
+def connect_sqlite(url: URL, **options: Any) -> Engine:
     """Return an engine for a SQLite file."""
     turn = Lock()
     engine = create_engine(
         url,
-        pool_size=pool_size,
-        max_overflow=-1,  # there are never more than threads
-        pool_use_lifo=True,
-        hide_parameters=True,
         connect_args={
             "factory": SQLiteConnection,
             "isolation_level": None,
             "timeout": BUSY_TIMEOUT,
         },
+        **options,
     )
 
     @event.listens_for(engine, "connect")

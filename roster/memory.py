@@ -2,6 +2,7 @@
 
 import ctypes
 import gc
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -11,7 +12,8 @@ _M_ARENA_MAX = -8  # glibc's malloc.h
 
 def _of_libc(name: str) -> Any:
     """Return a function of the C library that is loaded; None where it has none of that name."""
-    return getattr(ctypes.CDLL(None), name, None)
+    # Elsewhere there is no glibc, and Windows has no library without a name.
+    return getattr(ctypes.CDLL(None), name, None) if sys.platform == "linux" else None
 
 
 def share_one_arena() -> None:

@@ -37,9 +37,7 @@ def thawed() -> Iterator[None]:
     gc.unfreeze()
 
 
-@pytest.mark.skipif(
-    not hasattr(ctypes.CDLL(None), "malloc_trim"), reason="The C library is not glibc."
-)
+@pytest.mark.skipif(memory._of_libc("malloc_trim") is None, reason="The C library is not glibc.")
 def test_the_memory_of_hashes_goes_back_to_the_system() -> None:
     done = subprocess.run(
         [sys.executable, "-c", HASH_IN_A_THREAD], capture_output=True, text=True, check=True
@@ -50,6 +48,17 @@ def test_the_memory_of_hashes_goes_back_to_the_system() -> None:
 
 def test_another_c_library_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ctypes, "CDLL", lambda _: object())
+
+    memory.share_one_arena()
+    memory.give_back()
+
+
+def test_another_system_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(_: None) -> None:
+        raise TypeError("Windows has no library without a name.")
+
+    monkeypatch.setattr(ctypes, "CDLL", fail)
+    monkeypatch.setattr(sys, "platform", "win32")
 
     memory.share_one_arena()
     memory.give_back()
