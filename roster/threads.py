@@ -70,9 +70,13 @@ class Threads:
 
 
 def _carry_out(call: _Call) -> None:
-    result, failure = None, None
+    result: Any = None
+    failure: BaseException | None = None
     try:
         result = call.context.run(call.function, *call.arguments)
+    except StopIteration as error:  # no future takes it; coroutines make this of it too
+        failure = RuntimeError("A call raised StopIteration.")
+        failure.__cause__ = error
     except BaseException as error:  # noqa: BLE001 (it belongs to who waits)
         failure = error
     try:

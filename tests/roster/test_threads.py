@@ -157,3 +157,19 @@ def test_threads_start_with_the_first_call() -> None:
     assert threading.active_count() == before + 3
     made.close()
     assert threading.active_count() == before
+
+
+def test_an_iteration_that_stops_is_an_error_not_a_call_without_end() -> None:
+    # The executor's call would never end: its future does not take this exception.
+    threads = Threads(1, "name")
+
+    def stop() -> None:
+        next(iter(()))
+
+    try:
+        with pytest.raises(RuntimeError, match="StopIteration") as raised:
+            asyncio.run(asyncio.wait_for(threads.run(stop), 10))
+    finally:
+        threads.close()
+
+    assert isinstance(raised.value.__cause__, StopIteration)
