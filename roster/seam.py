@@ -1,8 +1,9 @@
 """The seam: all that happens around a handler, so that a handler need not."""
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass
+from time import monotonic, sleep
 from typing import Any
 
 import flask
@@ -64,7 +65,8 @@ class Seam(Resolver):
     Around a handler the seam opens the session, loads the object that the path names (absent: 404),
     asks whether the caller may (403, or 404 where it must not know), calls the handler with what
     its parameters name, commits, and makes the response. An error rolls back, but one that declares
-    a consequence commits it first.
+    a consequence commits it first. A handler that yields has all that it wrote so far committed:
+    so it does in batches what would keep others waiting.
     """
 
     def __init__(self, definition: Definition, rules: Rules, providers: Providers) -> None:
@@ -104,6 +106,8 @@ class Seam(Resolver):
             try:
                 found = self._admit(exchange, operation)
                 result = handler(**{name: provide(exchange, found) for name, provide in arguments})
+                if isinstance(result, Generator):
+                    result = _finish(result, exchange)
             except domain.DomainError as error:
                 if error.consequence:
                     exchange.commit()
@@ -148,6 +152,21 @@ class Seam(Resolver):
         return found
 
 
+def _finish(steps: Generator[Any, None, Any], exchange: Exchange) -> Any:
+    """Commit after each step of a handler that yields, and return what it returns.
+
+    Between two steps everybody else may write for as long as the last one took.
+    """
+    while True:
+        began = monotonic()
+        try:
+            next(steps)
+        except StopIteration as end:
+            return end.value
+        exchange.commit()
+        sleep(monotonic() - began)
+
+
 def providers(settings: Settings, **services: Any) -> Providers:
     """Make the table of what a handler may ask for by name."""
     constant = {name: (lambda _, service=service: service) for name, service in services.items()}
@@ -158,5 +177,6 @@ def providers(settings: Settings, **services: Any) -> Providers:
         "gate": lambda exchange: exchange.gate,
         "window": lambda exchange: window(exchange, settings),
         "settings": lambda _: settings,
+        "quotas": lambda _: settings.quotas,
         **constant,
     }

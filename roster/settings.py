@@ -12,6 +12,8 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
+from models.quotas import Quotas
+
 DEVELOPMENT_SECRET_KEY = "development only: everybody knows this key"
 
 
@@ -100,6 +102,11 @@ class Settings(BaseSettings):
         7 * 86400, validation_alias="ROSTER_SESSION_TOTAL_SECONDS", ge=1, le=31_536_000
     )
     threads: int = Field(16, validation_alias="ROSTER_THREADS", ge=1, le=256)
+    quota_teams: int = Field(1000, validation_alias="ROSTER_QUOTA_TEAMS", ge=1)
+    quota_members: int = Field(1000, validation_alias="ROSTER_QUOTA_MEMBERS", ge=1)
+    quota_clients: int = Field(100, validation_alias="ROSTER_QUOTA_CLIENTS", ge=1)
+    quota_sessions: int = Field(100, validation_alias="ROSTER_QUOTA_SESSIONS", ge=1)
+    quota_grants: int = Field(100, validation_alias="ROSTER_QUOTA_GRANTS", ge=1)
     access_token_seconds: int = Field(
         3600, validation_alias="ROSTER_ACCESS_TOKEN_SECONDS", ge=1, le=31_536_000
     )
@@ -212,6 +219,17 @@ class Settings(BaseSettings):
         """The issuer: the origin under which the server is reached."""
         host = f"[{self.host}]" if ":" in self.host else self.host
         return self.issuer or f"http://{host}:{self.port}"
+
+    @cached_property
+    def quotas(self) -> Quotas:
+        """How much one user, team or client may have."""
+        return Quotas(
+            teams=self.quota_teams,
+            members=self.quota_members,
+            clients=self.quota_clients,
+            sessions=self.quota_sessions,
+            grants=self.quota_grants,
+        )
 
     @property
     def signing_key(self) -> str:

@@ -1,0 +1,54 @@
+"""Quotas: how much one user, team or client may have of what takes room and time."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, Select, func, select
+from sqlalchemy.orm import Session
+
+from models.errors import Conflict
+
+# The first key of PostgreSQL's advisory locks, which these share with no others.
+_ADVISORY = 0x526F
+
+
+@dataclass(frozen=True)
+class Quotas:
+    """How many there may be; over the last two the oldest ends, over the others nothing is added.
+
+    `teams` are those that a user leads, `members` those of a team, `clients` those of a user,
+    `sessions` the live ones of a user's browsers, `grants` those between a user and a client.
+    """
+
+    teams: int = 1000
+    members: int = 1000
+    clients: int = 100
+    sessions: int = 100
+    grants: int = 100
+
+
+def check_room(
+    session: Session,
+    owner_id: int,
+    rows: Select[*tuple[Any, ...]],
+    most: int,
+    error: tuple[str, Sequence[tuple[str, str]]],
+) -> None:
+    """Raise Conflict, with this sentence and places, where there are `most` rows already.
+
+    Others who add to the same user's rows in this way wait until the transaction ends.
+    """
+    serialize(session.connection(), owner_id)
+    if len(session.execute(rows.limit(most)).all()) >= most:
+        raise Conflict(*error)
+
+
+def serialize(connection: Connection, user_id: int) -> None:
+    """Let one transaction at a time add to what a user has, whichever server it is on.
+
+    SQLite has one writer at a time in any case. Take it after all locks of rows.
+    """
+    if connection.dialect.name == "postgresql":
+        key = func.pg_advisory_xact_lock(_ADVISORY, user_id % 2**31)
+        connection.execute(select(key))
