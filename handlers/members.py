@@ -10,6 +10,7 @@ from handlers.schemas.teams import members as members_schema
 from models import Member, ShownTeam, Team
 from models.pages import Page, Window
 from models.patch import Operation
+from models.quotas import Quotas
 
 
 def list_members(connection: Connection, team: ShownTeam, window: Window) -> Page:
@@ -18,9 +19,9 @@ def list_members(connection: Connection, team: ShownTeam, window: Window) -> Pag
     return page.map(members_schema.dump)
 
 
-def add_member(session: Session, team: Team, body: dict[str, Any]) -> Any:
+def add_member(session: Session, team: Team, quotas: Quotas, body: dict[str, Any]) -> Any:
     """Add a user to a team."""
-    return member_schema.dump(team.add(session, **body))
+    return member_schema.dump(team.add(session, quotas=quotas, **body))
 
 
 def change_member(session: Session, member: Member, body: list[Operation]) -> Any:

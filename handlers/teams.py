@@ -10,6 +10,7 @@ from handlers.schemas.teams import team as team_schema
 from models import Caller, ShownTeam, Team
 from models.pages import Page, Window
 from models.patch import Operation
+from models.quotas import Quotas
 
 
 def list_teams(connection: Connection, caller: Caller, window: Window) -> Page:
@@ -17,9 +18,11 @@ def list_teams(connection: Connection, caller: Caller, window: Window) -> Page:
     return window.of(connection, Team.visible_to(caller)).map(base_teams.dump)
 
 
-def create_team(connection: Connection, caller: Caller, body: dict[str, Any]) -> Any:
+def create_team(
+    connection: Connection, caller: Caller, quotas: Quotas, body: dict[str, Any]
+) -> Any:
     """Found a team, with the caller as its leader."""
-    return team_schema.dump(Team.create(connection, leader=caller.account, **body))
+    return team_schema.dump(Team.create(connection, leader=caller.account, quotas=quotas, **body))
 
 
 def read_team(team: ShownTeam) -> Any:

@@ -51,6 +51,6 @@ def change_user(
     return user_schema.dump(user)
 
 
-def delete_user(session: Session, user: User) -> None:
+def delete_user(session: Session, caller: Caller, user: User) -> None:
     """Delete a user, with all that is theirs alone."""
-    user.delete(session)
+    user.delete(session, caller)

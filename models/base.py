@@ -94,7 +94,8 @@ class Identified:
         """Lock rows until the transaction ends and return them as they now are.
 
         They are locked in the order of their ids, so that two callers never wait for each
-        other. Rows that no longer exist are left out. Users are locked before teams.
+        other. Rows that no longer exist are left out. Users are locked before clients, these
+        before teams.
         """
         statement = select(cls).where(cls.id.in_(ids)).order_by(cls.id)
         statement = statement.with_for_update(of=cls).execution_options(populate_existing=True)
@@ -113,12 +114,32 @@ class Identified:
 
 
 class Addressed:
-    """Give a mapped class what is asked of each object that a request's path can name."""
+    """Give a mapped class what is asked of each object that a request's path can name.
+
+    Such a class also has `load(session, **ids)`, which returns the object that the ids of a path
+    name, or None, and `roles_of(caller)`.
+    """
 
     @property
     def standing(self) -> frozenset[str]:
         """The roles that the object itself has, which protect it from some callers: none."""
         return frozenset()
+
+    @classmethod
+    def accounts(cls, session: Session, **ids: Any) -> dict[int, bool]:
+        """Return the users whose rows are locked before the object's, and whether exclusively."""
+        return {}
+
+    @classmethod
+    def lock_named(cls, session: Session, **ids: Any) -> None:
+        """Lock the rows by which an operation on the object is judged, until the transaction ends.
+
+        Its users are locked by then. Where there is no such object nothing is locked.
+        """
+        kind: Any = cls
+        found = kind.load(session, **ids)
+        if found is not None:
+            kind.lock(session, found.id)
 
 
 def _created(context: DefaultExecutionContext) -> datetime:

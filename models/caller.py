@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache, cached_property
-from typing import Protocol
+from typing import Any, Protocol
 
 from models.errors import Forbidden
 
@@ -66,6 +66,14 @@ class Caller:
         above = standing(is_admin=user.is_admin, is_internal=user.is_internal)
         writer = {"writer"} if user.is_regular_user or above else set()
         return above | {"user"} | writer
+
+    @property
+    def rights(self) -> tuple[Any, ...]:
+        """The user, and its flags by which the roles are decided."""
+        user = self.user
+        if user is None:
+            return (None,) * 5
+        return user.id, user.is_active, user.is_regular_user, user.is_admin, user.is_internal
 
     @property
     def account(self) -> Account:

@@ -4,7 +4,7 @@ import hmac
 import secrets
 from collections.abc import Iterable
 from functools import cache
-from typing import Self
+from typing import Any, Self
 
 from sqlalchemy import ForeignKey, Index, LargeBinary, String, bindparam, select
 from sqlalchemy.orm import Mapped, Session, mapped_column
@@ -81,6 +81,12 @@ class Client(Identified, Timestamps, Addressed, Base):
     def load(cls, session: Session, client_id: str) -> Self | None:
         """Return the client with that client identifier."""
         return cls.find(session, client_id)
+
+    @classmethod
+    def accounts(cls, session: Session, **ids: Any) -> dict[int, bool]:
+        """Return the owner, whose row is only held."""
+        client = cls.load(session, **ids)
+        return {} if client is None else {client.user_id: False}
 
     @classmethod
     def visible_to(cls, caller: Caller, user_id: int | None = None) -> Listing:

@@ -5,6 +5,7 @@ transaction begins by itself before the first statement that writes, or that loc
 `with_for_update()`, and ends with the session's commit or rollback: the same on both databases.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 from sqlalchemy import URL, Connection, Engine, event, func, make_url, select
@@ -68,6 +69,7 @@ class Connections:
     def give_back(self, connection: Connection) -> None:
         """Undo what was not committed, and keep the connection for the next one."""
         is_clean = False
+        check_at_begin(connection, None)
         try:
             connection.rollback()
             is_clean = not connection.invalidated and not _driver(connection).in_transaction
@@ -99,11 +101,37 @@ def session_on(connection: Connection) -> Session:
     return Session(connection, join_transaction_mode="control_fully", expire_on_commit=False)
 
 
+def reader_on(connection: Connection) -> Session:
+    """Return a session that only reads on a connection, and ends nothing that has begun there."""
+    return Session(connection, join_transaction_mode="rollback_only", autoflush=False)
+
+
+Check = Callable[[Connection], None]
+
+
+def check_at_begin(connection: Connection, check: Check | None) -> None:
+    """Have a function called whenever a write transaction has begun on a connection.
+
+    It may lock rows, and raise an error where what is about to be written must not be. None takes
+    the function away.
+    """
+    connection.__dict__["roster_check"] = check
+
+
 def begin(connection: Connection) -> None:
     """Begin the write transaction now, unless it has begun."""
     if not connection.in_transaction():
         connection.begin()
-    _driver(connection).begin()
+    driver = _driver(connection)
+    if not driver.in_transaction:
+        driver.begin()
+        check: Check | None = connection.__dict__.get("roster_check")
+        if check:
+            try:
+                check(connection)
+            except BaseException:
+                driver.rollback()  # or what comes next would be written without the check
+                raise
 
 
 def begin_alone(connection: Connection) -> None:

@@ -12,7 +12,9 @@ _Convert = Callable[[Any], Any]
 
 
 class Prepared:
-    """A select of columns, which only reads and locks nothing, or an insert of one row.
+    """A select of columns, or an insert of one row.
+
+    A select that locks rows is executed where a transaction has begun, and locks them there.
 
     Its parameters have names; an insert has one for each column, defaults or not. SQLAlchemy
     compiles it and says how values are converted, as ever. What it does besides for each execution
@@ -43,8 +45,8 @@ class Prepared:
                 return form.read(driver.write(form.sql, form.bind(values)))
             return form.read(driver.fetch(form.sql, form.bind(values)))
         except form.error as error:
-            if self._writes:
-                # What was written before is part of the same transaction: no second try.
+            if self._writes or driver.in_transaction:
+                # What went before is part of the same transaction: no second try.
                 connection._handle_dbapi_exception(error, form.sql, None, None, None)  # noqa: SLF001
             return list(connection.execute(self._statement, values))
 

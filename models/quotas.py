@@ -27,6 +27,15 @@ class Quotas:
     sessions: int = 100
     grants: int = 100
 
+    @staticmethod
+    def is_near(count: int, most: int) -> bool:
+        """Tell whether requests that are under way together might exceed a quota."""
+        return count + _AT_ONCE > most
+
+
+_AT_ONCE = 256
+UNLIMITED = Quotas(*[2**31] * 5)
+
 
 def check_room(
     session: Session,

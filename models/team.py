@@ -6,7 +6,7 @@ from datetime import datetime
 from functools import cache
 from typing import Any, NamedTuple, Self
 
-from sqlalchemy import Connection, Select, String, bindparam, insert, select
+from sqlalchemy import Connection, Select, String, bindparam, func, insert, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Mapped, Session, mapped_column, object_session, relationship
 
@@ -17,6 +17,7 @@ from models.errors import Conflict, Forbidden, NotFound, Unprocessable
 from models.member import Member
 from models.pages import Listing
 from models.prepared import Prepared
+from models.quotas import UNLIMITED, Quotas, serialize
 from models.user import User
 
 
@@ -86,15 +87,26 @@ class Team(Identified, Timestamps, Addressed, Base):
     )
 
     @classmethod
-    def create(cls, connection: Connection, title: str, leader: Account) -> ShownTeam:
+    def create(
+        cls, connection: Connection, title: str, leader: Account, quotas: Quotas = UNLIMITED
+    ) -> ShownTeam:
         """Create a team with its first member, who leads it.
 
-        Raise Forbidden where that user's account is gone.
+        Raise Conflict where that user leads as many teams as it may, Forbidden where its account
+        is gone.
         """
-        [row] = _INSERT_TEAM.all(connection, new_title=title, moment=now())
+        moment = now()
+        [row] = _INSERT_TEAM.all(
+            connection, new_title=title, moment=moment, leader=leader.id, most=quotas.teams
+        )
+        if quotas.is_near(row.led, quotas.teams):
+            serialize(connection, leader.id)
+            [counted] = _LED.all(connection, leader=leader.id, most=quotas.teams)
+            if counted.led >= quotas.teams:
+                raise Conflict(f"You lead {quotas.teams} teams, and no user may lead more.")
         team = ShownTeam(connection, row.id, row.title, row.created, row.updated, leader)
         try:
-            _INSERT_LEADER.all(connection, new_team=team.id, leader=leader.id)
+            _INSERT_LEADER.all(connection, new_team=team.id, leader=leader.id, moment=moment)
         except IntegrityError:
             raise Forbidden("The user's account no longer exists.") from None
         return team
@@ -135,22 +147,34 @@ class Team(Identified, Timestamps, Addressed, Base):
         session.delete(self)
         session.flush()
 
-    def add(self, session: Session, user_id: int, is_leader: bool = False) -> Member:
+    def add(
+        self,
+        session: Session,
+        user_id: int,
+        is_leader: bool = False,
+        quotas: Quotas = UNLIMITED,
+    ) -> Member:
         """Make a user a member.
 
-        Raise Unprocessable where no active user has that id, Conflict where it is a member.
+        Raise Unprocessable where no active user has that id, Conflict where it is a member, or
+        where the team has as many as it may.
         """
+        # Only then the user: what deletes a user locks it before its teams, and this is none of
+        # them.
+        self._lock(session)
+        if Member.load(session, self.id, user_id, anew=True) is not None:
+            raise Conflict(
+                "The user cannot be added.",
+                [("/user_id", "The user is a member of the team already.")],
+            )
         user = User.hold(session, user_id)
         if user is None or not user.is_active:
             raise Unprocessable(
                 "The user cannot be added.", [("/user_id", "No active user has this id.")]
             )
-        self._lock(session)
-        if session.get(Member, (self.id, user_id), populate_existing=True) is not None:
-            raise Conflict(
-                "The user cannot be added.",
-                [("/user_id", "The user is a member of the team already.")],
-            )
+        members = select(Member.user_id).where(Member.team_id == self.id).limit(quotas.members)
+        if len(session.scalars(members).all()) >= quotas.members:
+            raise Conflict(f"The team has {quotas.members} members, and no team may have more.")
         member = Member(team=self, user=user, is_leader=is_leader)
         session.add(member)
         session.flush()
@@ -163,14 +187,25 @@ class Team(Identified, Timestamps, Addressed, Base):
 
 _COLUMNS = (Team.id, Team.title, Team.created, Team.updated)
 _TEAM = Prepared(select(*_COLUMNS).where(Team.id == bindparam("team_id")))
+# No more are counted than matter.
+_COUNT_LED = select(func.count().label("led")).select_from(
+    select(Member.team_id)
+    .where(Member.user_id == bindparam("leader"), Member.is_leader)
+    .limit(bindparam("most"))
+    .subquery()
+)
 _INSERT_TEAM = Prepared(
     insert(Team)
     .values(title=bindparam("new_title"), created=bindparam("moment"), updated=bindparam("moment"))
-    .returning(*_COLUMNS)
+    .returning(*_COLUMNS, _COUNT_LED.scalar_subquery().label("led"))
 )
+_LED = Prepared(_COUNT_LED)
 _INSERT_LEADER = Prepared(
     insert(Member).values(
-        team_id=bindparam("new_team"), user_id=bindparam("leader"), is_leader=True
+        team_id=bindparam("new_team"),
+        user_id=bindparam("leader"),
+        is_leader=True,
+        created=bindparam("moment"),
     )
 )
 _OF_TEAM = Member.team_id == bindparam("team_id")

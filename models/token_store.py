@@ -49,25 +49,33 @@ class Lifetimes:
     code: int = 60
 
 
+def _of_live_token(*columns: Any) -> Prepared:
+    """Select columns of the live access token with a hash, of its grant and its user."""
+    return Prepared(
+        select(*columns)
+        .select_from(Token)
+        .join(Grant, Grant.id == Token.grant_id)
+        .outerjoin(User, User.id == Grant.user_id)
+        .where(
+            Token.hash == bindparam("hash"),
+            Token.kind == ACCESS,
+            Token.expires_at > bindparam("moment"),
+            Grant.expires_at > bindparam("moment"),
+            or_(Grant.user_id.is_(None), User.is_active),
+        )
+    )
+
+
 # Every request brings a token: one read, and of columns only, which cost a fraction of objects. The
 # user's have their own names, so that the row is the caller's account.
-_BEARER = Prepared(
-    select(
-        *User.account_columns(),
-        Grant.client_id.label("grant_client"),
-        Grant.id.label("grant_id"),
-        Token.scope.label("token_scope"),
-    )
-    .select_from(Token)
-    .join(Grant, Grant.id == Token.grant_id)
-    .outerjoin(User, User.id == Grant.user_id)
-    .where(
-        Token.hash == bindparam("hash"),
-        Token.kind == ACCESS,
-        Token.expires_at > bindparam("moment"),
-        Grant.expires_at > bindparam("moment"),
-        or_(Grant.user_id.is_(None), User.is_active),
-    )
+_BEARER = _of_live_token(
+    *User.account_columns(),
+    Grant.client_id.label("grant_client"),
+    Grant.id.label("grant_id"),
+    Token.scope.label("token_scope"),
+)
+_RIGHTS = _of_live_token(
+    User.id, User.is_active, User.is_regular_user, User.is_admin, User.is_internal
 )
 
 
@@ -107,6 +115,12 @@ class TokenStore(RequestValidator):
             return None
         account = None if row.id is None else row
         return Caller(account, row.grant_client, row.grant_id, frozenset(row.token_scope.split()))
+
+    @staticmethod
+    def still_bears(connection: Connection, token: str, caller: Caller) -> bool | None:
+        """Tell whether a caller has the rights that it had; None where its token has ended."""
+        row = _RIGHTS.first(connection, hash=digest(token), moment=now())
+        return None if row is None else tuple(row) == caller.rights
 
     def client_authentication_required(
         self, request: Request, *args: object, **kwargs: object

@@ -6,7 +6,19 @@ from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Any, Self
 
-from sqlalchemy import Index, String, and_, delete, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Index,
+    String,
+    and_,
+    bindparam,
+    delete,
+    func,
+    or_,
+    select,
+    update,
+)
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Mapped, Session, mapped_column, validates
 
@@ -15,13 +27,17 @@ from models.base import Addressed, Base, Identified, Timestamps, is_storable
 from models.browser_session import BrowserSession
 from models.caller import Caller, standing
 from models.code import Code
+from models.database import begin
 from models.errors import Conflict, NotFound, PasswordRequired
 from models.gate import Gate, OpenGate
 from models.grant import Grant
 from models.member import Member
 from models.pages import Listing
+from models.prepared import Prepared
 
 _OPEN = OpenGate()
+# PostgreSQL's advisory lock of those who take a right from an admin.
+_ADMINS = 0x41646D696E73
 
 
 class User(Identified, Timestamps, Addressed, Base):
@@ -78,6 +94,32 @@ class User(Identified, Timestamps, Addressed, Base):
     def load(cls, session: Session, user_id: int) -> Self | None:
         """Return the user with that id."""
         return cls.by_id(session, user_id)
+
+    @classmethod
+    def accounts(cls, session: Session, **ids: Any) -> dict[int, bool]:
+        """Return the user itself, whose row is locked exclusively."""
+        return {ids["user_id"]: True}
+
+    @classmethod
+    def lock_named(cls, session: Session, **ids: Any) -> None:
+        """Lock nothing more than the accounts."""
+
+    @classmethod
+    def lock_accounts(cls, connection: Connection, accounts: Mapping[int, bool]) -> None:
+        """Begin a write transaction, and keep users as they are until it ends.
+
+        Where the value is true, nobody else can hold the user in the meantime; no transaction may
+        do that to more than one user. They are locked in the order of their ids, as everywhere.
+        """
+        begin(connection)
+        if connection.dialect.name == "postgresql":  # SQLite has one writer at a time
+            for id in sorted(accounts):
+                (_LOCK if accounts[id] else _HOLD).all(connection, user_id=id)
+
+    @classmethod
+    def may_write(cls) -> ColumnElement[bool]:
+        """Return the condition that a user is a writer: the role of that name, in SQL."""
+        return and_(cls.is_active, or_(cls.is_regular_user, cls.is_admin, cls.is_internal))
 
     @classmethod
     def find_by_login(cls, session: Session, login: str) -> Self | None:
@@ -212,9 +254,7 @@ class User(Identified, Timestamps, Addressed, Base):
             passwords.check_rules(password, self.username, pointer)
             password_hash = passwords.hash_password(password)
 
-        may_demote = patch.replaces(operations, "/is_active", "/is_admin")
-        locked = self._lock(session, prover.id, with_admins=may_demote)
-        present = locked.get(prover.id)
+        present = self._lock(session, prover.id).get(prover.id)
         if present is None or not present.is_active or present.password_version != version:
             raise PasswordRequired("The current password has just been changed.")
         fields, _ = user_patch.apply(self, operations)
@@ -243,29 +283,33 @@ class User(Identified, Timestamps, Addressed, Base):
         if password is not None:
             passwords.check_rules(password, self.username)
             password_hash = passwords.hash_password(password)
-        self._lock(session, with_admins=True)
+        self._lock(session)
         flags = {"is_active": is_active, "is_admin": is_admin, "is_internal": is_internal}
         given = {name: value for name, value in flags.items() if value is not None}
         self._assign(session, given, password_hash)
 
-    def delete(self, session: Session) -> None:
+    def delete(self, session: Session, by: Caller | None = None) -> None:
         """Delete the account, its grants, its clients, and the teams where it is alone.
 
-        Raise Conflict where no active admin would remain, or a team without a leader.
+        What it leads passes on, as by `Member.leave_all`. Raise Conflict where no active admin
+        would remain, or where a user who may write deletes the own account, and a team would be
+        left without leader.
         """
-        self._lock(session, with_admins=True)
+        self._lock(session)
         if self.is_admin and self.is_active:
             self._check_admin_remains(session)
-        Member.leave_all(session, self.id)
+        is_own = by is not None and by.user is not None and by.user.id == self.id
+        Member.leave_all(session, self, may_refuse=is_own)
         Grant.end_account(session, self.id)
         session.delete(self)
         session.flush()
 
-    def _lock(self, session: Session, *others: int, with_admins: bool) -> dict[int, User]:
-        ids = {self.id, *others}
-        if with_admins:
-            ids.update(session.scalars(select(User.id).where(User.is_admin, User.is_active)))
-        locked = {user.id: user for user in User.lock(session, *ids)}
+    def _lock(self, session: Session, held: int | None = None) -> dict[int, User]:
+        """Lock the account, and keep another one as it is; return both as they now are."""
+        ids = {self.id: True} if held is None else {held: False, self.id: True}
+        User.lock_accounts(session.connection(), ids)
+        fresh = select(User).where(User.id.in_(ids)).execution_options(populate_existing=True)
+        locked = {user.id: user for user in session.scalars(fresh)}
         if self.id not in locked:
             raise NotFound("There is no such user.")
         return locked
@@ -297,6 +341,10 @@ class User(Identified, Timestamps, Addressed, Base):
         session.execute(delete(BrowserSession).where(BrowserSession.user_id == self.id))
 
     def _check_admin_remains(self, session: Session) -> None:
+        # One at a time, or two admins could both count on the other. It is the last lock of all
+        # that concern users: who has it waits for no user.
+        if session.get_bind().dialect.name == "postgresql":
+            session.execute(select(func.pg_advisory_xact_lock(_ADMINS)))
         others = select(User.id).where(User.is_admin, User.is_active, User.id != self.id)
         if session.scalar(others.limit(1)) is None:
             raise Conflict("At least one active admin has to remain.")
@@ -308,6 +356,11 @@ def _renew_hash(session: Session, user: User, password_hash: str) -> None:
     verified = and_(User.id == user.id, User.password_hash == user.password_hash)
     values = {User.password_hash: password_hash, User.updated: User.updated}
     session.execute(update(User).where(verified).values(values))
+
+
+_BY_ID = select(User.id).where(User.id == bindparam("user_id"))
+_HOLD = Prepared(_BY_ID.with_for_update(read=True))
+_LOCK = Prepared(_BY_ID.with_for_update())
 
 
 @cache

@@ -37,6 +37,7 @@ class Exchange:
     client_address: str = ""
     query: dict[str, Any] = field(default_factory=dict)
     body: Any = None
+    token: str | None = field(default=None, repr=False)
     caller: Caller = _NOBODY
     refusal: Exception | None = None
     gate: Gate = _OPEN
@@ -64,6 +65,14 @@ class Exchange:
             self._session.commit()
         elif self._connection is not None and self._connection.in_transaction():
             self._connection.commit()
+
+    def undo(self) -> None:
+        """Undo what was not committed, and forget what was read."""
+        session, self._session = self._session, None
+        if session is not None:
+            session.close()
+        if self._connection is not None:
+            self._connection.rollback()
 
     def header(self, name: bytes) -> str | None:
         """Return a header by its lower-case name; several of one name are joined, as in HTTP."""

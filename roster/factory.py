@@ -19,6 +19,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from models import database
 from roster import definition, documentation, logs
+from roster.access import Rules
 from roster.assets import Assets, from_file
 from roster.boundary import Boundary
 from roster.bridge import FlaskInPlace
@@ -33,7 +34,7 @@ from roster.oauth.metadata import Metadata
 from roster.oauth.provided import oauth_providers
 from roster.options import answer_options
 from roster.routing import RoutingMiddleware
-from roster.seam import Rules, Seam, providers
+from roster.seam import Seam, providers
 from roster.security import TokenHandler, metrics_handler
 from roster.settings import Settings
 from roster.validation import ValidationMiddleware

@@ -2,10 +2,10 @@
 
 from models import Caller
 from models import errors as domain
+from roster.access import Rules
 from roster.errors import OAUTH_ERROR, Answer, Refusal, answer, unauthorized
 from roster.exchange import Exchange
 from roster.permissions import Verdict
-from roster.seam import Rules
 from roster.security import identify
 
 

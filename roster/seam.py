@@ -2,7 +2,6 @@
 
 import inspect
 from collections.abc import Callable, Generator, Mapping
-from dataclasses import dataclass
 from time import monotonic, sleep
 from typing import Any
 
@@ -11,52 +10,23 @@ from connexion.exceptions import ResolverError
 from connexion.operations import AbstractOperation
 from connexion.resolver import Resolution, Resolver
 
-import models
 from models import errors as domain
+from roster.access import Admission, OutdatedError, Rules
 from roster.definition import Definition, Operation
+from roster.errors import Refusal
 from roster.exchange import Exchange, current
 from roster.paging import window
-from roster.permissions import Verdict
 from roster.responses import Responder
+from roster.security import identify
 from roster.settings import Settings
+from roster.validation import parse_json
+
+# How often a request is begun whose caller changes while it is under way.
+_ATTEMPTS = 5
 
 # What a handler may ask for by name, besides the definition's own parameters: how each is made from
 # the exchange.
 Providers = Mapping[str, Callable[[Exchange], Any]]
-
-
-@dataclass(frozen=True)
-class Rules:
-    """What decides whether a caller may do something: permission, object, settings."""
-
-    settings: Settings
-
-    def roles(self, exchange: Exchange) -> frozenset[str]:
-        """Return the roles that the caller has wherever it goes."""
-        newcomer = set() if self.settings.signup == "closed" else {"newcomer"}
-        return frozenset(exchange.caller.roles | newcomer)
-
-    def judge(self, exchange: Exchange, operation: Operation) -> tuple[Verdict, Any]:
-        """Decide whether the caller may carry out an operation, and load the path's object."""
-        permission = operation.permission
-        roles = self.roles(exchange)
-        if permission.object is None:
-            return permission.judge(roles), None
-        found = self._load(exchange, operation, permission.object)
-        if found is None:
-            return Verdict.ABSENT, None
-        # What the caller is everywhere may suffice; what it is to the object is another question
-        # to the database, and can only add rights.
-        verdict = permission.judge(roles, found.standing)
-        if verdict is not Verdict.GRANTED:
-            verdict = permission.judge(roles | found.roles_of(exchange.caller), found.standing)
-        return verdict, found
-
-    def _load(self, exchange: Exchange, operation: Operation, name: str) -> Any:
-        ids = exchange.path_parameters
-        if operation.method == "GET" and name in models.READ:
-            return models.READ[name].load(exchange.connection, **ids)
-        return models.OBJECTS[name].load(exchange.session, **ids)
 
 
 class Seam(Resolver):
@@ -99,15 +69,17 @@ class Seam(Resolver):
         ]
         respond = Responder(operation, self._definition, self._rules.settings)
 
+        def call(exchange: Exchange) -> Any:
+            found = Admission(self._rules, exchange, operation).admit()
+            result = handler(**{name: provide(exchange, found) for name, provide in arguments})
+            return _finish(result, exchange) if isinstance(result, Generator) else result
+
         def carry_out(**_: Any) -> flask.Response:
             exchange = current.get()
             if exchange.refusal is not None:
                 raise exchange.refusal
             try:
-                found = self._admit(exchange, operation)
-                result = handler(**{name: provide(exchange, found) for name, provide in arguments})
-                if isinstance(result, Generator):
-                    result = _finish(result, exchange)
+                result = _repeat(call, exchange)
             except domain.DomainError as error:
                 if error.consequence:
                     exchange.commit()
@@ -143,13 +115,21 @@ class Seam(Resolver):
             f"{operation.handler} asks for {name}, which neither the definition nor the seam gives."
         )
 
-    def _admit(self, exchange: Exchange, operation: Operation) -> Any:
-        verdict, found = self._rules.judge(exchange, operation)
-        if verdict is Verdict.ABSENT:
-            raise domain.NotFound(f"There is no such {operation.permission.object}.")
-        if verdict is Verdict.REFUSED:
-            raise domain.Forbidden("You may not do this.")
-        return found
+
+def _repeat(call: Callable[[Exchange], Any], exchange: Exchange) -> Any:
+    """Carry a request out, from the beginning again where its caller changed on the way.
+
+    :raises Refusal: 401, where the token ended meanwhile; 503, where there is no end to changes.
+    """
+    for _ in range(_ATTEMPTS):
+        try:
+            return call(exchange)
+        except OutdatedError:
+            exchange.undo()
+            exchange.caller = identify(exchange) or exchange.caller
+            if exchange.body is not None:  # which the handler may have changed
+                exchange.body = parse_json(exchange.raw_body)
+    raise Refusal(503, "The caller's rights change too often.", headers={"Retry-After": "1"})
 
 
 def _finish(steps: Generator[Any, None, Any], exchange: Exchange) -> Any:

@@ -38,13 +38,30 @@ def identify(exchange: Exchange) -> Caller | None:
 
     :raises Refusal: 401, where the header is malformed or the token is unknown, expired or revoked.
     """
-    token = bearer_token(exchange.header(b"authorization"))
+    token = exchange.token = bearer_token(exchange.header(b"authorization"))
     if token is None:
         return None
     caller = TokenStore.bearer(exchange.connection, token)
     if caller is None:
-        raise unauthorized("invalid_token", "The access token is unknown, expired or revoked.")
+        raise _ended()
     return caller
+
+
+def is_unchanged(exchange: Exchange) -> bool:
+    """Tell whether the caller still has the rights that it had when it was identified.
+
+    :raises Refusal: 401, where its token has ended since.
+    """
+    if exchange.token is None or exchange.caller.grant_id is None:
+        return True
+    found = TokenStore.still_bears(exchange.connection, exchange.token, exchange.caller)
+    if found is None:
+        raise _ended()
+    return found
+
+
+def _ended() -> Refusal:
+    return unauthorized("invalid_token", "The access token is unknown, expired or revoked.")
 
 
 class TokenHandler(AbstractSecurityHandler):

@@ -17,6 +17,7 @@ from models.token import ACCESS, REFRESH
 USERS = 1000
 TEAMS = 100
 MEMBERS = 10
+FOUNDERS = 200
 CLIENT = "benchmark"
 PASSWORD = "correct horse battery staple"
 SCOPES = ("auth:read", "auth:write", "teams:read", "teams:write", "users:read", "users:write")
@@ -29,7 +30,7 @@ class Data:
     """What requests need to know of the rows.
 
     The member leads the team, and does not belong to the foreign one. The narrow token may only
-    read users.
+    read users. The founders create teams by turns, for nobody leads thousands.
     """
 
     admin_token: str
@@ -38,6 +39,7 @@ class Data:
     expired_token: str
     team_id: int
     foreign_team_id: int
+    founders: tuple[str, ...]
 
 
 def fill(url: str) -> Data:
@@ -66,6 +68,7 @@ def fill(url: str) -> Data:
             expired_token=_token(session, client, users[1], days=-1),
             team_id=teams[0].id,
             foreign_team_id=teams[50].id,
+            founders=tuple(tokens[-FOUNDERS:]),
         )
         session.commit()
     with engine.begin() as connection:

@@ -122,7 +122,8 @@ def _tables(size: Size) -> Iterator[Table]:
         ("id", "title", "created", "updated"),
         ((FIRST + n, f"Team {n}", made, made) for n in range(size.teams)),
     )
-    yield Member, ("team_id", "user_id", "is_leader"), _members(size)
+    members = ((*each, made) for each in _members(size))
+    yield Member, ("team_id", "user_id", "is_leader", "created"), members
     yield (
         Client,
         (

@@ -161,7 +161,7 @@ class TestLeaveAll:
     def test_every_team_is_left(self, session: Session, anna: User, berta: User) -> None:
         make_team(session, anna)
         kept = make_team(session, berta, anna)
-        Member.leave_all(session, anna.id)
+        Member.leave_all(session, anna, may_refuse=True)
         session.commit()
         session.expunge_all()
         assert session.query(Team).one().id == kept.id
@@ -172,7 +172,7 @@ class TestLeaveAll:
     ) -> None:
         make_team(session, anna, berta)
         with pytest.raises(Conflict):
-            Member.leave_all(session, anna.id)
+            Member.leave_all(session, anna, may_refuse=True)
 
 
 class TestRaces:
@@ -197,7 +197,7 @@ class TestRaces:
             elif way == "step down":
                 found.change(session, STEP_DOWN)
             else:
-                found.user.delete(session)
+                found.user.delete(session, acting(found.user))
 
         outcomes = race(engine, [partial(go, id) for id in user_ids])
         assert (outcomes.count(None), count(outcomes, Conflict)) == (3, 1)

@@ -50,12 +50,19 @@ def schema(engine: Engine) -> list[Any]:
         inspector.get_multi_indexes,
     )
     found = [
-        {key: json.dumps(value, default=str) for key, value in inspected().items()}
-        for inspected in inspectors
+        {table: _texts(said) for table, said in inspected.items()}
+        for inspected in (ask() for ask in inspectors)
     ]
+    # SQLite writes a table anew to change a column, with its foreign keys in another order.
+    for keys in found[2].values():
+        keys.sort()
     for part in found:
         part.pop((None, "alembic_version"), None)
     return found
+
+
+def _texts(said: Any) -> list[str]:
+    return [json.dumps(each, default=str) for each in (said if isinstance(said, list) else [said])]
 
 
 def test_the_migrations_make_what_the_classes_say(database: Engine) -> None:

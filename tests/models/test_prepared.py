@@ -26,7 +26,10 @@ INSERT_TEAM = (
     .returning(Team.id, Team.title, Team.created)
 )
 INSERT_MEMBER = insert(Member).values(
-    team_id=bindparam("team"), user_id=bindparam("user"), is_leader=True
+    team_id=bindparam("team"),
+    user_id=bindparam("user"),
+    is_leader=True,
+    created=bindparam("moment"),
 )
 MOMENT = datetime(2026, 1, 2, 3, 4, 5, 678, tzinfo=UTC)
 
@@ -91,7 +94,9 @@ def test_a_row_is_written_in_a_transaction(engine: Engine, session: Session) -> 
         assert team is not None
         assert (team.title, team.created) == ("Kept", MOMENT)
         assert is_writing(connection)
-        assert Prepared(INSERT_MEMBER).all(connection, team=team.id, user=user.id) == []
+        assert (
+            Prepared(INSERT_MEMBER).all(connection, team=team.id, user=user.id, moment=MOMENT) == []
+        )
         assert session.scalars(select(Member)).all() == []
         connection.commit()
         Prepared(INSERT_TEAM).first(connection, new_title="Undone", moment=MOMENT)
@@ -108,7 +113,7 @@ def test_a_row_that_cannot_be_written_undoes_what_was_written_before(
             team = Prepared(INSERT_TEAM).first(connection, new_title="Undone", moment=MOMENT)
             assert team is not None
             with pytest.raises(IntegrityError):
-                Prepared(INSERT_MEMBER).all(connection, team=team.id, user=7)
+                Prepared(INSERT_MEMBER).all(connection, team=team.id, user=7, moment=MOMENT)
             connection.rollback()
             assert not connection.invalidated
     assert session.scalars(select(Team.title)).all() == []

@@ -656,7 +656,7 @@ class TestDelete:
         make_team(session, leader)
         make_team(session, leader, other)
         with pytest.raises(Conflict):
-            leader.delete(session)
+            leader.delete(session, acting(leader))
         session.rollback()
         assert session.query(Team).count() == 2
 

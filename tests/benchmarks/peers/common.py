@@ -102,6 +102,7 @@ class Member(Base):
     team_id: Mapped[int] = mapped_column(ForeignKey("teams.id"), primary_key=True)
     user_id: Mapped[int] = mapped_column(ForeignKey("users.id"), primary_key=True)
     is_leader: Mapped[bool]
+    created: Mapped[datetime] = mapped_column(default=now)
 
     team: Mapped["Team"] = relationship(back_populates="members")
     user: Mapped[User] = relationship()

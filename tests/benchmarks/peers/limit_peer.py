@@ -51,7 +51,9 @@ _TEAM = _sql(
     " WHERE t.id = %s ORDER BY m.user_id"
 )
 _NEW_TEAM = _sql("INSERT INTO teams (title, created, updated) VALUES (%s, %s, %s) RETURNING id")
-_NEW_MEMBER = _sql("INSERT INTO members (team_id, user_id, is_leader) VALUES (%s, %s, %s)")
+_NEW_MEMBER = _sql(
+    "INSERT INTO members (team_id, user_id, is_leader, created) VALUES (%s, %s, %s, %s)"
+)
 _CLIENT = _sql("SELECT id, grant_types, scopes FROM clients WHERE client_id = %s")
 _LOGIN = _sql("SELECT id, password_hash FROM users WHERE username_key = %s AND is_active")
 _NEW_GRANT = _sql(
@@ -233,7 +235,7 @@ def create_team(scope: Any, body: bytes) -> Answer:
     moment = _now()
     with transaction():
         team_id = execute(_NEW_TEAM, (title, moment, moment)).fetchone()[0]
-        execute(_NEW_MEMBER, (team_id, caller[1], True))
+        execute(_NEW_MEMBER, (team_id, caller[1], True, moment))
     shown = {
         "id": team_id,
         "title": title,

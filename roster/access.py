@@ -1,0 +1,132 @@
+"""Access: decides whether a caller may carry out an operation, and again as it begins to write."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqlalchemy import Connection
+from sqlalchemy.orm import Session
+
+import models
+from models import User, database
+from models import errors as domain
+from roster.definition import Operation
+from roster.exchange import Exchange
+from roster.permissions import Verdict
+from roster.security import is_unchanged
+from roster.settings import Settings
+
+
+class OutdatedError(Exception):
+    """What a request was judged by has changed since: it has to be begun anew."""
+
+
+@dataclass(frozen=True)
+class Rules:
+    """What decides whether a caller may do something: permission, object, settings."""
+
+    settings: Settings
+
+    def roles(self, exchange: Exchange) -> frozenset[str]:
+        """Return the roles that the caller has wherever it goes."""
+        newcomer = set() if self.settings.signup == "closed" else {"newcomer"}
+        return frozenset(exchange.caller.roles | newcomer)
+
+    def judge(
+        self, exchange: Exchange, operation: Operation, session: Session | None = None
+    ) -> tuple[Verdict, Any]:
+        """Decide whether the caller may carry out an operation, and load the path's object.
+
+        It is loaded by the given session, else in the way that costs least.
+        """
+        permission = operation.permission
+        roles = self.roles(exchange)
+        if permission.object is None:
+            return permission.judge(roles), None
+        found = self._load(exchange, operation, permission.object, session)
+        if found is None:
+            return Verdict.ABSENT, None
+        # What the caller is everywhere may suffice; what it is to the object is another question
+        # to the database, and can only add rights.
+        verdict = permission.judge(roles, found.standing)
+        if verdict is not Verdict.GRANTED:
+            verdict = permission.judge(roles | found.roles_of(exchange.caller), found.standing)
+        return verdict, found
+
+    def _load(
+        self, exchange: Exchange, operation: Operation, name: str, session: Session | None
+    ) -> Any:
+        ids = exchange.path_parameters
+        if operation.method == "GET" and name in models.READ:
+            return models.READ[name].load(exchange.connection, **ids)
+        return models.OBJECTS[name].load(session or exchange.session, **ids)
+
+
+@dataclass
+class Admission:
+    """The admission of one request to its operation.
+
+    It is judged when it arrives, so that nobody locks or hashes anything for a request without
+    rights. What it may do is decided when its write transaction begins: then the rows that say so
+    are locked, and read again. Who loses a right waits for that transaction, or has ended before.
+    """
+
+    rules: Rules
+    exchange: Exchange
+    operation: Operation
+    _is_called: bool = field(default=False, init=False)
+    _found: Any = field(default=None, init=False)
+
+    def admit(self) -> Any:
+        """Return the object that the path names, locked where it is about to be changed.
+
+        :raises NotFound: where there is none, or the caller must not know of it.
+        :raises Forbidden: where the caller may not do this.
+        :raises OutdatedError: where caller or token changed in the meantime.
+        """
+        exchange, operation = self.exchange, self.operation
+        found = self._judge()
+        if operation.method != "GET":
+            database.check_at_begin(exchange.connection, self._check)
+            # No hash is computed while a transaction is open: where one may be, it begins later.
+            if found is not None and not operation.computes_hash:
+                exchange.session.expire_all()
+                database.begin(exchange.connection)
+                found = self._found
+        self._is_called = True
+        return found
+
+    def _judge(self, session: Session | None = None) -> Any:
+        verdict, found = self.rules.judge(self.exchange, self.operation, session)
+        if verdict is Verdict.ABSENT:
+            raise domain.NotFound(f"There is no such {self.operation.permission.object}.")
+        if verdict is Verdict.REFUSED:
+            raise domain.Forbidden("You may not do this.")
+        return found
+
+    def _check(self, connection: Connection) -> None:
+        """Lock what the judgement hangs on, and judge again."""
+        exchange, name = self.exchange, self.operation.permission.object
+        user = exchange.caller.user
+        accounts = {} if user is None else {user.id: False}
+        if name is None:
+            User.lock_accounts(connection, accounts)
+            self._check_caller()
+        elif self._is_called:
+            # What the handler has changed by now, and not yet written, must not be read over.
+            with database.reader_on(connection) as session:
+                self._check_object(session, models.OBJECTS[name], accounts)
+        else:
+            self._check_object(exchange.session, models.OBJECTS[name], accounts)
+
+    def _check_object(self, session: Session, kind: Any, accounts: dict[int, bool]) -> None:
+        ids = self.exchange.path_parameters
+        accounts |= kind.accounts(session, **ids)
+        User.lock_accounts(session.connection(), accounts)
+        kind.lock_named(session, **ids)
+        self._check_caller()
+        self._found = self._judge(session)
+
+    def _check_caller(self) -> None:
+        # Read when all is locked: who was waited for may have ended the token.
+        if not is_unchanged(self.exchange):
+            raise OutdatedError
