@@ -116,6 +116,7 @@ def test_a_handler_takes_what_its_operation_has_to_give(operation: Operation) ->
         "oauth",
         "session",
         "settings",
+        "quotas",
         "window",
         operation.permission.object,
         *query,

@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from tests.serving import NO_IDS, PROOF, Person, Server, demand, pointers, replace
+from models import User
+from tests.serving import NO_IDS, PROOF, Person, Serve, Server, demand, pointers, replace
 
 
 @pytest.fixture
@@ -335,3 +336,50 @@ def test_a_team_goes_with_its_last_member(eve: Person, server: Server, is_leader
 
     assert server.admin.get(f"/teams/{alone}").status_code == 404
     assert server.admin.get("/teams").json() == []
+
+
+def test_a_last_leader_who_may_not_write_leaves_and_the_longest_writer_follows(
+    server: Server,
+) -> None:
+    leader = server.person("leader")
+    others = [server.person(name) for name in ("eve", "bob")]
+    team = server.team("Engines", leader, server.person("reader", is_regular_user=False))
+    for other in reversed(others):  # so that the longest is not the one with the lowest id
+        assert leader.post(f"/teams/{team}/members", {"user_id": other.id}).status_code == 201
+    with server.session() as session:
+        session.get_one(User, leader.id).is_regular_user = False
+        session.commit()
+
+    assert leader.delete(f"/teams/{team}/members/{leader.id}").status_code == 204
+
+    members = server.admin.get(f"/teams/{team}/members").json()
+    assert [each["user"]["id"] for each in members if each["is_leader"]] == [others[1].id]
+
+
+def test_an_admin_takes_the_leadership_from_a_last_leader_who_may_not_write(
+    server: Server,
+) -> None:
+    leader, bob = server.person("leader"), server.person("bob")
+    team = server.team("Engines", leader, bob)
+    with server.session() as session:
+        session.get_one(User, leader.id).is_active = False
+        session.commit()
+    path = f"/teams/{team}/members/{leader.id}"
+
+    assert server.admin.patch(path, replace("/is_leader", False)).status_code == 200
+
+    members = server.admin.get(f"/teams/{team}/members").json()
+    assert [each["user"]["id"] for each in members if each["is_leader"]] == [bob.id]
+
+
+def test_a_full_team_takes_nobody(serve: Serve) -> None:
+    server = serve(quota_members=2)
+    ada, bob, eve = (server.person(name) for name in ("ada", "bob", "eve"))
+    team = server.team("Engines", ada, bob)
+
+    answer = ada.post(f"/teams/{team}/members", {"user_id": eve.id})
+
+    assert answer.status_code == 409
+    assert answer.json()["detail"] == "The team has 2 members, and no team may have more."
+    assert ada.delete(f"/teams/{team}/members/{bob.id}").status_code == 204
+    assert ada.post(f"/teams/{team}/members", {"user_id": eve.id}).status_code == 201

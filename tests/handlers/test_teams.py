@@ -1,10 +1,11 @@
 """Teams over HTTP: founding, reading, changing and dissolving them."""
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 
-from tests.serving import NO_IDS, Person, Server, demand, pointers, replace
+from tests.serving import NO_IDS, Person, Serve, Server, demand, pointers, replace
 
 
 def base(person: Person) -> dict[str, Any]:
@@ -253,3 +254,29 @@ def test_the_id_of_a_deleted_team_is_never_anothers(ada: Person) -> None:
     assert ada.delete(f"/teams/{team}").status_code == 204
 
     assert ada.post("/teams", {"title": "Engines"}).json()["id"] > team
+
+
+def test_nobody_leads_more_teams_than_the_quota_says(serve: Serve) -> None:
+    server = serve(quota_teams=2)
+    ada, bob = server.person("ada"), server.person("bob")
+    teams = [ada.post("/teams", {"title": "Engines"}).json()["id"] for _ in range(2)]
+
+    answer = ada.post("/teams", {"title": "Engines"})
+
+    assert answer.status_code == 409
+    assert answer.json()["detail"] == "You lead 2 teams, and no user may lead more."
+    assert len(ada.get("/teams").json()) == 2
+    # What others lead, or one is only a member of, does not count.
+    assert bob.post("/teams", {"title": "Engines"}).status_code == 201
+    assert ada.delete(f"/teams/{teams[0]}").status_code == 204
+    assert ada.post("/teams", {"title": "Engines"}).status_code == 201
+
+
+def test_teams_that_are_created_at_once_keep_to_the_quota(serve: Serve) -> None:
+    server = serve(quota_teams=3)
+    ada = server.person("ada")
+
+    with ThreadPoolExecutor(8) as threads:
+        answers = list(threads.map(lambda _: ada.post("/teams", {"title": "Engines"}), range(8)))
+
+    assert sorted(answer.status_code for answer in answers) == [201] * 3 + [409] * 5

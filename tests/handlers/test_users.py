@@ -788,17 +788,50 @@ def test_an_admin_may_go_before_another(admin: Person, server: Server) -> None:
     assert server.admin.get(f"/users/{admin.id}").status_code == 404
 
 
-def test_the_last_leader_of_others_cannot_be_deleted(ada: Person, server: Server) -> None:
+def test_a_last_leader_of_others_who_can_hand_over_does_not_go(ada: Person, server: Server) -> None:
     team = server.team("Engines", ada, server.person("bob"))
     alone = server.team("Poetry", ada)
     before = server.admin.get(f"/teams/{team}").json()
 
     assert ada.delete(f"/users/{ada.id}").status_code == 409
-    assert server.admin.delete(f"/users/{ada.id}").status_code == 409
 
     assert ada.get("/users/me").status_code == 200
     assert server.admin.get(f"/teams/{team}").json() == before
     assert server.admin.get(f"/teams/{alone}").status_code == 200
+
+
+@pytest.mark.parametrize("flags", [{"is_admin": True}, {"is_internal": True}])
+def test_no_team_is_in_the_way_of_an_admin_or_internal_user_who_deletes(
+    ada: Person, server: Server, flags: dict[str, bool]
+) -> None:
+    bob, eve = server.person("bob"), server.person("eve")
+    led = server.team("Engines", ada, bob, eve)
+    readers = server.team("Poetry", ada, server.person("reader", is_regular_user=False))
+
+    assert server.person("boss", **flags).delete(f"/users/{ada.id}").status_code == 204
+
+    assert leaders(server, led) == {bob.id}
+    assert leaders(server, readers) == set()
+    assert bob.delete(f"/teams/{led}").status_code == 204
+    assert server.admin.delete(f"/teams/{readers}").status_code == 204
+
+
+def test_a_last_leader_who_may_not_write_deletes_the_own_account(server: Server) -> None:
+    reader, bob = server.person("reader"), server.person("bob")
+    team = server.team("Engines", reader, bob)
+    with server.session() as session:
+        session.get_one(User, reader.id).is_regular_user = False
+        session.commit()
+
+    assert reader.delete(f"/users/{reader.id}").status_code == 204
+
+    assert leaders(server, team) == {bob.id}
+
+
+def leaders(server: Server, team: int) -> set[int]:
+    """Return the ids of a team's leaders."""
+    members = server.admin.get(f"/teams/{team}").json()["members"]
+    return {each["user"]["id"] for each in members if each["is_leader"]}
 
 
 def test_teams_stay_without_the_deleted_but_go_with_their_only_member(

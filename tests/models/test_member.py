@@ -19,6 +19,7 @@ from tests.models.factories import (
     race,
     replacing,
 )
+from tests.statements import recorded
 
 STEP_DOWN = [replacing("/is_leader", False)]
 STEP_UP = [replacing("/is_leader", True)]
@@ -173,6 +174,74 @@ class TestLeaveAll:
         make_team(session, anna, berta)
         with pytest.raises(Conflict):
             Member.leave_all(session, anna, may_refuse=True)
+
+    def test_the_statements_are_as_many_for_one_team_as_for_many(
+        self, engine: Engine, session: Session
+    ) -> None:
+        executed = []
+        for number in (1, 40):
+            leader = make_user(session, f"leader{number}")
+            others = [make_user(session, f"other{number}-{each}") for each in range(3)]
+            for _ in range(number):
+                make_team(session, leader)
+                make_team(session, leader, *others)
+                make_team(session, others[0], leader)
+            session.expire_all()
+            user = session.get_one(User, leader.id)
+            with recorded(engine) as statements:
+                Member.leave_all(session, user, may_refuse=False)
+            executed.append(len(statements))
+            session.commit()
+            led = session.query(Member).where(Member.user_id == others[0].id, Member.is_leader)
+            assert led.count() == 2 * number
+        assert executed[0] == executed[1] < 10
+
+
+class TestSuccession:
+    """What becomes the leader where the last one goes."""
+
+    def heirs(self, session: Session, *users: User) -> set[int]:
+        leader = make_user(session, "leader", is_regular_user=False)
+        team = make_team(session, leader, *users)
+        for user in users:
+            user.is_active = user.username != "inactive"
+        member(session, team, leader).remove(session)
+        session.commit()
+        session.expire_all()
+        return {each.user_id for each in team.members if each.is_leader}
+
+    @pytest.mark.parametrize("flag", ["is_regular_user", "is_admin", "is_internal"])
+    def test_it_is_the_longest_member_who_may_write(self, session: Session, flag: str) -> None:
+        last = make_user(session, "last")
+        flags = {"is_regular_user": False, flag: True}
+        reader = make_user(session, "reader", is_regular_user=False)
+        inactive = make_user(session, "inactive", is_admin=True)
+        first = make_user(session, "first", **flags)
+        assert self.heirs(session, reader, inactive, first, last) == {first.id}
+
+    def test_where_nobody_may_write_there_is_none(self, session: Session) -> None:
+        assert self.heirs(session, make_user(session, "reader", is_regular_user=False)) == set()
+
+    @pytest.mark.parametrize("is_active", [True, False])
+    @pytest.mark.parametrize("flag", ["is_regular_user", "is_admin", "is_internal", None])
+    def test_who_may_write_is_the_same_in_sql_as_by_role(
+        self, session: Session, is_active: bool, flag: str | None
+    ) -> None:
+        flags = {"is_regular_user": False, **({flag: True} if flag else {})}
+        user = make_user(session, "anna", is_active=is_active, **flags)
+        found = session.query(User).where(User.may_write()).all()
+        assert (user in found) is Caller(user).has("writer")
+
+    def test_members_of_other_teams_stay_what_they_are(
+        self, session: Session, anna: User, berta: User
+    ) -> None:
+        other = make_team(session, anna, berta)
+        leader = make_user(session, "leader")
+        make_team(session, leader, berta)
+        Member.leave_all(session, leader, may_refuse=False)
+        session.commit()
+        session.expire_all()
+        assert [each.is_leader for each in other.members] == [True, False]
 
 
 class TestRaces:
