@@ -1,5 +1,6 @@
 """Users: signing up, reading, changing and deleting accounts."""
 
+from collections.abc import Iterator
 from typing import Any
 
 from sqlalchemy import Connection
@@ -51,6 +52,7 @@ def change_user(
     return user_schema.dump(user)
 
 
-def delete_user(session: Session, caller: Caller, user: User) -> None:
+def delete_user(session: Session, caller: Caller, user: User) -> Iterator[None]:
     """Delete a user, with all that is theirs alone."""
+    yield from user.leave_teams(session, caller)
     user.delete(session, caller)

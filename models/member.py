@@ -74,27 +74,36 @@ class Member(Addressed, Base):
         cls.team.property.mapper.class_.lock(session, ids["team_id"])
 
     @classmethod
-    def leave_all(cls, session: Session, user: User, *, may_refuse: bool) -> None:
-        """Take a user out of all its teams; teams where it is alone go.
+    def leave_all(
+        cls, session: Session, user: User, *, may_refuse: bool, most: int | None = None
+    ) -> bool:
+        """Take a user out of its teams, or the `most` first of them; teams where it is alone go.
 
         Where it is the last leader, the leadership passes on. Raise Conflict instead where this
-        may be refused and the user can hand it over.
+        may be refused and the user can hand it over. Return whether teams are left.
         """
-        mine = cls.user_id == user.id
+        mine = [cls.user_id == user.id]
+        if most is not None:
+            ids = select(cls.team_id).where(*mine).order_by(cls.team_id)
+            last = session.scalar(ids.offset(most - 1).limit(1))
+            mine += [] if last is None else [cls.team_id <= last]
         team = cls.team.property.mapper.class_
-        teams = select(team.id).where(team.id.in_(select(cls.team_id).where(mine)))
+        teams = select(team.id).where(team.id.in_(select(cls.team_id).where(*mine)))
         session.execute(teams.order_by(team.id).with_for_update()).all()
-        led = (mine, cls.is_leader, _others(), ~_others(_other.is_leader))
-        if (
-            may_refuse
-            and Caller(user).has("writer")
-            and session.scalar(exists().where(*led).select())
-        ):
-            raise Conflict(_LEADER_NEEDED)
-        _pass_on(session, *led)
-        alone = select(cls.team_id).where(mine, ~_others())
+        if may_refuse:
+            cls.check_led(session, user)
+        _pass_on(session, *mine, *_LAST_LEADER)
+        alone = select(cls.team_id).where(*mine, ~_others())
         session.execute(delete(team).where(team.id.in_(alone)), execution_options=_UNSEEN)
-        session.execute(delete(cls).where(mine), execution_options=_UNSEEN)
+        session.execute(delete(cls).where(*mine), execution_options=_UNSEEN)
+        return len(mine) > 1
+
+    @classmethod
+    def check_led(cls, session: Session, user: User) -> None:
+        """Raise Conflict where a team needs a user as its leader, who can hand it over."""
+        led = exists().where(cls.user_id == user.id, *_LAST_LEADER)
+        if Caller(user).has("writer") and session.scalar(led.select()):
+            raise Conflict(_LEADER_NEEDED)
 
     def roles_of(self, caller: Caller) -> frozenset[str]:
         """Return the caller's roles in the team, and whether it is this member."""
@@ -175,6 +184,9 @@ def _others(*conditions: ColumnExpressionArgument[bool]) -> Exists:
     """Return the condition that a membership's team has other members, for whom these hold."""
     of_team = (_other.team_id == Member.team_id, _other.user_id != Member.user_id)
     return select(_other.team_id).where(*of_team, *conditions).correlate(Member).exists()
+
+
+_LAST_LEADER = (Member.is_leader, _others(), ~_others(_other.is_leader))
 
 
 def _pass_on(session: Session, *which: ColumnExpressionArgument[bool]) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from typing import Any, Self
 
@@ -38,6 +38,8 @@ from models.prepared import Prepared
 _OPEN = OpenGate()
 # PostgreSQL's advisory lock of those who take a right from an admin.
 _ADMINS = 0x41646D696E73
+# Some milliseconds' work.
+_TEAMS_AT_ONCE = 300
 
 
 class User(Identified, Timestamps, Addressed, Base):
@@ -288,6 +290,17 @@ class User(Identified, Timestamps, Addressed, Base):
         given = {name: value for name, value in flags.items() if value is not None}
         self._assign(session, given, password_hash)
 
+    def leave_teams(self, session: Session, by: Caller | None = None) -> Iterator[None]:
+        """Leave all but some hundred teams, before the account is deleted, in batches.
+
+        Each time what was done is to be committed, for nobody else to wait. What stands against
+        the deletion is raised first, as by `delete`.
+        """
+        self._check_deletable(session, by)
+        while Member.leave_all(session, self, may_refuse=self._is_own(by), most=_TEAMS_AT_ONCE):
+            yield
+            self._check_deletable(session, by)
+
     def delete(self, session: Session, by: Caller | None = None) -> None:
         """Delete the account, its grants, its clients, and the teams where it is alone.
 
@@ -295,14 +308,21 @@ class User(Identified, Timestamps, Addressed, Base):
         would remain, or where a user who may write deletes the own account, and a team would be
         left without leader.
         """
-        self._lock(session)
-        if self.is_admin and self.is_active:
-            self._check_admin_remains(session)
-        is_own = by is not None and by.user is not None and by.user.id == self.id
-        Member.leave_all(session, self, may_refuse=is_own)
+        self._check_deletable(session, by)
+        Member.leave_all(session, self, may_refuse=self._is_own(by))
         Grant.end_account(session, self.id)
         session.delete(self)
         session.flush()
+
+    def _check_deletable(self, session: Session, by: Caller | None) -> None:
+        self._lock(session)
+        if self.is_admin and self.is_active:
+            self._check_admin_remains(session)
+        if self._is_own(by):
+            Member.check_led(session, self)
+
+    def _is_own(self, by: Caller | None) -> bool:
+        return by is not None and by.user is not None and by.user.id == self.id
 
     def _lock(self, session: Session, held: int | None = None) -> dict[int, User]:
         """Lock the account, and keep another one as it is; return both as they now are."""

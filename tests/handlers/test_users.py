@@ -4,7 +4,7 @@ from typing import Any
 from unittest.mock import Mock
 
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import event, func, select
 
 from models import Client, User, passwords
 from tests.serving import (
@@ -802,7 +802,7 @@ def test_a_last_leader_of_others_who_can_hand_over_does_not_go(ada: Person, serv
 
 @pytest.mark.parametrize("flags", [{"is_admin": True}, {"is_internal": True}])
 def test_no_team_is_in_the_way_of_an_admin_or_internal_user_who_deletes(
-    ada: Person, server: Server, flags: dict[str, bool]
+    ada: Person, server: Server, flags: Any
 ) -> None:
     bob, eve = server.person("bob"), server.person("eve")
     led = server.team("Engines", ada, bob, eve)
@@ -814,6 +814,46 @@ def test_no_team_is_in_the_way_of_an_admin_or_internal_user_who_deletes(
     assert leaders(server, readers) == set()
     assert bob.delete(f"/teams/{led}").status_code == 204
     assert server.admin.delete(f"/teams/{readers}").status_code == 204
+
+
+@pytest.mark.parametrize("by_admin", [True, False])
+def test_many_teams_are_left_some_at_a_time(
+    ada: Person, server: Server, monkeypatch: pytest.MonkeyPatch, by_admin: bool
+) -> None:
+    monkeypatch.setattr("models.user._TEAMS_AT_ONCE", 2)
+    bob = server.person("bob")
+    alone = [server.team("Poetry", ada) for _ in range(3)]
+    together = [server.team("Engines", bob, ada) for _ in range(4)]
+    commits: list[Any] = []
+
+    def note(connection: Any) -> None:
+        commits.append(connection)
+
+    caller = server.admin if by_admin else ada
+    event.listen(server.app.engine, "commit", note)
+    try:
+        deleted = caller.delete(f"/users/{ada.id}")
+    finally:
+        event.remove(server.app.engine, "commit", note)
+
+    assert deleted.status_code == 204
+    assert len(commits) >= 4
+    for team in alone:
+        assert server.admin.get(f"/teams/{team}").status_code == 404
+    for team in together:
+        assert leaders(server, team) == {bob.id}
+
+
+def test_a_refused_deletion_leaves_no_team(
+    ada: Person, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("models.user._TEAMS_AT_ONCE", 2)
+    teams = [server.team("Poetry", ada) for _ in range(5)]
+    server.team("Engines", ada, server.person("bob"))
+
+    assert ada.delete(f"/users/{ada.id}").status_code == 409
+
+    assert {each["id"] for each in ada.get("/teams").json()} > set(teams)
 
 
 def test_a_last_leader_who_may_not_write_deletes_the_own_account(server: Server) -> None:

@@ -8,7 +8,6 @@ import pytest
 from sqlalchemy import event, select, update
 from sqlalchemy.orm import Session
 
-from handlers import teams
 from models import OBJECTS, Grant, Member, Team, Token, User, database
 from models.database import session_on
 from tests.serving import PROOF, Person, Server, replace
@@ -129,13 +128,13 @@ def test_a_request_that_is_begun_anew_has_its_body_as_it_was_sent(
 ) -> None:
     ada = server.person("ada", is_internal=True)
     seen = []
-    handler = teams.Team.create
+    create = Team.create
 
-    def spoil(connection: Any, **given: Any) -> Any:
+    def note(connection: Any, **given: Any) -> Any:
         seen.append(given["title"])
-        return handler(connection, **given)
+        return create(connection, **given)
 
-    monkeypatch.setattr(teams.Team, "create", spoil)
+    monkeypatch.setattr(Team, "create", note)
     with before_writing(server, set_flags(ada, is_admin=True)):
         answer = ada.post("/teams", {"title": "Engines"})
 
@@ -184,13 +183,14 @@ def test_reading_takes_no_lock(server: Server) -> None:
 
 @pytest.mark.parametrize("name", sorted(OBJECTS))
 def test_every_object_can_be_locked_though_it_is_gone(server: Server, name: str) -> None:
-    ids = {
+    every: dict[str, dict[str, Any]] = {
         "user": {"user_id": 4711},
         "team": {"team_id": 4711},
         "member": {"team_id": 4711, "user_id": 4711},
         "client": {"client_id": "unknown"},
-    }[name]
-    kind = OBJECTS[name]
+    }
+    ids = every[name]
+    kind: Any = OBJECTS[name]
     with server.app.engine.connect() as connection, session_on(connection) as session:
         User.lock_accounts(connection, kind.accounts(session, **ids))
         kind.lock_named(session, **ids)
