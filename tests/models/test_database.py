@@ -73,6 +73,7 @@ def umask(request: pytest.FixtureRequest) -> Iterator[None]:
 def test_a_new_file_is_its_owners_alone(tmp_path: Path) -> None:
     link = tmp_path / "link.db"
     link.symlink_to(tmp_path / "linked.db")
+    modes = {}
     for name in ("roster.db", "link.db"):
         engine = connect(f"sqlite:///{tmp_path / name}")
         with engine.begin() as connection:
@@ -88,6 +89,7 @@ def test_a_file_that_is_there_keeps_its_mode(tmp_path: Path) -> None:
     path = tmp_path / "roster.db"
     path.touch()
     path.chmod(0o640)
+    modes = set()
     engine = connect(f"sqlite:///{path}")
     with engine.begin() as connection:
         connection.execute(text("CREATE TABLE things (id INTEGER)"))

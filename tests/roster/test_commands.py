@@ -23,9 +23,9 @@ from models.purge import purge as purge_batches
 from models.secret import digest
 from roster import commands, definition
 from roster.commands import main, roster
+from tests.live import PRODUCTION
 
 PASSWORD = "correct horse battery staple"
-PRODUCTION = {"ROSTER_ENV": "production", "ROSTER_SECRET_KEY": "k" * 32}
 
 
 @dataclass(frozen=True)
