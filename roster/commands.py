@@ -59,7 +59,7 @@ def main() -> None:
         if type(error) not in {OperationalError, DatabaseError}:
             raise
         raise SystemExit(
-            "roster: DATABASE_URL: the database cannot be reached, or is not migrated"
+            "roster: DATABASE_URL: the database cannot be reached, is not migrated, or is locked"
         ) from None
     except DomainError as error:
         reasons = " ".join(sentence for _, sentence in error.errors)
@@ -111,21 +111,22 @@ def serve() -> None:
             proxy_headers=False,
             server_header=False,
             lifespan="on",
-            http=_protocol(),
+            http=_protocol(current.connections),
             limit_concurrency=current.connections + 1,  # uvicorn's is the first one too many
             timeout_graceful_shutdown=current.shutdown_seconds,
         )
 
 
-def _protocol() -> Any:
+def _protocol(connections: int) -> Any:
     """Return the protocol that uvicorn shall speak; where httptools is missing, it has to choose.
 
     What it chooses then bounds the heads of requests by itself.
     """
     try:
-        from roster.protocol import Bounded  # noqa: PLC0415
+        from roster.protocol import Bounded, allow_connections  # noqa: PLC0415
     except ImportError:
         return "auto"
+    allow_connections(connections)
     return Bounded
 
 

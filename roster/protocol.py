@@ -21,6 +21,8 @@ LARGEST_HEAD = 64 * 1024
 MOST_HEADERS = 100
 # Connections beyond those that are served, which get a 503 if they ask. More are not even read.
 _REFUSED_POLITELY = 50
+# Databases, modules, pages, logs: a generous guess.
+_OTHER_FILES = 1000
 
 
 class _Part(Enum):
@@ -38,6 +40,23 @@ class _TooLargeError(Exception):
 @cache
 def _settings() -> Settings:
     return settings.load()
+
+
+def allow_connections(number: int) -> None:
+    """Have the system let this process, and those it starts, open as many files as that takes.
+
+    Systems often start with 1,024, which may be raised up to another limit. Without a file for a
+    connection none for the database is left either.
+    """
+    try:
+        import resource  # noqa: PLC0415 (not everywhere)
+    except ImportError:
+        return
+    wanted = number + _REFUSED_POLITELY + _OTHER_FILES
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        most = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
 
 
 class Bounded(HttpToolsProtocol):

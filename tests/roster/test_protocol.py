@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import resource
 import select
 import signal
 import socket
@@ -12,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.live import PATIENCE_SECONDS, LiveServer, serving
+from tests.live import PATIENCE_SECONDS, ROSTER, LiveServer, serving
 
 HEAD = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n"
 POST = b"POST /api/v1/users HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
@@ -307,6 +308,19 @@ def test_more_connections_than_there_may_be_are_told_so(tmp_path: Path) -> None:
         deadline = time.monotonic() + PATIENCE_SECONDS
         while status_of(converse(server, HEAD + b"Connection: close\r\n\r\n")) == 503:
             assert time.monotonic() < deadline
+
+
+def test_the_system_lets_as_many_connections_be_open(tmp_path: Path) -> None:
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard != resource.RLIM_INFINITY and hard < 4096:
+        pytest.skip("This system allows no more files.")
+    command = ("sh", "-c", f"ulimit -S -n 256 && exec {ROSTER} serve")
+
+    with serving(tmp_path, command) as server:
+        limits = Path(f"/proc/{server.process.pid}/limits").read_text()
+
+    [line] = [line for line in limits.splitlines() if line.startswith("Max open files")]
+    assert int(line.split()[3]) > 1000
 
 
 # The end
