@@ -2,7 +2,7 @@
 #
 #   docker build --tag roster .
 #   docker run --publish 5000:5000 --volume roster:/data \
-#       --env ROSTER_SECRET_KEY=... --env ROSTER_ISSUER=https://... roster
+#       --env ROSTER_SECRET_KEY=... --env ROSTER_ISSUER=https://... --env ROSTER_TRUSTED_PROXIES=1 roster
 
 FROM python:3.13-slim AS build
 WORKDIR /source

@@ -6,36 +6,82 @@ transaction begins by itself before the first statement that writes, or that loc
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import URL, Connection, Engine, event, func, make_url, select
+from sqlalchemy.exc import ArgumentError
 from sqlalchemy.orm import Session, sessionmaker
 from sqlalchemy.sql.selectable import GenerativeSelect
 
 from models.sqlite import connect_sqlite
 
 _EXCLUSIVE = 0x526F73746572  # any number, the same in all processes: "Roster"
+_SQLITE = "sqlite"
+_POSTGRESQL = ("postgresql", "postgres", "postgresql+psycopg")
+# What makes of SQLite's file a database in memory, or hands its name to others to interpret.
+_BESIDE_A_FILE = {"cache", "mode", "uri", "vfs"}
 
 
-def connect(url: str | URL, pool_size: int = 5) -> Engine:
-    """Return an engine for a SQLite file or a PostgreSQL database; ValueError for another."""
-    url = make_url(url)
-    backend = url.get_backend_name()
+@dataclass(frozen=True)
+class TimeLimits:
+    """How many seconds a PostgreSQL database may keep somebody waiting; None: as it likes.
+
+    `lock` is for one lock, `statement` for one statement, its locks included.
+    """
+
+    connect: int = 5
+    lock: int | None = None
+    statement: int | None = None
+
+
+def check_url(url: str | URL) -> URL:
+    """Return the URL of a SQLite file or a PostgreSQL database.
+
+    :raises ValueError: for another one, with a sentence that does not show it.
+    """
+    try:
+        url = make_url(url)
+    except (ArgumentError, ValueError):  # whose own sentences show it, or some of it
+        raise ValueError(
+            "must be a URL such as sqlite:///roster.db or postgresql://user@host/name"
+        ) from None
+    if url.drivername in _POSTGRESQL:
+        return url
+    if url.drivername != _SQLITE:
+        raise ValueError(
+            "must be a URL of SQLite or PostgreSQL: sqlite:///... or postgresql://..., and no other"
+            " driver"
+        )
+    name = (url.database or "").lower()
+    if not name or name == ":memory:" or name.startswith("file:") or _BESIDE_A_FILE & {*url.query}:
+        raise ValueError(
+            "must name a file: every connection would see a memory database of its own"
+        )
+    return url
+
+
+def connect(url: str | URL, pool_size: int = 5, limits: TimeLimits = TimeLimits()) -> Engine:
+    """Return an engine for a SQLite file or a PostgreSQL database; ValueError for another.
+
+    SQLite waits for its one lock as long as `models/sqlite.py` says, and no file keeps anybody
+    waiting otherwise.
+    """
+    url = check_url(url)
     options: dict[str, Any] = {
         "pool_size": pool_size,
         "max_overflow": -1,  # there are never more than threads
         "pool_use_lifo": True,
         "hide_parameters": True,
     }
-    if backend == "sqlite":
+    if url.drivername == _SQLITE:
         engine = connect_sqlite(url, **options)
-    elif backend in ("postgresql", "postgres"):
+    else:
         # A server on SQLite does without its driver (9 MiB).
         from models.postgresql import connect_postgresql  # noqa: PLC0415
 
-        engine = connect_postgresql(url, **options)
-    else:
-        raise ValueError("The database must be SQLite or PostgreSQL.")
+        named = {"lock_timeout": limits.lock, "statement_timeout": limits.statement}
+        engine = connect_postgresql(url, limits.connect, named, **options)
     event.listen(engine, "before_cursor_execute", _begin_before_write)
     return engine
 

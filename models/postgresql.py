@@ -1,21 +1,42 @@
 """How PostgreSQL is reached: through psycopg, which is asked for no more than is needed."""
 
-from collections.abc import Sequence
-from itertools import count
+from collections.abc import Mapping, Sequence
+from hashlib import sha256
 from typing import Any
 from urllib.parse import unquote
 
 import psycopg
+from psycopg._preparing import Prepare, PrepareManager
 from psycopg.adapt import PyFormat, Transformer
-from psycopg.errors import error_from_result
+from psycopg.errors import (
+    DuplicatePreparedStatement,
+    InvalidSqlStatementName,
+    QueryCanceled,
+    error_from_result,
+)
 from psycopg.pq import ExecStatus, TransactionStatus
 from psycopg.pq.abc import PGresult
 from sqlalchemy import URL, Engine, create_engine, event
 from sqlalchemy.exc import InvalidatePoolError
 
+# For a server that vanished without a word, where TCP alone would wait for hours; of no meaning on
+# a Unix socket. Only what has been sent is counted, not the time that a statement takes.
+_TCP = {
+    "keepalives_idle": 30,
+    "keepalives_interval": 10,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 60_000,  # milliseconds
+}
 
-def connect_postgresql(url: URL, **options: Any) -> Engine:
-    """Return an engine for a PostgreSQL database."""
+
+def connect_postgresql(
+    url: URL, connect_seconds: int, limits: Mapping[str, int | None], **options: Any
+) -> Engine:
+    """Return an engine for a PostgreSQL database.
+
+    `limits` are seconds by the names of the server's settings. What the URL itself says of these,
+    or of the time to connect, goes first.
+    """
     if url.drivername in ("postgresql", "postgres"):
         url = url.set(drivername="postgresql+psycopg")
     if url.host and "%" in url.host:  # a Unix socket's folder, as libpq writes it in a host
@@ -24,7 +45,14 @@ def connect_postgresql(url: URL, **options: Any) -> Engine:
 
     @event.listens_for(engine, "do_connect")
     def open_connection(_: object, __: object, arguments: Any, named: Any) -> Any:
-        return PostgreSQLConnection.connect(*arguments, **named)
+        named = {"connect_timeout": connect_seconds, **_TCP, **named}
+        connection = PostgreSQLConnection.connect(*arguments, **named)
+        said = str(named.get("options", ""))
+        for name, seconds in limits.items():
+            if seconds is not None and name not in said:
+                # Not among the options of the connection: poolers refuse those.
+                connection.execute(f"SET {name} = {seconds * 1000:d}")
+        return connection
 
     # SQLAlchemy's own check (`pool_pre_ping`) asks the server each time, which doubles the round
     # trips of a request that reads once.
@@ -36,6 +64,24 @@ def connect_postgresql(url: URL, **options: Any) -> Engine:
     return engine
 
 
+class _Prepared(PrepareManager):
+    """Name what psycopg itself has the server prepare by what it is, as `fetch` does."""
+
+    def get(self, query: Any, prepare: bool | None = None) -> tuple[Prepare, bytes]:
+        """Tell whether a query is prepared, or shall be, and its name."""
+        known, name = super().get(query, prepare)
+        return known, _name_of(*self.key(query)) if name else name
+
+
+def _name_of(sql: bytes, types: tuple[int, ...] = ()) -> bytes:
+    """Return a name under which no server session can have another statement.
+
+    Behind a pooler one connection may reach several, each with what others had it prepare. The name
+    has at most 63 bytes, as PostgreSQL's have.
+    """
+    return b"roster_" + sha256(sql + repr(types).encode()).hexdigest()[:48].encode()
+
+
 class PostgreSQLConnection(psycopg.Connection[Any]):
     """A PostgreSQL connection that asks the server nothing where nothing has begun."""
 
@@ -43,7 +89,7 @@ class PostgreSQLConnection(psycopg.Connection[Any]):
         super().__init__(*arguments, **options)
         self._transformer: Any = Transformer(self)
         self._names: dict[str, bytes] = {}
-        self._numbers = count()
+        self._prepared = _Prepared()
 
     def begin(self) -> None:
         """Begin a transaction, unless one has begun."""
@@ -73,18 +119,33 @@ class PostgreSQLConnection(psycopg.Connection[Any]):
         """
         name = self._names.get(sql)
         if name is None:
-            name = f"roster_{next(self._numbers)}".encode()
-            prepared = self.pgconn.prepare(name, sql.encode())
-            if prepared.status != ExecStatus.COMMAND_OK:
-                raise self._error(prepared)
-            self._names[sql] = name
+            name = self._prepare(sql)
         result = self.pgconn.exec_prepared(name, self._parameters(values))
         if result.status != ExecStatus.TUPLES_OK:
             error = self._error(result)
-            if isinstance(error, psycopg.errors.InvalidSqlStatementName):
+            if isinstance(error, InvalidSqlStatementName):
                 self._names.clear()
             raise error
         return self._rows(result)
+
+    def _prepare(self, sql: str) -> bytes:
+        name = _name_of(sql.encode())
+        prepared = self.pgconn.prepare(name, sql.encode())
+        if prepared.status != ExecStatus.COMMAND_OK:
+            error = self._error(prepared)
+            # It is there already: who had this session before has prepared the same.
+            if not isinstance(error, DuplicatePreparedStatement) or self.in_transaction:
+                raise error
+        self._names[sql] = name
+        return name
+
+    def may_try_again(self, error: BaseException) -> bool:
+        """Tell whether a select that failed may be executed once more, in SQLAlchemy's way.
+
+        It would fail in a transaction that is lost, and what took too long would take as long.
+        """
+        is_lost = self.pgconn.transaction_status == TransactionStatus.INERROR
+        return not is_lost and not isinstance(error, QueryCanceled)
 
     def write(self, sql: str, values: Sequence[Any]) -> list[Any]:
         """Execute an insert and return the rows that it returns; parameters as in `fetch`.

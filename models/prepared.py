@@ -45,8 +45,8 @@ class Prepared:
                 return form.read(driver.write(form.sql, form.bind(values)))
             return form.read(driver.fetch(form.sql, form.bind(values)))
         except form.error as error:
-            if self._writes or driver.in_transaction:
-                # What went before is part of the same transaction: no second try.
+            # What went before is part of the same transaction: no second try.
+            if self._writes or driver.in_transaction or not driver.may_try_again(error):
                 connection._handle_dbapi_exception(error, form.sql, None, None, None)  # noqa: SLF001
             return list(connection.execute(self._statement, values))
 

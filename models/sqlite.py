@@ -1,7 +1,9 @@
 """How SQLite is reached: in WAL mode, with its writers waiting in line."""
 
+import os
 import sqlite3
 from collections.abc import Sequence
+from contextlib import suppress
 from threading import Lock
 from time import monotonic, sleep
 from typing import Any
@@ -44,6 +46,10 @@ class SQLiteConnection(sqlite3.Connection):
 
     turn: Lock
     has_turn = False
+
+    def __init__(self, path: str | os.PathLike[str], *arguments: Any, **options: Any) -> None:
+        _create_private(path)
+        super().__init__(path, *arguments, **options)
 
     def begin(self) -> None:
         """Begin a write transaction, unless one has begun."""
@@ -101,6 +107,10 @@ class SQLiteConnection(sqlite3.Connection):
     # An insert is executed like a select, and returns rows as that does.
     write = fetch
 
+    def may_try_again(self, _error: BaseException) -> bool:
+        """Tell whether a select that failed may be executed once more: it changes nothing."""
+        return True
+
     def is_alive(self) -> bool:
         """Tell whether the database is still there: a file does not go away."""
         return True
@@ -109,6 +119,20 @@ class SQLiteConnection(sqlite3.Connection):
         if self.has_turn and (closed or not self.in_transaction):
             self.has_turn = False
             self.turn.release()
+
+
+def _create_private(path: str | os.PathLike[str]) -> None:
+    """Make a new file for its owner alone; SQLite gives those beside it the same mode.
+
+    A file that is there keeps its mode. What cannot be made SQLite itself complains of.
+    """
+    with suppress(OSError):
+        file = os.open(os.path.realpath(path), os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600)
+        try:
+            if hasattr(os, "fchmod"):  # an odd umask may have left less
+                os.fchmod(file, 0o600)
+        finally:
+            os.close(file)
 
 
 def _use_wal(connection: sqlite3.Connection) -> None:

@@ -1,5 +1,6 @@
 """The boundary: the outermost layer, which makes requests decent and adds headers to answers."""
 
+import asyncio
 import time
 from collections.abc import Awaitable, Callable, Collection, Iterator
 from dataclasses import dataclass
@@ -11,13 +12,14 @@ from starlette.types import Receive, Scope, Send
 from models.database import Connections
 from roster.assets import Assets
 from roster.definition import PROBLEM, Definition
-from roster.errors import OAUTH_ERROR, REALM, Answer, Refusal, answer
+from roster.errors import REALM, Answer, Refusal, answer
 from roster.exchange import Exchange
 
 LARGEST_BODY = 1024 * 1024
 
 _CONTENT_HEADERS = {b"content-encoding", b"content-length", b"content-type", b"transfer-encoding"}
 _NOT_FOUND = Refusal(404, "There is nothing here.")
+_STOPPING = Refusal(503, "The server stops. Try again shortly.", headers={"Retry-After": "5"})
 _TOO_LARGE = "The body is larger than 1 MiB."
 
 Inner = Callable[[Scope, Exchange], Awaitable[Answer]]
@@ -41,7 +43,7 @@ class Boundary:
     assets: Assets
     observe: Observe
     origin: str
-    trusted_proxies: int
+    client_address: Callable[[Scope], str]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one HTTP request."""
@@ -57,11 +59,19 @@ class Boundary:
             made = await self._answer(exchange, scope, receive) if exchange else answer(_NOT_FOUND)
         except _DisconnectedError:
             return
+        except asyncio.CancelledError:  # uvicorn stops, and has waited long enough
+            made = answer(_STOPPING, exchange.route.error_media_type if exchange else PROBLEM)
         except Exception as error:  # noqa: BLE001 (the last place that can still answer a failure)
             made = answer(error, exchange.route.error_media_type if exchange else PROBLEM)
         await self._send(made, send, scope)
         operation = exchange.operation if exchange else None
         self.observe(operation.id if operation else "", made.status, time.perf_counter() - began)
+
+    async def refuse(self, error: Exception, scope: Scope, send: Send) -> None:
+        """Answer a request with an error, in the form of its path."""
+        found = self.definition.match(scope["path"])
+        form = found[0].error_media_type if found else PROBLEM
+        await self._send(answer(error, form), send, scope)
 
     def _begin(self, scope: Scope) -> Exchange | None:
         """Find what the path names; None where it names nothing."""
@@ -69,10 +79,7 @@ class Boundary:
         if found is None:
             return None
         route, path_parameters, path = found
-        method = scope["method"]
-        # At the OAuth endpoints a GET acts, so a HEAD there is no harmless question.
-        if method == "HEAD" and route.error_media_type != OAUTH_ERROR:
-            method = "GET"
+        method = "GET" if scope["method"] == "HEAD" and route.has_head else scope["method"]
         exchange = Exchange(
             connections=self.connections,
             route=route,
@@ -81,7 +88,7 @@ class Boundary:
             path_parameters=path_parameters,
             query_string=scope["query_string"],
             headers=scope["headers"],
-            client_address=_client_address(scope, self.trusted_proxies),
+            client_address=self.client_address(scope),
         )
         self.begin(exchange)
         return exchange
@@ -166,24 +173,6 @@ _HEADERS: dict[bytes, bytes] = {
 _SECURE_HEADERS: dict[bytes, bytes] = {
     b"strict-transport-security": b"max-age=31536000; includeSubDomains"
 }
-
-
-def _client_address(scope: Scope, trusted_proxies: int) -> str:
-    """Return the address of the client, as the outermost of the trusted proxies saw it.
-
-    Each proxy adds to `X-Forwarded-For` whom it was asked by; what stands before their entries
-    may be anybody's invention.
-    """
-    peer = (scope.get("client") or ("",))[0]
-    if not trusted_proxies:
-        return str(peer)
-    entries = [
-        entry.strip()
-        for name, value in scope["headers"]
-        if name == b"x-forwarded-for"
-        for entry in value.decode("latin-1").split(",")
-    ]
-    return entries[-trusted_proxies] if len(entries) >= trusted_proxies else str(peer)
 
 
 class _DisconnectedError(Exception):

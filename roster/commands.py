@@ -9,6 +9,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 import click
@@ -58,7 +59,7 @@ def main() -> None:
         if type(error) not in {OperationalError, DatabaseError}:
             raise
         raise SystemExit(
-            "roster: DATABASE_URL: the database cannot be reached, or is not migrated"
+            "roster: DATABASE_URL: the database cannot be reached, is not migrated, or is locked"
         ) from None
     except DomainError as error:
         reasons = " ".join(sentence for _, sentence in error.errors)
@@ -67,8 +68,12 @@ def main() -> None:
 
 @contextmanager
 def _session(current: Settings) -> Iterator[Session]:
-    """Open a session on the migrated database, and commit what is done in it."""
-    engine = database.connect(current.database_url)
+    """Open a session on the migrated database, and commit what is done in it.
+
+    A command may take its time, but waits for others no longer than a request does.
+    """
+    limits = replace(current.database_limits, statement=None)
+    engine = database.connect(current.database_url, limits=limits)
     try:
         if not migrate.is_current(engine):
             raise click.ClickException("the database is not migrated; run `roster db upgrade`")
@@ -86,10 +91,12 @@ def serve() -> None:
     _check_place(current.host, current.port)
     engine = database.connect(current.database_url)
     migrate.upgrade(engine)
-    if current.is_development:
-        with database.session_factory(engine)() as session:
+    with database.session_factory(engine)() as session:
+        if current.is_development:
             development.load(session, current.origin, current.port)
             session.commit()
+        elif current.docs_client_id and not Client.find(session, current.docs_client_id):
+            click.echo("roster: ROSTER_DOCS_CLIENT_ID: there is no such client", err=True)
     engine.dispose()
     if current.captcha == "on" and not current.captcha_verify_url and not current.is_development:
         click.echo(
@@ -104,7 +111,23 @@ def serve() -> None:
             proxy_headers=False,
             server_header=False,
             lifespan="on",
+            http=_protocol(current.connections),
+            limit_concurrency=current.connections + 1,  # uvicorn's is the first one too many
+            timeout_graceful_shutdown=current.shutdown_seconds,
         )
+
+
+def _protocol(connections: int) -> Any:
+    """Return the protocol that uvicorn shall speak; where httptools is missing, it has to choose.
+
+    What it chooses then bounds the heads of requests by itself.
+    """
+    try:
+        from roster.protocol import Bounded, allow_connections  # noqa: PLC0415
+    except ImportError:
+        return "auto"
+    allow_connections(connections)
+    return Bounded
 
 
 def _check_place(host: str, port: int) -> None:

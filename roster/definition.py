@@ -55,6 +55,11 @@ class Operation:
         """Whether the operation may compute a password hash, which takes a core for a while."""
         return bool(self.spec.get("x-computes-hash", False))
 
+    @property
+    def acts(self) -> bool:
+        """Whether a GET changes something, so that no HEAD may stand for it."""
+        return bool(self.spec.get("x-acts", False))
+
     @cached_property
     def success(self) -> tuple[int, dict[str, Any]]:
         """The status and the description of the answer to a request that went well."""
@@ -89,6 +94,8 @@ class Route:
         self.template = template
         self.operations = operations
         self.error_media_type = next(iter(operations.values())).error_media_type
+        # HEAD is a GET without the body, and must do nothing (RFC 9110 section 9.2.1).
+        self.has_head = "GET" in operations and not operations["GET"].acts
         parameters = next(iter(operations.values())).parameters
         self._integers = {
             parameter["name"]

@@ -27,12 +27,14 @@ from roster.captcha import Captcha
 from roster.definition import Definition
 from roster.documentation import Documentation
 from roster.exchange import Exchange
+from roster.hosts import known_hosts_only
 from roster.metrics import Metrics
 from roster.oauth import pages
 from roster.oauth.limits import Limits
 from roster.oauth.metadata import Metadata
 from roster.oauth.provided import oauth_providers
 from roster.options import answer_options
+from roster.proxies import Proxies
 from roster.routing import RoutingMiddleware
 from roster.seam import Seam, providers
 from roster.security import TokenHandler, metrics_handler
@@ -74,7 +76,7 @@ def create_app(settings: Settings, *, validate_responses: bool = False) -> Appli
     """
     logs.keep_secrets()
     defined = definition.load(settings.environment)
-    engine = database.connect(settings.database_url, pool_size=settings.threads)
+    engine = database.connect(settings.database_url, settings.threads, settings.database_limits)
     sessions = database.session_factory(engine)
     metrics = Metrics()
     limits = Limits(settings)
@@ -106,7 +108,7 @@ def create_app(settings: Settings, *, validate_responses: bool = False) -> Appli
         assets=Assets([*documentation.assets(), from_file(pages.STYLE, "/auth/style.css")]),
         observe=metrics.observe,
         origin=settings.origin,
-        trusted_proxies=settings.trusted_proxies,
+        client_address=Proxies(settings.trusted_proxies or 0).client_address,
     )
 
     @asynccontextmanager
@@ -116,7 +118,7 @@ def create_app(settings: Settings, *, validate_responses: bool = False) -> Appli
         engine.dispose()
 
     http = CorrelationIdMiddleware(
-        _with_cors(boundary, settings),
+        known_hosts_only(_with_cors(boundary, settings), boundary.refuse, settings),
         update_request_header=False,
         validator=lambda value: _REQUEST_ID.fullmatch(value) is not None,
     )

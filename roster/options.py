@@ -3,7 +3,7 @@
 from models import Caller
 from models import errors as domain
 from roster.access import Rules
-from roster.errors import OAUTH_ERROR, Answer, Refusal, answer, unauthorized
+from roster.errors import Answer, Refusal, answer, unauthorized
 from roster.exchange import Exchange
 from roster.permissions import Verdict
 from roster.security import identify
@@ -20,7 +20,7 @@ def answer_options(exchange: Exchange, rules: Rules) -> Answer:
         return answer(error, exchange.route.error_media_type)
     finally:
         exchange.close()
-    if "GET" in methods and exchange.route.error_media_type != OAUTH_ERROR:
+    if "GET" in methods and exchange.route.has_head:
         methods.add("HEAD")
     return Answer(204, headers=(("Allow", ", ".join(sorted(methods))),))
 

@@ -1,6 +1,5 @@
 """The settings: environment variables, checked once, before anything else starts."""
 
-import ipaddress
 import os
 from functools import cached_property
 from typing import Annotated, Any, Literal, Self
@@ -9,10 +8,10 @@ from urllib.parse import urlsplit
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
-from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError
 
+from models.database import TimeLimits, check_url
 from models.quotas import Quotas
+from roster.origins import check_origin, is_loopback, is_safe
 
 DEVELOPMENT_SECRET_KEY = "development only: everybody knows this key"
 
@@ -26,32 +25,6 @@ def _wrong(name: str, sentence: str) -> PydanticCustomError:
     return PydanticCustomError(
         "roster_setting", "{name}: {sentence}", {"name": name, "sentence": sentence}
     )
-
-
-def is_loopback(host: str) -> bool:
-    """Tell whether a host name or an address reaches this machine alone."""
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        return False
-
-
-def _check_origin(value: str) -> str:
-    """Check that a value is an origin (RFC 6454): scheme, host and perhaps a port, nothing else."""
-    try:
-        parts = urlsplit(value)
-        port = parts.port
-    except ValueError:
-        raise ValueError("must be an origin such as https://example.com") from None
-    host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname
-    origin = f"{parts.scheme}://{host}" + (f":{port}" if port is not None else "")
-    if parts.scheme not in {"http", "https"} or not parts.hostname or value.lower() != origin:
-        raise ValueError(
-            "must be an origin such as https://example.com: no path, no query, no trailing slash"
-        )
-    return origin
 
 
 class Settings(BaseSettings):
@@ -93,13 +66,28 @@ class Settings(BaseSettings):
     limit_per_client_and_address: int = Field(
         10, validation_alias="ROSTER_LIMIT_PER_CLIENT_AND_ADDRESS", ge=1
     )
-    trusted_proxies: int = Field(0, validation_alias="ROSTER_TRUSTED_PROXIES", ge=0, le=16)
+    trusted_proxies: int | None = Field(
+        None, validation_alias="ROSTER_TRUSTED_PROXIES", ge=0, le=16
+    )
     code_seconds: int = Field(60, validation_alias="ROSTER_CODE_SECONDS", ge=1, le=600)
     session_idle_seconds: int = Field(
         8 * 3600, validation_alias="ROSTER_SESSION_IDLE_SECONDS", ge=1, le=31_536_000
     )
     session_total_seconds: int = Field(
         7 * 86400, validation_alias="ROSTER_SESSION_TOTAL_SECONDS", ge=1, le=31_536_000
+    )
+    connections: int = Field(1000, validation_alias="ROSTER_CONNECTIONS", ge=1, le=1_000_000)
+    head_seconds: int = Field(10, validation_alias="ROSTER_HEAD_SECONDS", ge=1, le=3600)
+    body_seconds: int = Field(60, validation_alias="ROSTER_BODY_SECONDS", ge=1, le=3600)
+    shutdown_seconds: int = Field(10, validation_alias="ROSTER_SHUTDOWN_SECONDS", ge=1, le=3600)
+    database_connect_seconds: int = Field(
+        5, validation_alias="ROSTER_DATABASE_CONNECT_SECONDS", ge=1, le=3600
+    )
+    database_lock_seconds: int = Field(
+        5, validation_alias="ROSTER_DATABASE_LOCK_SECONDS", ge=1, le=3600
+    )
+    database_statement_seconds: int = Field(
+        30, validation_alias="ROSTER_DATABASE_STATEMENT_SECONDS", ge=1, le=86_400
     )
     threads: int = Field(16, validation_alias="ROSTER_THREADS", ge=1, le=256)
     quota_teams: int = Field(1000, validation_alias="ROSTER_QUOTA_TEAMS", ge=1)
@@ -121,31 +109,20 @@ class Settings(BaseSettings):
     @classmethod
     def _check_database_url(cls, value: str) -> str:
         """Refuse what is no database URL, without showing it: it may hold a password."""
-        try:
-            url = make_url(value)
-        except ArgumentError:
-            raise ValueError(
-                "must be a URL such as sqlite:///roster.db or postgresql://user@host/name"
-            ) from None
-        if url.get_backend_name() not in {"sqlite", "postgresql"}:
-            raise ValueError("must be a sqlite or a postgresql URL")
-        if url.get_backend_name() == "sqlite" and url.database in {None, "", ":memory:"}:
-            raise ValueError(
-                "must name a file: every connection would see a memory database of its own"
-            )
+        check_url(value)
         return value
 
     @field_validator("issuer")
     @classmethod
     def _check_issuer(cls, value: str) -> str:
-        return _check_origin(value) if value else value
+        return check_origin(value) if value else value
 
     @field_validator("cors_origins", mode="before")
     @classmethod
     def _split_origins(cls, value: Any) -> Any:
         if isinstance(value, str):
             value = tuple(part.strip() for part in value.split(",") if part.strip())
-        return tuple(_check_origin(part) for part in value)
+        return tuple(check_origin(part) for part in value)
 
     @field_validator("limits_url")
     @classmethod
@@ -189,18 +166,34 @@ class Settings(BaseSettings):
 
     def _check_production(self) -> None:
         key = self.secret_key.get_secret_value()
-        if len(key) < 16:
+        if len(key) < 16 or len({*key}) < 8 or key == DEVELOPMENT_SECRET_KEY:
             raise _wrong(
                 "ROSTER_SECRET_KEY",
-                "production needs one of 16 characters or more, as `openssl rand -hex 32` prints",
+                "production needs a random one of 16 characters or more, as `openssl rand -hex 32`"
+                " prints",
             )
-        issuer = urlsplit(self.origin)
-        if issuer.scheme == "http" and not is_loopback(issuer.hostname or ""):
+        if not is_safe(self.origin):
             raise _wrong(
                 "ROSTER_ISSUER",
                 "production needs the https origin under which clients reach this server",
             )
-        if self.workers > 1 and make_url(self.database_url).get_backend_name() == "sqlite":
+        if self.trusted_proxies is None:
+            raise _wrong(
+                "ROSTER_TRUSTED_PROXIES",
+                "production needs the number of proxies in front, 0 if there is none",
+            )
+        if not all(map(is_safe, self.cors_origins)):
+            raise _wrong("ROSTER_CORS_ORIGINS", "production shares answers with https origins only")
+        if self.captcha_verify_url and not is_safe(self.captcha_verify_url):
+            raise _wrong("ROSTER_CAPTCHA_VERIFY_URL", "production needs an https URL")
+        if 0 < len(self.metrics_token.get_secret_value()) < 16:
+            raise _wrong(
+                "ROSTER_METRICS_TOKEN", "production needs one of 16 characters or more, or none"
+            )
+        self._check_workers()
+
+    def _check_workers(self) -> None:
+        if self.workers > 1 and self.database_url.startswith("sqlite:"):
             raise _wrong(
                 "WORKERS", "SQLite serves one worker in production; use PostgreSQL for more"
             )
@@ -229,6 +222,15 @@ class Settings(BaseSettings):
             clients=self.quota_clients,
             sessions=self.quota_sessions,
             grants=self.quota_grants,
+        )
+
+    @property
+    def database_limits(self) -> TimeLimits:
+        """How long the database may keep a request waiting."""
+        return TimeLimits(
+            connect=self.database_connect_seconds,
+            lock=self.database_lock_seconds,
+            statement=self.database_statement_seconds,
         )
 
     @property

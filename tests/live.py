@@ -24,6 +24,13 @@ if TYPE_CHECKING:
 
 ROSTER = str(Path(sysconfig.get_path("scripts")) / "roster")
 
+# The least that a production server has to be told.
+PRODUCTION = {
+    "ROSTER_ENV": "production",
+    "ROSTER_SECRET_KEY": "0123456789abcdef" * 2,
+    "ROSTER_TRUSTED_PROXIES": "0",
+}
+
 # How long a machine under load may take to start or to stop a server before a test gives up.
 PATIENCE_SECONDS = 60
 

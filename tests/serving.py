@@ -27,6 +27,12 @@ from roster.validation import _as_draft4
 from tests.databases import wipe
 
 PASSWORD = "correct horse battery staple"
+# The least that a production server has to be told.
+PRODUCTION = {
+    "environment": "production",
+    "secret_key": "0123456789abcdef" * 2,
+    "trusted_proxies": 0,
+}
 # What the API's challenges end with (RFC 9728 section 5.1), and the one for whom sent no token.
 RESOURCE = ', resource_metadata="http://127.0.0.1:5000/.well-known/oauth-protected-resource"'
 CHALLENGE = f'Bearer realm="roster"{RESOURCE}'

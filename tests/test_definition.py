@@ -5,6 +5,7 @@ import copy
 import importlib
 import inspect
 import json
+import re
 from collections import Counter
 from collections.abc import Iterator
 from importlib import metadata
@@ -28,7 +29,7 @@ DEVELOPMENT = definition.load("development")
 PRODUCTION = definition.load("production")
 ENVIRONMENTS: dict[str, dict[str, Any]] = {
     "development": {},
-    "production": {"secret_key": "0123456789abcdef"},
+    "production": {"secret_key": "0123456789abcdef", "trusted_proxies": 0},
 }
 
 both_environments = pytest.mark.parametrize(
@@ -239,6 +240,17 @@ def test_nothing_internal_is_served(defined: Definition) -> None:
     assert any(key.startswith("x-") for key in keys(defined.document))
     assert not any(key.startswith("x-") for key in keys(defined.public))
     assert b"handlers." not in defined.as_json
+
+
+@both_environments
+def test_who_reads_of_addresses_reads_that_they_are_not_verified(defined: Definition) -> None:
+    schemas = defined.public["components"]["schemas"]
+    for text in (
+        defined.public["info"]["description"],
+        schemas["User"]["description"],
+        schemas["Email"]["description"],
+    ):
+        assert re.search(r"\bverified\b", text)
 
 
 @both_environments

@@ -18,12 +18,16 @@ from typing import Any
 import httpx2
 import pytest
 
-from tests.live import PATIENCE_SECONDS, ROSTER, LiveServer, serving
+from tests.live import PATIENCE_SECONDS, PRODUCTION, ROSTER, LiveServer, serving
 
-PRODUCTION = {"ROSTER_ENV": "production", "ROSTER_SECRET_KEY": "0123456789abcdef0123456789abcdef"}
-BEHIND_A_PROXY = {**PRODUCTION, "ROSTER_ISSUER": "https://api.example"}
+BEHIND_A_PROXY = {
+    **PRODUCTION,
+    "ROSTER_ISSUER": "https://api.example",
+    "ROSTER_TRUSTED_PROXIES": "1",
+}
 PASSWORD = "correct horse battery staple"
 TOKEN = "/auth/oauth2/token"
+METRICS_TOKEN = "a-token-for-metrics"
 
 
 @pytest.fixture(scope="module")
@@ -111,6 +115,23 @@ def test_without_a_captcha_service_nobody_signs_up(production: LiveServer) -> No
     assert "ROSTER_CAPTCHA_VERIFY_URL" in production.log.read_text()
 
 
+def test_a_proxy_that_nobody_told_of_is_warned_of_once(production: LiveServer) -> None:
+    for _ in range(3):
+        headers = {"X-Forwarded-For": "192.0.2.7", "Host": "api.example"}
+        assert production.client.get("/healthz", headers=headers).status_code == 200
+
+    assert production.log.read_text().count("ROSTER_TRUSTED_PROXIES") == 1
+
+
+def test_a_client_of_the_documentation_that_is_not_there_is_warned_of(tmp_path: Path) -> None:
+    environment = {**PRODUCTION, "ROSTER_DOCS_CLIENT_ID": "canary"}
+    with serving(tmp_path, **environment) as server:
+        log = server.log.read_text()
+
+    assert log.count("ROSTER_DOCS_CLIENT_ID") == 1
+    assert "canary" not in log
+
+
 def test_without_a_token_of_the_operator_there_are_no_metrics(production: LiveServer) -> None:
     assert production.client.get("/metrics").status_code == 404
 
@@ -196,7 +217,7 @@ def test_workers_share_the_work_and_add_up_their_metrics(
         "DATABASE_URL": database_url,
         "WORKERS": "2",
         "ROSTER_LIMITS_URL": redis_url,
-        "ROSTER_METRICS_TOKEN": "metrics-token",
+        "ROSTER_METRICS_TOKEN": METRICS_TOKEN,
         "TMPDIR": str(temporary),
     }
 
@@ -226,7 +247,7 @@ def send_on_new_connections(server: LiveServer, number: int) -> int:
 
 def healthy_answers(server: LiveServer) -> int:
     """Read how many answers of /healthz the workers have counted together."""
-    header = {"Authorization": "Bearer metrics-token"}
+    header = {"Authorization": f"Bearer {METRICS_TOKEN}"}
     answer = server.client.get("/metrics", headers=header)
     assert answer.status_code == 200
     pattern = r'roster_requests_total\{operation="read_health",status="200"\} (\d+)\.0'
@@ -239,6 +260,13 @@ def healthy_answers(server: LiveServer) -> int:
     ("setting", "environment"),
     [
         ("ROSTER_SECRET_KEY", {"ROSTER_ENV": "production"}),
+        (
+            "ROSTER_TRUSTED_PROXIES",
+            {name: PRODUCTION[name] for name in ("ROSTER_ENV", "ROSTER_SECRET_KEY")},
+        ),
+        ("ROSTER_METRICS_TOKEN", {**PRODUCTION, "ROSTER_METRICS_TOKEN": "secret"}),
+        ("DATABASE_URL", {"DATABASE_URL": "postgresql+asyncpg://roster:secret@127.0.0.1/roster"}),
+        ("DATABASE_URL", {"DATABASE_URL": "postgresql+psycopg2://roster:secret@127.0.0.1/roster"}),
         ("HOST", {**BEHIND_A_PROXY, "HOST": "192.0.2.1"}),
         ("HOST", {**BEHIND_A_PROXY, "HOST": "secret..example"}),
         ("PORT", {"PORT": "http-secret"}),

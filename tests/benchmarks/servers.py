@@ -116,6 +116,7 @@ def serving(kind: Kind, database_url: str, folder: Path, cores: frozenset[int]) 
         "DATABASE_URL": database_url,
         "ROSTER_ENV": "production",
         "ROSTER_SECRET_KEY": "a key for the benchmark alone",
+        "ROSTER_TRUSTED_PROXIES": "0",
     }
     log = folder / f"{kind.name}-{port}.log"
     began = time.monotonic()

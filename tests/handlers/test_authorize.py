@@ -51,6 +51,14 @@ def test_a_user_signs_in_through_a_client(server: Server, browser: Browser) -> N
     assert me.json()["username"] == "user"
 
 
+def test_who_allows_a_change_of_the_account_is_told_that_it_can_be_deleted(
+    server: Server, browser: Browser
+) -> None:
+    browser.open(AUTHORIZE, register(server).request(scope="users:write"))
+
+    assert "delete it for good" in browser.sign_in().text
+
+
 def test_what_stays_ticked_is_granted(server: Server, browser: Browser) -> None:
     client = register(server)
     browser.open(AUTHORIZE, client.request())

@@ -13,12 +13,11 @@ from models.base import now
 from models.client import PUBLIC
 from models.secret import digest
 from tests.roster.raw import FORM, ask, converse, http_scope
-from tests.serving import PASSWORD, SCOPES, CheckedClient, Serve, Server, basic
+from tests.serving import PASSWORD, PRODUCTION, SCOPES, CheckedClient, Serve, Server, basic
 
 TOKEN = "/auth/oauth2/token"
 REVOKE = "/auth/oauth2/revoke"
 SECRET = development.CLIENT_SECRET
-PRODUCTION = {"environment": "production", "secret_key": "k" * 32}
 
 LOGIN = {
     "grant_type": "password",

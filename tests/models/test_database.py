@@ -1,4 +1,7 @@
+import os
+import socket
 import sqlite3
+import stat
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -9,12 +12,20 @@ from urllib.parse import quote
 
 import psycopg
 import pytest
-from sqlalchemy import Engine, Executable, delete, func, insert, select, text, update
+from sqlalchemy import Engine, Executable, delete, event, func, insert, select, text, update
 from sqlalchemy.exc import IntegrityError, OperationalError
 from sqlalchemy.orm import Session, sessionmaker
 
 from models import Grant, Member, Team, User
-from models.database import Connections, begin, begin_alone, connect, session_on
+from models.database import (
+    Connections,
+    TimeLimits,
+    begin,
+    begin_alone,
+    connect,
+    session_on,
+)
+from models.prepared import Prepared
 from models.sqlite import BUSY_TIMEOUT, SQLiteConnection
 from tests.models.factories import is_writing, make_user, race
 
@@ -29,10 +40,62 @@ def sqlite(tmp_path: Path) -> Iterator[Engine]:
     engine.dispose()
 
 
-@pytest.mark.parametrize("url", ["mysql://localhost/roster", "oracle://localhost/roster"])
-def test_other_databases_are_refused(url: str) -> None:
+@pytest.mark.parametrize(
+    "url",
+    [
+        "mysql://localhost/roster",
+        "oracle://localhost/roster",
+        "postgresql+asyncpg://localhost/roster",
+        "sqlite+aiosqlite:///roster.db",
+    ],
+)
+def test_other_databases_and_drivers_are_refused(url: str) -> None:
     with pytest.raises(ValueError, match="SQLite or PostgreSQL"):
         connect(url)
+
+
+@pytest.mark.parametrize(
+    "url", ["sqlite://", "sqlite:///:memory:", "sqlite:///FILE:m", "sqlite:///m?uri=1&mode=memory"]
+)
+def test_a_database_in_memory_is_refused(url: str) -> None:
+    with pytest.raises(ValueError, match="must name a file"):
+        connect(url)
+
+
+@pytest.fixture(params=[0, 0o022, 0o077, 0o777])
+def umask(request: pytest.FixtureRequest) -> Iterator[None]:
+    before = os.umask(request.param)
+    yield
+    os.umask(before)
+
+
+@pytest.mark.usefixtures("umask")
+def test_a_new_file_is_its_owners_alone(tmp_path: Path) -> None:
+    link = tmp_path / "link.db"
+    link.symlink_to(tmp_path / "linked.db")
+    modes = {}
+    for name in ("roster.db", "link.db"):
+        engine = connect(f"sqlite:///{tmp_path / name}")
+        with engine.begin() as connection:
+            connection.execute(text("CREATE TABLE things (id INTEGER)"))
+            files = [*tmp_path.glob("roster.db*"), *tmp_path.glob("linked.db*")]
+            modes = {file.name: stat.filemode(file.stat().st_mode) for file in files}
+        engine.dispose()
+        assert set(modes.values()) == {"-rw-------"}
+    assert {"roster.db", "linked.db", "linked.db-wal", "linked.db-shm"} <= modes.keys()
+
+
+def test_a_file_that_is_there_keeps_its_mode(tmp_path: Path) -> None:
+    path = tmp_path / "roster.db"
+    path.touch()
+    path.chmod(0o640)
+    modes = set()
+    engine = connect(f"sqlite:///{path}")
+    with engine.begin() as connection:
+        connection.execute(text("CREATE TABLE things (id INTEGER)"))
+        modes = {stat.filemode(file.stat().st_mode) for file in tmp_path.iterdir()}
+    engine.dispose()
+    assert modes == {"-rw-r-----"}
 
 
 def test_sqlite_is_set_up_for_many_readers_and_one_writer(sqlite: Engine) -> None:
@@ -411,3 +474,69 @@ def test_a_connection_with_news_from_the_server_is_alive(
     with engine.connect() as connection:
         assert connection.scalar(select(func.pg_backend_pid())) == id
     engine.dispose()
+
+
+# How long PostgreSQL may keep somebody waiting
+
+
+@pytest.fixture
+def limited(postgresql_server: "PostgresServer") -> Iterator[Engine]:
+    engine = connect(postgresql_server.get_uri(), limits=TimeLimits(lock=1, statement=2))
+    yield engine
+    engine.dispose()
+
+
+def test_a_lock_is_not_waited_for_without_end(limited: Engine) -> None:
+    locking = text("SELECT pg_advisory_xact_lock(4711)")
+    with limited.connect() as one, limited.connect() as other:
+        for connection in (one, other):
+            begin(connection)
+        one.execute(locking)
+        with pytest.raises(OperationalError, match="lock timeout"):
+            other.execute(locking)
+
+
+def test_a_statement_does_not_take_its_time_without_end(limited: Engine) -> None:
+    with (
+        limited.connect() as connection,
+        pytest.raises(OperationalError, match="statement timeout"),
+    ):
+        connection.execute(select(func.pg_sleep(30)))
+
+
+def test_a_select_that_took_too_long_is_not_tried_again(limited: Engine) -> None:
+    tries = []
+    event.listen(limited, "before_cursor_execute", lambda *_: tries.append(1))
+    statement = Prepared(select(func.pg_sleep(30).label("slept")))
+    with (
+        limited.connect() as connection,
+        pytest.raises(OperationalError, match="statement timeout"),
+    ):
+        statement.all(connection)
+    assert not tries
+
+
+def test_what_the_url_says_of_time_goes_first(postgresql_server: "PostgresServer") -> None:
+    url = f"{postgresql_server.get_uri()}&options=-c%20statement_timeout%3D7s"
+    engine = connect(url, limits=TimeLimits(lock=1, statement=2))
+    with engine.connect() as connection:
+        assert connection.scalar(text("SHOW statement_timeout")) == "7s"
+        assert connection.scalar(text("SHOW lock_timeout")) == "1s"
+    engine.dispose()
+
+
+def test_who_names_no_limit_has_none(postgresql_server: "PostgresServer") -> None:
+    engine = connect(postgresql_server.get_uri())
+    with engine.connect() as connection:
+        for name in ("statement_timeout", "lock_timeout"):
+            assert connection.scalar(text(f"SHOW {name}")) == "0"
+    engine.dispose()
+
+
+def test_a_server_that_says_nothing_is_not_waited_for_without_end() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        port = silent.getsockname()[1]
+        engine = connect(f"postgresql://u@127.0.0.1:{port}/d", limits=TimeLimits(connect=2))
+        with pytest.raises(OperationalError, match="timeout"):
+            engine.connect()
+        engine.dispose()

@@ -1,11 +1,13 @@
+from collections.abc import Iterator
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import psycopg
 import pytest
-from sqlalchemy import Engine, bindparam, func, insert, literal, or_, select, text
-from sqlalchemy.exc import IntegrityError, OperationalError, ProgrammingError
+from sqlalchemy import Connection, Engine, bindparam, func, insert, literal, or_, select, text
+from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError, ProgrammingError
 from sqlalchemy.orm import Session
 
 from models import Base, Client, Grant, Member, Team, Token, User
@@ -213,6 +215,75 @@ def test_what_the_server_has_forgotten_is_prepared_anew(session: Session) -> Non
     session.commit()
     for _ in range(2):
         assert statement.all(session.connection(), name="anna") == []
+
+
+@pytest.fixture
+def two(postgresql_server: "PostgresServer") -> Iterator[tuple[Connection, Connection]]:
+    """Yield two connections to a PostgreSQL server."""
+    engine = connect(postgresql_server.get_uri())
+    with engine.connect() as one, engine.connect() as other:
+        yield one, other
+    engine.dispose()
+
+
+def swap(one: Connection, other: Connection) -> None:
+    """Have each connection reach the other's server session, as a pooler may."""
+    first, second = (each.connection.driver_connection for each in (one, other))
+    assert first is not None
+    assert second is not None
+    first.pgconn, second.pgconn = second.pgconn, first.pgconn
+
+
+NUMBERS = Prepared(select(literal(1).label("number")))
+WORDS = Prepared(select(literal("one").label("word"), literal("two").label("other")))
+
+
+def test_no_statement_is_taken_for_another_sessions(two: tuple[Connection, Connection]) -> None:
+    one, other = two
+    assert NUMBERS.all(one) == [(1,)]
+    assert WORDS.all(other) == [("one", "two")]
+    for _ in range(3):
+        swap(one, other)
+        assert NUMBERS.all(one) == [(1,)]
+        assert WORDS.all(other) == [("one", "two")]
+        assert WORDS.all(one) == [("one", "two")]
+        assert NUMBERS.all(other) == [(1,)]
+
+
+def test_what_a_session_has_prepared_before_is_used(two: tuple[Connection, Connection]) -> None:
+    one, _ = two
+    driver: Any = one.connection.driver_connection
+    assert NUMBERS.all(one) == [(1,)]
+    driver._names.clear()
+    ids = driver.execute("SELECT count(*) FROM pg_prepared_statements").fetchone()
+    assert NUMBERS.all(one) == [(1,)]
+    assert driver.execute("SELECT count(*) FROM pg_prepared_statements").fetchone() == ids
+
+
+def test_not_even_psycopg_takes_a_statement_for_another(
+    two: tuple[Connection, Connection],
+) -> None:
+    one, other = two
+    asked = [(one, "SELECT 1 AS number", 1), (other, "SELECT 'one' AS word", "one")]
+    for connection, sql, value in asked * 10:
+        assert connection.exec_driver_sql(sql).scalar() == value
+    swap(one, other)
+    for connection, sql, value in asked:
+        # It may say that it does not know the statement, but must not mistake it.
+        with suppress(DBAPIError):
+            assert connection.exec_driver_sql(sql).scalar() == value
+
+
+def test_a_select_in_a_transaction_that_is_lost_is_told_as_what_it_was(
+    two: tuple[Connection, Connection],
+) -> None:
+    one, _ = two
+    statement = Prepared(select(literal(1).op("/")(literal(0)).label("number")))
+    begin(one)
+    with pytest.raises(DBAPIError, match="division by zero"):
+        statement.all(one)
+    one.rollback()
+    assert NUMBERS.all(one) == [(1,)]
 
 
 def test_an_insert_does_not_depend_on_what_the_server_remembers(session: Session) -> None:

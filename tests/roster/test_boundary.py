@@ -472,8 +472,9 @@ def test_https_is_demanded_where_the_issuer_has_it(serve: Serve) -> None:
     ],
 )
 def test_the_host_that_a_client_names_shows_up_nowhere(
-    server: Server, name: bytes, method: str, path: str
+    serve: Serve, name: bytes, method: str, path: str
 ) -> None:
+    server = serve(development_exposed=True)
     canary = b"host=canary.example; proto=canary" if name == b"forwarded" else b"canary.example"
     headers = [
         (name, canary),
@@ -496,7 +497,7 @@ def test_the_host_that_a_client_names_shows_up_nowhere(
 
 
 def test_urls_in_answers_are_made_from_the_issuer(serve: Serve) -> None:
-    server = serve(issuer="https://api.example")
+    server = serve(issuer="https://api.example", development_exposed=True)
 
     moved = server.client.get("/", headers={"Host": "evil.example"})
     made = server.admin.post("/teams", {"title": "Analysts"})

@@ -15,7 +15,7 @@ from models import User
 from roster import captcha, settings
 from roster.captcha import Captcha
 from tests.live import free_port
-from tests.serving import PASSWORD, Serve, Server
+from tests.serving import PASSWORD, PRODUCTION, Serve, Server
 
 SECRET = "the-operators-secret"
 KEY = "the-response-token"
@@ -252,7 +252,7 @@ def test_in_development_one_key_is_right(server: Server, key: str, status: int) 
 
 @pytest.mark.parametrize("key", ["secret_key", "anything"])
 def test_in_production_without_a_service_no_key_is_right(serve: Serve, key: str) -> None:
-    server = serve(environment="production", secret_key="k" * 32)
+    server = serve(**PRODUCTION)
 
     assert sign_up(server, recaptcha_key=key).status_code == 403
     assert server.admin.post("/users", NEW).status_code == 201
@@ -265,11 +265,10 @@ def test_in_production_without_a_service_no_key_is_right(serve: Serve, key: str)
         ({"captcha": "off"}, ""),
         ({"captcha": "off", "captcha_site_key": "site"}, ""),
         ({"captcha_site_key": "site"}, "site"),
-        ({"environment": "production", "secret_key": "k" * 32}, ""),
+        (PRODUCTION, ""),
         (
             {
-                "environment": "production",
-                "secret_key": "k" * 32,
+                **PRODUCTION,
                 "captcha_verify_url": "https://captcha.example/siteverify",
                 "captcha_secret": SECRET,
                 "captcha_site_key": "site",

@@ -23,9 +23,9 @@ from models.purge import purge as purge_batches
 from models.secret import digest
 from roster import commands, definition
 from roster.commands import main, roster
+from tests.live import PRODUCTION
 
 PASSWORD = "correct horse battery staple"
-PRODUCTION = {"ROSTER_ENV": "production", "ROSTER_SECRET_KEY": "k" * 32}
 
 
 @dataclass(frozen=True)
@@ -209,7 +209,8 @@ def test_a_database_that_cannot_be_reached_is_one_line(
 
     line = run(*arguments).line
 
-    assert line == "roster: DATABASE_URL: the database cannot be reached, or is not migrated"
+    said = "the database cannot be reached, is not migrated, or is locked"
+    assert line == f"roster: DATABASE_URL: {said}"
 
 
 def test_an_error_of_the_program_is_not_taken_for_a_missing_database(

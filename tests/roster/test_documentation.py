@@ -11,9 +11,7 @@ import yaml
 
 from roster import definition
 from roster.definition import PROBLEM, Definition
-from tests.serving import CheckedClient, Serve
-
-PRODUCTION = {"environment": "production", "secret_key": "k" * 32}
+from tests.serving import PRODUCTION, CheckedClient, Serve
 
 
 def loaded_by(page: str) -> list[str]:

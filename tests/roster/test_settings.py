@@ -3,9 +3,8 @@
 import pytest
 
 from roster import settings
-from roster.settings import Settings, SettingsError
-
-PRODUCTION = {"ROSTER_ENV": "production", "ROSTER_SECRET_KEY": "k" * 32}
+from roster.settings import DEVELOPMENT_SECRET_KEY, Settings, SettingsError
+from tests.live import PRODUCTION
 
 
 def load(monkeypatch: pytest.MonkeyPatch, **environment: str) -> Settings:
@@ -37,6 +36,26 @@ def test_a_development_server_needs_no_setting(monkeypatch: pytest.MonkeyPatch) 
         ("DATABASE_URL", "sesame"),
         ("DATABASE_URL", "sqlite://"),
         ("DATABASE_URL", "sqlite:///:memory:"),
+        ("DATABASE_URL", "sqlite:///file:sesame.db"),
+        ("DATABASE_URL", "sqlite:///file:sesame?mode=memory&uri=true"),
+        ("DATABASE_URL", "sqlite:///sesame.db?uri=true"),
+        ("DATABASE_URL", "sqlite:///sesame.db?vfs=memdb"),
+        ("DATABASE_URL", "sqlite+aiosqlite:///sesame.db"),
+        ("DATABASE_URL", "sqlite+pysqlcipher://:sesame@/roster.db"),
+        ("DATABASE_URL", "postgresql+asyncpg://u:sesame@h/d"),
+        ("DATABASE_URL", "postgresql+psycopg2://u:sesame@h/d"),
+        ("DATABASE_URL", "postgresql+pg8000://u:sesame@h/d"),
+        ("DATABASE_URL", "postgres+psycopg://u:sesame@h/d"),
+        ("DATABASE_URL", "postgresql://u:sesame@h:sesame/d"),
+        ("ROSTER_TRUSTED_PROXIES", ""),
+        ("ROSTER_TRUSTED_PROXIES", "-1"),
+        ("ROSTER_CONNECTIONS", "0"),
+        ("ROSTER_HEAD_SECONDS", "0"),
+        ("ROSTER_BODY_SECONDS", "soon"),
+        ("ROSTER_SHUTDOWN_SECONDS", "0"),
+        ("ROSTER_DATABASE_CONNECT_SECONDS", "0"),
+        ("ROSTER_DATABASE_LOCK_SECONDS", "0"),
+        ("ROSTER_DATABASE_STATEMENT_SECONDS", "0"),
         ("ROSTER_ENV", "staging"),
         ("ROSTER_SIGNUP", "maybe"),
         ("ROSTER_CAPTCHA", "perhaps"),
@@ -76,6 +95,28 @@ def test_a_wrong_setting_is_named_in_one_line(
     [
         ({"ROSTER_ENV": "production"}, "ROSTER_SECRET_KEY"),
         ({**PRODUCTION, "ROSTER_SECRET_KEY": "short"}, "ROSTER_SECRET_KEY"),
+        ({**PRODUCTION, "ROSTER_SECRET_KEY": DEVELOPMENT_SECRET_KEY}, "ROSTER_SECRET_KEY"),
+        ({**PRODUCTION, "ROSTER_SECRET_KEY": " " * 32}, "ROSTER_SECRET_KEY"),
+        ({**PRODUCTION, "ROSTER_SECRET_KEY": "abcdefg" * 10}, "ROSTER_SECRET_KEY"),
+        (
+            {key: PRODUCTION[key] for key in ("ROSTER_ENV", "ROSTER_SECRET_KEY")},
+            "ROSTER_TRUSTED_PROXIES",
+        ),
+        ({**PRODUCTION, "ROSTER_METRICS_TOKEN": "a"}, "ROSTER_METRICS_TOKEN"),
+        ({**PRODUCTION, "ROSTER_METRICS_TOKEN": "fifteen letters"}, "ROSTER_METRICS_TOKEN"),
+        (
+            {**PRODUCTION, "ROSTER_CORS_ORIGINS": "https://a.example,http://b.example"},
+            "ROSTER_CORS_ORIGINS",
+        ),
+        (
+            {
+                **PRODUCTION,
+                "ROSTER_CAPTCHA_VERIFY_URL": "http://c.example/siteverify",
+                "ROSTER_CAPTCHA_SECRET": "s",
+                "ROSTER_CAPTCHA_SITE_KEY": "k",
+            },
+            "ROSTER_CAPTCHA_VERIFY_URL",
+        ),
         ({**PRODUCTION, "ROSTER_ISSUER": "http://example.com"}, "ROSTER_ISSUER"),
         ({**PRODUCTION, "HOST": "0.0.0.0"}, "ROSTER_ISSUER"),
         ({**PRODUCTION, "WORKERS": "2"}, "WORKERS"),
@@ -106,7 +147,37 @@ def test_production_needs_a_secret_key_alone_on_the_loopback(
     found = load(monkeypatch, **PRODUCTION)
 
     assert not found.is_development
-    assert found.signing_key == "k" * 32
+    assert found.signing_key == PRODUCTION["ROSTER_SECRET_KEY"]
+
+
+def test_production_may_use_its_own_loopback_without_tls(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = load(
+        monkeypatch,
+        **PRODUCTION,
+        ROSTER_CORS_ORIGINS="http://localhost:8080,https://a.example",
+        ROSTER_CAPTCHA_VERIFY_URL="http://127.0.0.1:9000/siteverify",
+        ROSTER_CAPTCHA_SECRET="s",
+        ROSTER_CAPTCHA_SITE_KEY="k",
+        ROSTER_METRICS_TOKEN="sixteen letters.",
+    )
+
+    assert found.cors_origins == ("http://localhost:8080", "https://a.example")
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "sqlite:///roster.db",
+        "sqlite:////data/roster.db",
+        "postgresql://u:p@h/d",
+        "postgres://u:p@h/d",
+        "postgresql+psycopg://u:p@h/d",
+        "postgresql://postgres:@/name?host=/run/pg",
+        "postgresql://u@/d?host=a:5432&host=b:5433",
+    ],
+)
+def test_every_form_of_our_databases_is_taken(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
+    assert load(monkeypatch, DATABASE_URL=url).database_url == url
 
 
 def test_production_behind_tls_may_listen_anywhere(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -150,7 +221,7 @@ def test_origins_are_parted_by_commas(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_secrets_are_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
-    found = load(monkeypatch, **PRODUCTION, ROSTER_METRICS_TOKEN="canary-token")
+    found = load(monkeypatch, **PRODUCTION, ROSTER_METRICS_TOKEN="canary-token-of-metrics")
 
     assert "canary-token" not in repr(found)
-    assert "k" * 32 not in repr(found)
+    assert PRODUCTION["ROSTER_SECRET_KEY"] not in repr(found)
