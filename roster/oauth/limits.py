@@ -14,6 +14,7 @@ from limits.strategies import MovingWindowRateLimiter
 
 from models.errors import TooManyAttempts
 from roster.exchange import Exchange
+from roster.oauth.attempts import Attempts
 from roster.settings import Settings
 
 _WITH_PORT = re.compile(r"\[([0-9A-Fa-f:.]+)\](?::\d+)?|([0-9.]+):\d+", re.ASCII)
@@ -23,8 +24,8 @@ class Limits:
     """Count failures of all requests: in this process, or in the Redis that workers share."""
 
     def __init__(self, settings: Settings) -> None:
-        url = settings.limits_url or "memory://"
-        self._storage = storage_from_string(url, wrap_exceptions=True)
+        url = settings.limits_url
+        self._storage = storage_from_string(url, wrap_exceptions=True) if url else Attempts()
         self._limiter = MovingWindowRateLimiter(self._storage)
         seconds = settings.limit_window_seconds
 
