@@ -70,8 +70,10 @@ class Browser:
 
     def sign_out(self) -> None:
         """End the session."""
-        if self._session is not None:
-            self._session.end(self._exchange.session)
+        value = self._cookies.get(self._session_name)
+        if value:
+            # Only by its id: another user's row must not be locked after that of who signs in.
+            BrowserSession.end(self._exchange.session, value)
         self._set(self._session_name, "", 0)
         self.__dict__.pop("_session", None)
         self._cookies = {name: v for name, v in self._cookies.items() if name != self._session_name}
