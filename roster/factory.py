@@ -87,7 +87,7 @@ def create_app(settings: Settings, *, validate_responses: bool = False) -> Appli
         engine=engine,
         metrics=metrics,
     )
-    given = {**given, **oauth_providers(settings, defined)}
+    given = {**given, **oauth_providers(settings, defined, limits)}
     stack = _connexion(
         defined, Seam(defined, rules, given), settings, validate_responses=validate_responses
     )
