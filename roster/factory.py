@@ -4,6 +4,7 @@ import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from asgi_correlation_id import CorrelationIdMiddleware
@@ -24,6 +25,7 @@ from roster.boundary import Boundary
 from roster.bridge import FlaskInPlace
 from roster.captcha import Captcha
 from roster.definition import Definition
+from roster.detours import hash_elsewhere
 from roster.documentation import Documentation
 from roster.exchange import Exchange
 from roster.metrics import Metrics
@@ -77,10 +79,11 @@ def create_app(settings: Settings, *, validate_responses: bool = False) -> Appli
     sessions = database.session_factory(engine)
     metrics = Metrics()
     limits = Limits(settings)
+    captcha = Captcha(settings, limits)
     rules = Rules(settings)
     given = providers(
         settings,
-        captcha=Captcha(settings),
+        captcha=captcha,
         definition=defined,
         documentation=Documentation(settings),
         metadata=Metadata(defined, settings),
@@ -88,10 +91,12 @@ def create_app(settings: Settings, *, validate_responses: bool = False) -> Appli
         metrics=metrics,
     )
     given = {**given, **oauth_providers(settings, defined, limits)}
-    stack = _connexion(
-        defined, Seam(defined, rules, given), settings, validate_responses=validate_responses
+    steps = (captcha.step, partial(hash_elsewhere, settings))
+    seam = Seam(defined, rules, given, steps)
+    stack = _connexion(defined, seam, settings, validate_responses=validate_responses)
+    worker = Worker(
+        stack, settings.threads, queue=settings.queue, hashing_queue=settings.hashing_queue
     )
-    worker = Worker(stack, settings.threads)
 
     async def options(_scope: Scope, exchange: Exchange) -> Any:
         return await worker.run(answer_options, exchange, rules)

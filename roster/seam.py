@@ -1,7 +1,7 @@
 """The seam: all that happens around a handler, so that a handler need not."""
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,6 +22,10 @@ from roster.settings import Settings
 # What a handler may ask for by name, besides the definition's own parameters: how each is made from
 # the exchange.
 Providers = Mapping[str, Callable[[Exchange], Any]]
+
+# What an operation asks for between the permission and the handler: makes the function that does
+# it, or None for an operation that does not ask for it.
+Step = Callable[[Operation], Callable[[Exchange], None] | None]
 
 
 @dataclass(frozen=True)
@@ -64,14 +68,21 @@ class Seam(Resolver):
     Around a handler the seam opens the session, loads the object that the path names (absent: 404),
     asks whether the caller may (403, or 404 where it must not know), calls the handler with what
     its parameters name, commits, and makes the response. An error rolls back, but one that declares
-    a consequence commits it first.
+    a consequence commits it first. Before the handler come the steps that the operation asks for.
     """
 
-    def __init__(self, definition: Definition, rules: Rules, providers: Providers) -> None:
+    def __init__(
+        self,
+        definition: Definition,
+        rules: Rules,
+        providers: Providers,
+        steps: Sequence[Step] = (),
+    ) -> None:
         super().__init__()
         self._definition = definition
         self._rules = rules
         self._providers = providers
+        self._steps = steps
         self._resolved: dict[str, Resolution] = {}
 
     def resolve(self, operation: AbstractOperation) -> Resolution:
@@ -96,6 +107,7 @@ class Seam(Resolver):
             self._argument(name, operation) for name in inspect.signature(handler).parameters
         ]
         respond = Responder(operation, self._definition, self._rules.settings)
+        steps = [step for make in self._steps if (step := make(operation))]
 
         def carry_out(**_: Any) -> flask.Response:
             exchange = current.get()
@@ -103,6 +115,8 @@ class Seam(Resolver):
                 raise exchange.refusal
             try:
                 found = self._admit(exchange, operation)
+                for step in steps:
+                    step(exchange)
                 result = handler(**{name: provide(exchange, found) for name, provide in arguments})
             except domain.DomainError as error:
                 if error.consequence:

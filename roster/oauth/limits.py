@@ -78,6 +78,7 @@ class Limits:
         self._known = _most(1, _KNOWN_SECONDS, "known")
         self._becoming_known = _most(_MOST_KNOWN, _KNOWN_SECONDS, "becoming-known")
         self._devices = _most(_MOST_KNOWN, LIFETIME_SECONDS, "devices")
+        self._captchas = _most(settings.limit_captchas_per_address, seconds, "captcha")
 
     def reset(self) -> None:
         """Forget all attempts."""
@@ -127,6 +128,17 @@ class Limits:
     def new_device(self, account: str) -> Device | None:
         """Make a device for an account that has just signed in; None where it has many already."""
         return Device.new(account) if self._limiter.hit(self._devices, _digest(account)) else None
+
+    def check_captcha(self, exchange: Exchange) -> None:
+        """Let a captcha be judged.
+
+        :raises TooManyAttempts: where too many from this address were wrong.
+        """
+        self._check(self._captchas, _network(exchange.client_address))
+
+    def captcha_failed(self, exchange: Exchange) -> None:
+        """Count a wrong captcha against its address."""
+        self._limiter.hit(self._captchas, _network(exchange.client_address))
 
     def _check(self, item: RateLimitItem | None, *identifiers: str) -> None:
         if item and not self._limiter.test(item, *identifiers):
