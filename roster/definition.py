@@ -65,6 +65,11 @@ class Operation:
         return bool(self.spec.get("x-immediate", False))
 
     @property
+    def limit(self) -> str | None:
+        """The name of the limit on how often a caller may call the operation."""
+        return cast("str | None", self.spec.get("x-limit"))
+
+    @property
     def captcha(self) -> Mapping[str, Any] | None:
         """Where the body holds a captcha's key (`member`), and which roles need none (`unless`)."""
         return cast("Mapping[str, Any] | None", self.spec.get("x-captcha"))

@@ -91,7 +91,8 @@ def create_app(settings: Settings, *, validate_responses: bool = False) -> Appli
         metrics=metrics,
     )
     given = {**given, **oauth_providers(settings, defined, limits)}
-    steps = (captcha.step, partial(hash_elsewhere, settings))
+    # A request that takes a detour runs the steps before it once more: what counts comes last.
+    steps = (captcha.step, partial(hash_elsewhere, settings), limits.step)
     seam = Seam(defined, rules, given, steps)
     stack = _connexion(defined, seam, settings, validate_responses=validate_responses)
     worker = Worker(

@@ -191,7 +191,7 @@ def test_every_error_that_can_come_is_declared(operation: Operation) -> None:
         expected.add("404")
     if operation.request_content:
         expected |= {"400", "413", "415"}
-    if operation.captcha or operation.hashes_where is not None:
+    if operation.limit or operation.captcha or operation.hashes_where is not None:
         expected.add("429")
     if not operation.is_immediate:
         expected.add("503")

@@ -1,10 +1,11 @@
-"""The limits on guessing: how many wrong passwords and secrets are let pass, and from where."""
+"""The limits: how many wrong passwords and secrets are let pass, and how many of other attempts."""
 
 import hashlib
 import ipaddress
 import math
 import re
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -13,16 +14,18 @@ from limits.storage import storage_from_string
 from limits.strategies import MovingWindowRateLimiter
 
 from models.errors import TooManyAttempts
+from roster.definition import Operation
 from roster.exchange import Exchange
 from roster.oauth.attempts import Attempts
 from roster.oauth.devices import LIFETIME_SECONDS, Device
 from roster.settings import Settings
 
 _WITH_PORT = re.compile(r"\[([0-9A-Fa-f:.]+)\](?::\d+)?|([0-9.]+):\d+", re.ASCII)
+_HOUR = 3600
 # How long an address is known from which an account signed in, and how many may become known to an
 # account in that time: each one has a count of its own, and who has the password for a while must
 # not get any number of them.
-_KNOWN_SECONDS = 30 * 24 * 3600
+_KNOWN_SECONDS = 30 * 24 * _HOUR
 _MOST_KNOWN = 100
 
 
@@ -79,6 +82,9 @@ class Limits:
         self._becoming_known = _most(_MOST_KNOWN, _KNOWN_SECONDS, "becoming-known")
         self._devices = _most(_MOST_KNOWN, LIFETIME_SECONDS, "devices")
         self._captchas = _most(settings.limit_captchas_per_address, seconds, "captcha")
+        self._by_name = {
+            "members-added": _most(settings.limit_members_added, _HOUR, "members-added")
+        }
 
     def reset(self) -> None:
         """Forget all attempts."""
@@ -140,17 +146,32 @@ class Limits:
         """Count a wrong captcha against its address."""
         self._limiter.hit(self._captchas, _network(exchange.client_address))
 
+    def step(self, operation: Operation) -> Callable[[Exchange], None] | None:
+        """Make the step that counts the calls of an operation, by the caller.
+
+        The step raises TooManyAttempts.
+
+        :raises ValueError: for an `x-limit` that names no limit.
+        """
+        if operation.limit is None:
+            return None
+        if operation.limit not in self._by_name:
+            raise ValueError(f"x-limit of {operation.id} must be one of {', '.join(self._by_name)}")
+        item = self._by_name[operation.limit]
+        detail = "You have done this too often of late. Try again later."
+        return lambda exchange: self._count(item, _party(exchange), detail=detail)
+
     def _check(self, item: RateLimitItem | None, *identifiers: str) -> None:
         if item and not self._limiter.test(item, *identifiers):
             raise self._refusal(item, *identifiers)
 
-    def _count(self, item: RateLimitItem | None, *identifiers: str) -> None:
+    def _count(self, item: RateLimitItem | None, *identifiers: str, **said: str) -> None:
         if item and not self._limiter.hit(item, *identifiers):
-            raise self._refusal(item, *identifiers)
+            raise self._refusal(item, *identifiers, **said)
 
-    def _refusal(self, item: RateLimitItem, *identifiers: str) -> TooManyAttempts:
+    def _refusal(self, item: RateLimitItem, *identifiers: str, **said: str) -> TooManyAttempts:
         ends = self._limiter.get_window_stats(item, *identifiers).reset_time
-        return TooManyAttempts(max(1, math.ceil(ends - time.time())))
+        return TooManyAttempts(max(1, math.ceil(ends - time.time())), **said)
 
     def _knows(self, account: str, address: str) -> bool:
         return not self._limiter.test(self._known, account, address)
@@ -197,6 +218,16 @@ class AddressGate:
 
 def _most(number: int, seconds: int, name: str) -> RateLimitItem:
     return RateLimitItemPerSecond(number, seconds, namespace=f"roster:{name}")
+
+
+def _party(exchange: Exchange) -> str:
+    """Name who calls, whatever the token: a user, a client by itself, or an address."""
+    caller = exchange.caller
+    if caller.user is not None:
+        return f"user {caller.user.id}"
+    if caller.client is not None:
+        return f"client {caller.client}"
+    return f"address {_network(exchange.client_address)}"
 
 
 def _digest(account: str) -> str:

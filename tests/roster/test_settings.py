@@ -59,6 +59,7 @@ def test_a_development_server_needs_no_setting(monkeypatch: pytest.MonkeyPatch) 
         ("ROSTER_QUEUE", "0"),
         ("ROSTER_HASHING_QUEUE", "0"),
         ("ROSTER_MOST_CAPTCHAS", "0"),
+        ("ROSTER_LIMIT_MEMBERS_ADDED", "none"),
         ("ROSTER_SINGUP", "closed"),
     ],
 )

@@ -3,10 +3,12 @@
 import time
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext, suppress
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from models import Caller
 from models.errors import TooManyAttempts
 from roster import settings
 from roster.oauth.devices import Device
@@ -270,6 +272,46 @@ def test_a_password_that_confirms_makes_no_address_known(limits: Callable[..., L
 
     with pytest.raises(TooManyAttempts):
         fail(some, "ada", HERE)
+
+
+def test_calls_are_counted_by_who_calls_and_the_hour_passes(
+    limits: Callable[..., Limits], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    step = limits(limit_members_added=2).step(operation("members-added"))
+    assert step
+    callers = {
+        "a user": by(user=SimpleNamespace(id=1)),
+        "another": by(user=SimpleNamespace(id=2)),
+        "a client of the same number": by(client=1),
+        "nobody": by(),
+    }
+    for caller in callers.values():
+        step(caller)
+        step(caller)
+        with pytest.raises(TooManyAttempts, match="too often") as error:
+            step(caller)
+        assert 1 <= error.value.retry_after <= 3600
+    later = time.time() + 3601
+    monkeypatch.setattr(time, "time", lambda: later)
+
+    step(callers["a user"])
+
+
+def test_an_operation_without_a_limit_is_not_counted(limits: Callable[..., Limits]) -> None:
+    assert limits().step(operation(None)) is None
+
+
+def test_a_limit_that_nobody_knows_stops_the_start(limits: Callable[..., Limits]) -> None:
+    with pytest.raises(ValueError, match="x-limit of add must be one of members-added"):
+        limits().step(operation("memebrs-added"))
+
+
+def operation(limit: str | None) -> Any:
+    return SimpleNamespace(id="add", limit=limit)
+
+
+def by(**fields: Any) -> Any:
+    return SimpleNamespace(caller=Caller(**fields), client_address=HERE)
 
 
 def test_client_secrets_are_counted_apart(limits: Callable[..., Limits]) -> None:
