@@ -72,6 +72,7 @@ class BrowserSession(Identified, Base):
                 return None
         return found
 
-    def end(self, session: Session) -> None:
-        """End the session."""
-        session.execute(delete(BrowserSession).where(BrowserSession.id == self.id))
+    @staticmethod
+    def end(session: Session, value: str) -> None:
+        """End the session that has this id, if there is one; its user is not locked for that."""
+        session.execute(delete(BrowserSession).where(BrowserSession.hash == digest(value)))

@@ -40,10 +40,14 @@ class Unprocessable(DomainError):
 
 
 class TooManyAttempts(DomainError):
-    """There were too many wrong guesses before; `retry_after` is in seconds."""
+    """There were too many attempts before, as a rule wrong ones; `retry_after` is in seconds."""
 
-    def __init__(self, retry_after: int) -> None:
-        super().__init__("There were too many failed attempts. Try again later.")
+    def __init__(
+        self,
+        retry_after: int,
+        detail: str = "There were too many failed attempts. Try again later.",
+    ) -> None:
+        super().__init__(detail)
         self.retry_after = retry_after
 
 

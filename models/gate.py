@@ -6,7 +6,8 @@ from typing import Protocol
 class Gate(Protocol):
     """Count attempts at accounts, each as a failure until it has passed.
 
-    The kind is `login` for passwords and `secret` for client secrets.
+    The kind is `login` for a password that begins something, `current_password` for one that a
+    user who has a token gives once more, and `secret` for client secrets.
     """
 
     def enter(self, kind: str, account: str) -> None:

@@ -51,11 +51,11 @@ def check_current_password(
             "The first operation has to test /current_password, with the caller's own password."
         )
     account = login_account(caller)
-    gate.enter("login", account)
+    gate.enter("current_password", account)
     all_same = all(_same(given[0], other) for other in given[1:])
     if not passwords.is_right(given[0], caller.password_hash) or not all_same:
         raise PasswordRequired("The current password is wrong.")
-    gate.passed("login", account)
+    gate.passed("current_password", account)
     return caller
 
 

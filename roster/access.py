@@ -1,5 +1,6 @@
 """Access: decides whether a caller may carry out an operation, and again as it begins to write."""
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -76,8 +77,10 @@ class Admission:
     _is_called: bool = field(default=False, init=False)
     _found: Any = field(default=None, init=False)
 
-    def admit(self) -> Any:
+    def admit(self, steps: Sequence[Callable[[Exchange], None]] = ()) -> Any:
         """Return the object that the path names, locked where it is about to be changed.
+
+        The steps are carried out for a caller who may do this, while nothing is locked.
 
         :raises NotFound: where there is none, or the caller must not know of it.
         :raises Forbidden: where the caller may not do this.
@@ -85,10 +88,12 @@ class Admission:
         """
         exchange, operation = self.exchange, self.operation
         found = self._judge()
+        for step in steps:
+            step(exchange)
         if operation.method != "GET":
             database.check_at_begin(exchange.connection, self._check)
             # No hash is computed while a transaction is open: where one may be, it begins later.
-            if found is not None and not operation.computes_hash:
+            if found is not None and operation.hashes_where is None:
                 exchange.session.expire_all()
                 database.begin(exchange.connection)
                 found = self._found

@@ -3,7 +3,7 @@
 import json
 import re
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -51,9 +51,28 @@ class Operation:
         return f"{self.spec['x-openapi-router-controller']}.{self.id}"
 
     @property
-    def computes_hash(self) -> bool:
-        """Whether the operation may compute a password hash, which takes a core for a while."""
-        return bool(self.spec.get("x-computes-hash", False))
+    def hashes_where(self) -> Mapping[str, Sequence[str]] | None:
+        """The form fields, and their values, with which the operation computes a password hash.
+
+        Empty where it may always do so, which takes a core for a while; None where it never does.
+        """
+        declared = self.spec.get("x-computes-hash", False)
+        return {} if declared is True else declared or None
+
+    @property
+    def is_immediate(self) -> bool:
+        """Whether the operation waits for nothing, and needs no thread."""
+        return bool(self.spec.get("x-immediate", False))
+
+    @property
+    def limit(self) -> str | None:
+        """The name of the limit on how often a caller may call the operation."""
+        return cast("str | None", self.spec.get("x-limit"))
+
+    @property
+    def captcha(self) -> Mapping[str, Any] | None:
+        """Where the body holds a captcha's key (`member`), and which roles need none (`unless`)."""
+        return cast("Mapping[str, Any] | None", self.spec.get("x-captcha"))
 
     @property
     def acts(self) -> bool:
@@ -305,6 +324,8 @@ def _operations(document: dict[str, Any]) -> Iterator[Operation]:
         common = document["paths"][path].get("parameters", [])
         security = spec.get("security", document.get("security", []))
         permission = Permission.of(spec["x-permission"])
+        if spec.get("x-immediate") and (security or permission.object):
+            raise ValueError(f"x-immediate: {spec['operationId']} would wait for the database")
         yield Operation(
             id=spec["operationId"],
             method=method.upper(),

@@ -41,6 +41,9 @@ class Exchange:
     caller: Caller = _NOBODY
     refusal: Exception | None = None
     gate: Gate = _OPEN
+    form: dict[str, str] | None = None
+    captcha_verdict: bool | None = None
+    may_hash: bool = False
     _connection: Connection | None = None
     _session: Session | None = None
     _at_end: list[Callable[[], None]] = field(default_factory=list)
@@ -85,12 +88,18 @@ class Exchange:
         """Have a function called when the request is answered, however that went."""
         self._at_end.append(function)
 
+    def rewind(self) -> None:
+        """Forget what a run found out that is not at its end; the next one begins anew."""
+        self.query, self.body, self.caller, self.refusal = {}, None, _NOBODY, None
+        self._give_back()
+
     def close(self) -> None:
         """Give the database connection back; what was not committed is undone."""
         try:
             self._give_back()
         finally:
-            for function in self._at_end:
+            functions, self._at_end = self._at_end, []
+            for function in functions:
                 function()
 
     def _give_back(self) -> None:

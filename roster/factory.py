@@ -4,6 +4,7 @@ import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from asgi_correlation_id import CorrelationIdMiddleware
@@ -25,6 +26,7 @@ from roster.boundary import Boundary
 from roster.bridge import FlaskInPlace
 from roster.captcha import Captcha
 from roster.definition import Definition
+from roster.detours import hash_elsewhere
 from roster.documentation import Documentation
 from roster.exchange import Exchange
 from roster.hosts import known_hosts_only
@@ -80,21 +82,25 @@ def create_app(settings: Settings, *, validate_responses: bool = False) -> Appli
     sessions = database.session_factory(engine)
     metrics = Metrics()
     limits = Limits(settings)
+    captcha = Captcha(settings, limits)
     rules = Rules(settings)
     given = providers(
         settings,
-        captcha=Captcha(settings),
+        captcha=captcha,
         definition=defined,
         documentation=Documentation(settings),
         metadata=Metadata(defined, settings),
         engine=engine,
         metrics=metrics,
     )
-    given = {**given, **oauth_providers(settings, defined)}
-    stack = _connexion(
-        defined, Seam(defined, rules, given), settings, validate_responses=validate_responses
+    given = {**given, **oauth_providers(settings, defined, limits)}
+    # A request that takes a detour runs the steps before it once more: what counts comes last.
+    steps = (captcha.step, partial(hash_elsewhere, settings), limits.step)
+    seam = Seam(defined, rules, given, steps)
+    stack = _connexion(defined, seam, settings, validate_responses=validate_responses)
+    worker = Worker(
+        stack, settings.threads, queue=settings.queue, hashing_queue=settings.hashing_queue
     )
-    worker = Worker(stack, settings.threads)
 
     async def options(_scope: Scope, exchange: Exchange) -> Any:
         return await worker.run(answer_options, exchange, rules)

@@ -1,7 +1,7 @@
 """The seam: all that happens around a handler, so that a handler need not."""
 
 import inspect
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator, Mapping, Sequence
 from time import monotonic, sleep
 from typing import Any
 
@@ -28,6 +28,10 @@ _ATTEMPTS = 5
 # the exchange.
 Providers = Mapping[str, Callable[[Exchange], Any]]
 
+# What an operation asks for between the permission and the handler: makes the function that does
+# it, or None for an operation that does not ask for it.
+Step = Callable[[Operation], Callable[[Exchange], None] | None]
+
 
 class Seam(Resolver):
     """Resolve each operation to its handler, wrapped in all that is the same for every one.
@@ -35,15 +39,23 @@ class Seam(Resolver):
     Around a handler the seam opens the session, loads the object that the path names (absent: 404),
     asks whether the caller may (403, or 404 where it must not know), calls the handler with what
     its parameters name, commits, and makes the response. An error rolls back, but one that declares
-    a consequence commits it first. A handler that yields has all that it wrote so far committed:
-    so it does in batches what would keep others waiting.
+    a consequence commits it first. Between permission and handler come the steps that the operation
+    asks for. A handler that yields has all that it wrote so far committed: so it does in batches
+    what would keep others waiting.
     """
 
-    def __init__(self, definition: Definition, rules: Rules, providers: Providers) -> None:
+    def __init__(
+        self,
+        definition: Definition,
+        rules: Rules,
+        providers: Providers,
+        steps: Sequence[Step] = (),
+    ) -> None:
         super().__init__()
         self._definition = definition
         self._rules = rules
         self._providers = providers
+        self._steps = steps
         self._resolved: dict[str, Resolution] = {}
 
     def resolve(self, operation: AbstractOperation) -> Resolution:
@@ -68,9 +80,10 @@ class Seam(Resolver):
             self._argument(name, operation) for name in inspect.signature(handler).parameters
         ]
         respond = Responder(operation, self._definition, self._rules.settings)
+        steps = [step for make in self._steps if (step := make(operation))]
 
         def call(exchange: Exchange) -> Any:
-            found = Admission(self._rules, exchange, operation).admit()
+            found = Admission(self._rules, exchange, operation).admit(steps)
             result = handler(**{name: provide(exchange, found) for name, provide in arguments})
             return _finish(result, exchange) if isinstance(result, Generator) else result
 

@@ -66,6 +66,13 @@ class Settings(BaseSettings):
     limit_per_client_and_address: int = Field(
         10, validation_alias="ROSTER_LIMIT_PER_CLIENT_AND_ADDRESS", ge=1
     )
+    limit_captchas_per_address: int = Field(
+        50, validation_alias="ROSTER_LIMIT_CAPTCHAS_PER_ADDRESS", ge=1
+    )
+    limit_members_added: int = Field(100, validation_alias="ROSTER_LIMIT_MEMBERS_ADDED", ge=1)
+    most_captchas: int = Field(32, validation_alias="ROSTER_MOST_CAPTCHAS", ge=1, le=1000)
+    queue: int = Field(1000, validation_alias="ROSTER_QUEUE", ge=1, le=100_000)
+    hashing_queue: int = Field(100, validation_alias="ROSTER_HASHING_QUEUE", ge=1, le=100_000)
     trusted_proxies: int | None = Field(
         None, validation_alias="ROSTER_TRUSTED_PROXIES", ge=0, le=16
     )

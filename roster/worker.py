@@ -2,15 +2,17 @@
 
 import asyncio
 from collections.abc import Awaitable, Coroutine
+from contextvars import copy_context
 from typing import Any, cast
 
 from starlette.types import ASGIApp, Message, Scope
 
 from models.passwords import CORES
 from roster import memory
-from roster.errors import Answer
+from roster.detours import Detour
+from roster.errors import Answer, Refusal
 from roster.exchange import Exchange, current
-from roster.threads import Threads
+from roster.threads import BusyError, Threads
 
 # How long nobody has hashed before the memory for it is given back.
 _REST_SECONDS = 5.0
@@ -23,31 +25,59 @@ class Worker:
     its coroutines can be stepped through at once where database calls may block: in a thread, and
     in the same one for security, validation and handler, which therefore share a database session.
     It costs one hop between threads where connexion and its WSGI bridge would take five.
+
+    `queue` and `hashing_queue` are how many requests may wait for a thread.
     """
 
-    def __init__(self, app: ASGIApp, threads: int) -> None:
+    def __init__(
+        self, app: ASGIApp, threads: int, *, queue: int = 1000, hashing_queue: int = 100
+    ) -> None:
         self._app = app
-        self._threads = Threads(threads, "roster")
+        self._threads = Threads(threads, "roster", queue)
         # Whoever waits for a password hash waits apart, and keeps nobody else from a thread.
-        self._hashing = Threads(4 * CORES, "roster-hashing")
+        self._hashing = Threads(4 * CORES, "roster-hashing", hashing_queue)
         self._giving_back: asyncio.TimerHandle | None = None
         self._is_closed = False
 
     async def __call__(self, scope: Scope, exchange: Exchange) -> Answer:
-        """Answer a request, in a thread."""
-        operation = exchange.operation
-        threads = self._hashing if operation and operation.computes_hash else self._threads
-        loop = asyncio.get_running_loop()
+        """Answer a request: in a thread, or at once where the operation waits for nothing.
+
+        :raises Refusal: 503, where too many requests are waiting.
+        """
+        if exchange.operation and exchange.operation.is_immediate:
+            return copy_context().run(_answer, self._app, scope, exchange)
         try:
-            answered: Answer = await threads.run(_answer, self._app, scope, exchange)
-        finally:
-            if threads is self._hashing and not self._is_closed:
-                self._give_memory_back_later(loop)
-        return answered
+            return await self._answer(scope, exchange)
+        except Refusal:
+            exchange.close()  # where it never came to its end in a thread
+            raise
 
     async def run(self, function: Any, *arguments: Any) -> Any:
-        """Call a function in one of the threads, with this task's context."""
-        return await self._threads.run(function, *arguments)
+        """Call a function in one of the threads, with this task's context.
+
+        :raises Refusal: 503, where too many calls are waiting.
+        """
+        return await _run(self._threads, function, *arguments)
+
+    async def _answer(self, scope: Scope, exchange: Exchange) -> Answer:
+        while not exchange.may_hash:
+            try:
+                return cast(Answer, await self.run(_answer, self._app, scope, exchange))
+            except Detour as detour:
+                question = detour.question
+            if question:
+                await question()
+            else:
+                exchange.may_hash = True
+        return await self._hash(scope, exchange)
+
+    async def _hash(self, scope: Scope, exchange: Exchange) -> Answer:
+        loop = asyncio.get_running_loop()
+        try:
+            return cast(Answer, await _run(self._hashing, _answer, self._app, scope, exchange))
+        finally:
+            if not self._is_closed:
+                self._give_memory_back_later(loop)
 
     def _give_memory_back_later(self, loop: asyncio.AbstractEventLoop) -> None:
         if self._giving_back:
@@ -63,6 +93,15 @@ class Worker:
         self._hashing.close()
 
 
+async def _run(threads: Threads, function: Any, *arguments: Any) -> Any:
+    try:
+        return await threads.run(function, *arguments)
+    except BusyError:
+        raise Refusal(
+            503, "Too many requests are waiting. Try again shortly.", headers={"Retry-After": "5"}
+        ) from None
+
+
 def _answer(app: ASGIApp, scope: Scope, exchange: Exchange) -> Answer:
     messages: list[Message] = []
 
@@ -73,10 +112,15 @@ def _answer(app: ASGIApp, scope: Scope, exchange: Exchange) -> Answer:
         messages.append(message)
 
     current.set(exchange)
+    finish = exchange.close
     try:
-        step_through(app(scope, receive, send))
+        # Layers of the stack note things in the scope; another run must not find them there.
+        step_through(app({**scope}, receive, send))
+    except Detour:
+        finish = exchange.rewind
+        raise
     finally:
-        exchange.close()
+        finish()
     start, *bodies = messages
     return Answer(
         start["status"],

@@ -87,6 +87,7 @@ class Browser:
     server: Server
     page: Any = None
     cookies: dict[str, str] = field(default_factory=dict)
+    headers: dict[str, str] = field(default_factory=dict)
 
     def open(self, place: str, parameters: dict[str, str] | None = None) -> Any:
         """Open a page of the server, following its redirects as long as they stay on it."""
@@ -118,7 +119,8 @@ class Browser:
 
     def _send(self, method: str, url: str, **options: Any) -> Any:
         self.server.client.cookies.clear()
-        headers = {"Cookie": "; ".join(f"{name}={value}" for name, value in self.cookies.items())}
+        cookies = "; ".join(f"{name}={value}" for name, value in self.cookies.items())
+        headers = {**self.headers, "Cookie": cookies}
         answer = self.server.client.request(method, url, headers=headers, **options)
         for name, value in answer.cookies.items():
             self.cookies[name] = value

@@ -193,6 +193,10 @@ def test_every_error_that_can_come_is_declared(operation: Operation) -> None:
         expected.add("404")
     if operation.request_content:
         expected |= {"400", "413", "415"}
+    if operation.limit or operation.captcha or operation.hashes_where is not None:
+        expected.add("429")
+    if not operation.is_immediate:
+        expected.add("503")
     if operation.path.startswith("/api/v1/") and operation.path != "/api/v1/":
         expected.add("400")
 

@@ -3,13 +3,11 @@
 import json
 import os
 import re
-import shutil
 import signal
 import socket
 import sqlite3
 import subprocess
 import sysconfig
-import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -162,22 +160,6 @@ def test_an_operator_lets_the_first_user_and_client_in(production: LiveServer) -
 def send_alone(server: LiveServer, form: dict[str, str]) -> int:
     """Ask for a token on a new connection, which any worker may take; return the status."""
     return httpx2.post(f"{server.url}{TOKEN}", data=form, trust_env=False).status_code
-
-
-@pytest.fixture
-def redis_url(tmp_path: Path) -> Iterator[str]:
-    """Start a Redis of the test's own, which listens on a Unix socket only."""
-    command = shutil.which("redis-server")
-    if command is None:
-        pytest.skip("No redis-server is installed here.")
-    place = tmp_path / "redis.sock"
-    options = ("--port", "0", "--unixsocket", str(place), "--save", "", "--dir", str(tmp_path))
-    with subprocess.Popen([command, *options], stdout=subprocess.DEVNULL) as process:
-        while not place.exists():
-            assert process.poll() is None
-            time.sleep(0.01)
-        yield f"redis+unix://{place}"
-        process.terminate()
 
 
 @pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)

@@ -12,6 +12,8 @@ from models.browser_session import BrowserSession, SessionLifetimes
 from models.user import User
 from roster.errors import Refusal
 from roster.exchange import Exchange
+from roster.oauth import devices
+from roster.oauth.devices import Device
 from roster.settings import Settings
 
 
@@ -20,7 +22,8 @@ class Browser:
 
     The session cookie holds a random id, whose hash finds the session's row. Another cookie
     holds a random value from the first page on; a form is genuine if it brings a code made of
-    that value and of the session, which no other site can read or set.
+    that value and of the session, which no other site can read or set. A third one outlives the
+    session, and tells the limits on guessing that its user signed in here before.
     """
 
     def __init__(self, exchange: Exchange, settings: Settings) -> None:
@@ -33,6 +36,7 @@ class Browser:
         prefix = "__Host-" if self._is_secure else ""
         self._session_name = f"{prefix}roster_session"
         self._form_name = f"{prefix}roster_form"
+        self._device_name = f"{prefix}roster_device"
         self._to_set: dict[str, str] = {}
 
     @property
@@ -70,11 +74,23 @@ class Browser:
 
     def sign_out(self) -> None:
         """End the session."""
-        if self._session is not None:
-            self._session.end(self._exchange.session)
+        value = self._cookies.get(self._session_name)
+        if value:
+            # Only by its id: another user's row must not be locked after that of who signs in.
+            BrowserSession.end(self._exchange.session, value)
         self._set(self._session_name, "", 0)
         self.__dict__.pop("_session", None)
         self._cookies = {name: v for name, v in self._cookies.items() if name != self._session_name}
+
+    @property
+    def device(self) -> Device | None:
+        """What this browser is to the account that last signed in here."""
+        return devices.read(self._cookies.get(self._device_name, ""), self._settings)
+
+    def remember(self, device: Device) -> None:
+        """Keep for long that an account signed in here."""
+        value = devices.write(device, self._settings)
+        self._set(self._device_name, value, devices.LIFETIME_SECONDS)
 
     @property
     def form_code(self) -> str:

@@ -23,11 +23,18 @@ def read_form(exchange: Exchange, *, from_url: bool) -> dict[str, str]:
     """Read the parameters of a request to an OAuth endpoint, the client's credentials among them.
 
     Returns only parameters that the definition knows, without empty ones (RFC 6749 §3.2: as if
-    omitted). `from_url` says whether the URL may carry them too.
+    omitted). `from_url` says whether the URL may carry them too. Once read, the form stays in the
+    exchange.
 
     :raises OAuthRefused: `invalid_request` for what cannot be read, is repeated, too long or in the
         wrong place; `invalid_client` for an Authorization header that is no Basic one.
     """
+    if exchange.form is None:
+        exchange.form = _read_form(exchange, from_url=from_url)
+    return exchange.form
+
+
+def _read_form(exchange: Exchange, *, from_url: bool) -> dict[str, str]:
     known = _known_fields(exchange)
     in_url = _read_url(exchange)
     if not from_url and any(name in known for name, _ in in_url):

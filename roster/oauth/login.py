@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from models import User
 from models.errors import TooManyAttempts
+from models.user_patch import login_account
 from roster.definition import Definition
 from roster.errors import Answer
 from roster.exchange import Exchange
@@ -12,6 +13,7 @@ from roster.oauth.authorization import PATH, AuthorizationRequest
 from roster.oauth.authorize import LOGIN, page, redirect
 from roster.oauth.browser import Browser
 from roster.oauth.forms import read_page_form, read_page_query
+from roster.oauth.limits import Limits
 from roster.settings import Settings
 
 
@@ -23,6 +25,7 @@ class Login:
     settings: Settings
     definition: Definition
     browser: Browser
+    limits: Limits
 
     def show(self) -> Answer:
         """Show the form, or to a user who is signed in, as whom.
@@ -47,9 +50,9 @@ class Login:
         request = self._read(form.get("authorize"))
         self.browser.check_form(form.get("csrf"))
         username, password = form.get("username", ""), form.get("password", "")
-        session, gate = self.exchange.session, self.exchange.gate
+        self.limits.guard(self.exchange, self.browser.device)
         try:
-            user = User.authenticate(session, username, password, gate)
+            user = User.authenticate(self.exchange.session, username, password, self.exchange.gate)
         except TooManyAttempts as error:
             minutes = -(-error.retry_after // 60)
             problem = f"There were too many attempts. Try again in {minutes} min."
@@ -59,6 +62,7 @@ class Login:
         if user is None:
             return self._form(request, "Username or password is wrong.", 400, username)
         self.browser.sign_in(user)
+        self._remember(login_account(user))
         place = self.settings.origin + LOGIN if request is None else self._back_to(request)
         return redirect(place, self.browser)
 
@@ -73,6 +77,13 @@ class Login:
         self.browser.sign_out()
         place = self.settings.origin + LOGIN if request is None else self._back_to(request)
         return redirect(place, self.browser)
+
+    def _remember(self, account: str) -> None:
+        device = self.browser.device
+        if device is None or device.account != account:
+            device = self.limits.new_device(account)
+        if device:
+            self.browser.remember(device)
 
     def _read(self, raw: str | None) -> AuthorizationRequest | None:
         if not raw:

@@ -7,13 +7,14 @@ from roster.definition import Definition
 from roster.exchange import Exchange
 from roster.oauth.authorize import Authorization
 from roster.oauth.browser import Browser
+from roster.oauth.limits import Limits
 from roster.oauth.login import Login
 from roster.oauth.server import AuthorizationServer
 from roster.settings import Settings
 
 
 def oauth_providers(
-    settings: Settings, definition: Definition
+    settings: Settings, definition: Definition, limits: Limits
 ) -> Mapping[str, Callable[[Exchange], Any]]:
     """Make the table of what a handler of an OAuth endpoint may ask for by name."""
 
@@ -21,7 +22,8 @@ def oauth_providers(
         return Authorization(exchange, settings, definition, Browser(exchange, settings))
 
     def login(exchange: Exchange) -> Login:
-        return Login(exchange, settings, definition, Browser(exchange, settings))
+        browser = Browser(exchange, settings)
+        return Login(exchange, settings, definition, browser, limits)
 
     return {
         "oauth": lambda exchange: AuthorizationServer(exchange, settings),

@@ -383,3 +383,49 @@ def test_a_full_team_takes_nobody(serve: Serve) -> None:
     assert answer.json()["detail"] == "The team has 2 members, and no team may have more."
     assert ada.delete(f"/teams/{team}/members/{bob.id}").status_code == 204
     assert ada.post(f"/teams/{team}/members", {"user_id": eve.id}).status_code == 201
+
+
+def test_adding_is_counted_by_user_whatever_becomes_of_it(serve: Serve) -> None:
+    server = serve(limit_members_added=5)
+    ada, bob = server.person("ada"), server.person("bob")
+    others = [server.user(f"other{number}") for number in range(3)]
+    teams = [server.team(f"Team {number}", ada) for number in range(2)]
+    bobs = server.team("Bob's team", bob)
+
+    tried = [*others, others[0], 10**9, others[1]]
+    statuses = [
+        ada.post(f"/teams/{teams[number % 2]}/members", {"user_id": user_id}).status_code
+        for number, user_id in enumerate(tried[:3])
+    ]
+    statuses += [
+        ada.post(f"/teams/{teams[0]}/members", {"user_id": user_id}).status_code
+        for user_id in tried[3:]
+    ]
+
+    assert statuses == [201, 201, 201, 409, 422, 429]
+    refused = ada.post(f"/teams/{teams[0]}/members", {"user_id": others[1]})
+    assert 1 <= int(refused.headers["retry-after"]) <= 3600
+    assert refused.json()["detail"] == "You have done this too often of late. Try again later."
+    # Nothing else of hers is stopped, and nobody else.
+    assert ada.get(f"/teams/{teams[0]}/members").status_code == 200
+    assert ada.post("/teams", {"title": "Another"}).status_code == 201
+    assert bob.post(f"/teams/{bobs}/members", {"user_id": others[0]}).status_code == 201
+
+
+def test_what_is_refused_before_it_is_tried_does_not_count(serve: Serve) -> None:
+    server = serve(limit_members_added=1)
+    ada, eve = server.person("ada"), server.person("eve")
+    team = server.team("Analysts", ada, eve)
+    path, body = f"/teams/{team}/members", {"user_id": server.user("bob")}
+
+    refused = [
+        eve.post(path, body).status_code,
+        eve.post("/teams/999999/members", body).status_code,
+        ada.post(path, {"user_id": "bob"}).status_code,
+        server.caller(ada.id, "teams:read").post(path, body).status_code,
+        ada.request("OPTIONS", path).status_code,
+    ]
+
+    assert refused == [403, 404, 400, 403, 204]
+    assert ada.post(path, body).status_code == 201
+    assert ada.post(path, body).status_code == 429

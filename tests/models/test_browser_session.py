@@ -57,10 +57,10 @@ def test_a_session_is_found_by_its_id_and_stored_by_its_hash(session: Session, a
 def test_an_ended_session_is_gone_and_others_stay(session: Session, anna: User) -> None:
     one = BrowserSession.begin(session, anna, LIFETIMES)
     two = BrowserSession.begin(session, anna, LIFETIMES)
-    found = find(session, one)
-    assert found
+    assert find(session, one)
 
-    found.end(session)
+    BrowserSession.end(session, one)
+    BrowserSession.end(session, "another's")
 
     assert find(session, one) is None
     assert find(session, two)

@@ -629,7 +629,7 @@ def test_without_the_setting_no_origin_may(client: CheckedClient, headers: dict[
 
 def test_the_server_starts_and_stops_with_the_asgi_server(database_url: str) -> None:
     app = create_app(settings.load(database_url=database_url))
-    assert status_of(converse(app, http_scope("GET", "/healthz"), body_of())) == 200
+    assert status_of(converse(app, http_scope("GET", "/api/v1/users/me"), body_of())) == 401
 
     life: list[Message] = [{"type": "lifespan.startup"}, {"type": "lifespan.shutdown"}]
     sent = converse(app, {"type": "lifespan", "asgi": {"version": "3.0"}}, life)
@@ -639,4 +639,4 @@ def test_the_server_starts_and_stops_with_the_asgi_server(database_url: str) -> 
         "lifespan.shutdown.complete",
     ]
     # The threads have ended: nobody is left to answer.
-    assert status_of(converse(app, http_scope("GET", "/healthz"), body_of())) == 500
+    assert status_of(converse(app, http_scope("GET", "/api/v1/users/me"), body_of())) == 500

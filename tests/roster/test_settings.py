@@ -75,6 +75,10 @@ def test_a_development_server_needs_no_setting(monkeypatch: pytest.MonkeyPatch) 
         ("ROSTER_ACCESS_TOKEN_SECONDS", "0"),
         ("ROSTER_CODE_SECONDS", "601"),
         ("ROSTER_THREADS", "many"),
+        ("ROSTER_QUEUE", "0"),
+        ("ROSTER_HASHING_QUEUE", "0"),
+        ("ROSTER_MOST_CAPTCHAS", "0"),
+        ("ROSTER_LIMIT_MEMBERS_ADDED", "none"),
         ("ROSTER_SINGUP", "closed"),
     ],
 )

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from roster.threads import Threads
+from roster.threads import BusyError, Threads
 
 variable: ContextVar[str] = ContextVar("variable", default="unset")
 
@@ -157,6 +157,32 @@ def test_threads_start_with_the_first_call() -> None:
     assert threading.active_count() == before + 3
     made.close()
     assert threading.active_count() == before
+
+
+def test_a_queue_has_a_greatest_length_and_calls_beyond_it_fail_at_once() -> None:
+    threads = Threads(1, "name", longest_queue=2)
+    release = threading.Event()
+    begun = threading.Event()
+
+    def wait() -> bool:
+        begun.set()
+        return release.wait(60)
+
+    async def call() -> None:
+        tasks = [asyncio.create_task(threads.run(wait))]
+        await asyncio.sleep(0)
+        assert await asyncio.to_thread(begun.wait, 60)
+        tasks += [asyncio.create_task(threads.run(wait)) for _ in range(2)]
+        await asyncio.sleep(0)
+        for _ in range(3):
+            with pytest.raises(BusyError):
+                await threads.run(wait)
+        release.set()
+        assert await asyncio.gather(*tasks) == [True] * 3
+        assert await threads.run(len, "abc") == 3
+
+    asyncio.run(call())
+    threads.close()
 
 
 def test_an_iteration_that_stops_is_an_error_not_a_call_without_end() -> None:

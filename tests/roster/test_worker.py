@@ -11,6 +11,8 @@ import pytest
 from starlette.types import Receive, Scope, Send
 
 from roster import memory
+from roster.detours import Detour
+from roster.errors import Refusal
 from roster.worker import Worker, step_through
 from tests.roster.raw import http_scope
 
@@ -65,13 +67,24 @@ def test_the_exception_of_a_coroutine_comes_out() -> None:
 
 
 class FakeExchange:
-    """An exchange that knows whether it was closed, and in which thread."""
+    """An exchange that knows whether it was closed or rewound, and in which thread."""
 
     closed_in: str | None = None
-    operation = None
+    rewound_in: str | None = None
+    may_hash = False
+
+    def __init__(self, *, is_immediate: bool = False) -> None:
+        self.operation = SimpleNamespace(is_immediate=is_immediate)
 
     def close(self) -> None:
-        self.closed_in = threading.current_thread().name
+        self.closed_in = self.closed_in or threading.current_thread().name
+
+    def rewind(self) -> None:
+        self.rewound_in = threading.current_thread().name
+
+
+async def answer_nothing(send: Send) -> None:
+    await send({"type": "http.response.start", "status": 204, "headers": []})
 
 
 def run(app: Any, exchange: FakeExchange) -> Any:
@@ -164,6 +177,121 @@ def test_closing_waits_for_what_is_under_way() -> None:
     asyncio.run(call())
 
 
+# Detours
+
+
+def test_what_will_hash_is_run_again_in_the_threads_for_that() -> None:
+    threads = []
+    exchange = FakeExchange()
+
+    async def app(scope: Scope, _: Receive, send: Send) -> None:
+        threads.append(threading.current_thread().name)
+        assert "noted" not in scope
+        scope["noted"] = True
+        if not exchange.may_hash:
+            raise Detour
+        await answer_nothing(send)
+
+    assert run(app, exchange).status == 204
+    assert threads == [exchange.rewound_in, exchange.closed_in]
+    assert [name.rpartition("_")[0] for name in threads] == ["roster", "roster-hashing"]
+
+
+def test_a_question_is_awaited_on_the_loop_while_no_thread_waits() -> None:
+    places = []
+    exchange = FakeExchange()
+    is_answered = False
+
+    async def ask() -> None:
+        nonlocal is_answered
+        await asyncio.sleep(0)
+        places.append(threading.current_thread().name)
+        is_answered = True
+
+    async def app(_scope: Scope, _: Receive, send: Send) -> None:
+        places.append(threading.current_thread().name)
+        if not is_answered:
+            raise Detour(ask)
+        await answer_nothing(send)
+
+    assert run(app, exchange).status == 204
+    assert places == ["roster_0", threading.main_thread().name, "roster_0"]
+    assert exchange.rewound_in == exchange.closed_in == "roster_0"
+
+
+def test_an_exchange_whose_question_is_refused_is_closed() -> None:
+    exchange = FakeExchange()
+
+    async def ask() -> None:
+        raise Refusal(503, "Nobody knows.")
+
+    async def app(*_: Any) -> None:
+        raise Detour(ask)
+
+    with pytest.raises(Refusal, match="Nobody knows"):
+        run(app, exchange)
+
+    assert exchange.closed_in
+
+
+def test_what_waits_for_nothing_is_answered_on_the_loop() -> None:
+    places = []
+
+    async def app(_scope: Scope, _: Receive, send: Send) -> None:
+        places.append(threading.current_thread().name)
+        variable.set("changed inside")
+        await answer_nothing(send)
+
+    exchange = FakeExchange(is_immediate=True)
+
+    assert run(app, exchange).status == 204
+    assert places == [threading.main_thread().name] == [exchange.closed_in]
+    assert variable.get() == "unset"
+
+
+@pytest.mark.parametrize("may_hash", [False, True])
+def test_more_than_may_wait_are_refused_at_once(*, may_hash: bool) -> None:
+    release = threading.Event()
+
+    async def app(_scope: Scope, _: Receive, send: Send) -> None:
+        release.wait(60)
+        await answer_nothing(send)
+
+    async def call() -> None:
+        worker = Worker(app, 1, queue=3, hashing_queue=3)
+        threads = (worker._hashing if may_hash else worker._threads)._number
+        exchanges = [FakeExchange() for _ in range(threads + 3)]
+        tasks = []
+        for exchange in exchanges:
+            exchange.may_hash = may_hash
+            tasks.append(asyncio.create_task(worker(dict(SCOPE), cast(Any, exchange))))
+            await taken_up(worker, len(tasks), threads, may_hash=may_hash)
+        over = FakeExchange()
+        over.may_hash = may_hash
+        with pytest.raises(Refusal) as refused:
+            await worker(dict(SCOPE), cast(Any, over))
+        assert (refused.value.status, refused.value.headers) == (503, {"Retry-After": "5"})
+        assert over.closed_in
+        other = FakeExchange()
+        other.may_hash = not may_hash
+        last = asyncio.create_task(worker(dict(SCOPE), cast(Any, other)))
+        release.set()
+        assert {(await task).status for task in [*tasks, last]} == {204}
+        worker.close()
+
+    asyncio.run(call())
+
+
+async def taken_up(worker: Worker, sent: int, threads: int, *, may_hash: bool) -> None:
+    """Wait until as many calls are in threads as can be."""
+    calls = (worker._hashing if may_hash else worker._threads)._calls
+    deadline = time.monotonic() + 60
+    await asyncio.sleep(0)
+    while calls.qsize() > max(0, sent - threads):
+        assert time.monotonic() < deadline
+        await asyncio.sleep(0.001)
+
+
 # Memory
 
 
@@ -179,7 +307,7 @@ def test_memory_is_given_back_when_nobody_has_hashed_for_a_while(
 
     async def call(worker: Worker, *, hashes: bool) -> float:
         exchange: Any = FakeExchange()
-        exchange.operation = SimpleNamespace(computes_hash=hashes)
+        exchange.may_hash = hashes
         with pytest.raises(LookupError):
             await worker(dict(SCOPE), exchange)
         return time.monotonic()
@@ -213,7 +341,7 @@ def test_nothing_is_given_back_after_the_end(monkeypatch: pytest.MonkeyPatch) ->
         worker = Worker(cast(Any, None), threads=1)
         worker.close()
         exchange: Any = FakeExchange()
-        exchange.operation = SimpleNamespace(computes_hash=True)
+        exchange.may_hash = True
         with pytest.raises(RuntimeError, match="have ended"):
             await worker(dict(SCOPE), exchange)
         await asyncio.sleep(0.05)
