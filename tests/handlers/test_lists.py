@@ -295,10 +295,10 @@ def test_the_link_keeps_the_limit_and_drops_the_offset(listing: Listing) -> None
 
 
 def test_the_link_has_the_issuer_whatever_the_host(listing: Listing) -> None:
-    answer = listing.get("limit=5", headers={"Host": "elsewhere.example"})
+    answer = listing.get("limit=5", headers={"Host": "localhost:4999"})
 
     assert next_page(answer)
-    assert "elsewhere" not in str(answer.headers)
+    assert "4999" not in str(answer.headers)
 
 
 def test_a_trailing_slash_changes_nothing(listing: Listing) -> None:

@@ -133,7 +133,7 @@ def test_a_missing_scope_leads_to_the_metadata(server: Server) -> None:
 
 @pytest.mark.parametrize("path", [SERVER, RESOURCE])
 def test_the_issuer_is_a_setting_and_never_the_host_header(serve: Serve, path: str) -> None:
-    server = serve(issuer="https://roster.example")
+    server = serve(issuer="https://roster.example", development_exposed=True)
 
     answer = server.client.get(path, headers={"Host": "evil.example"})
 

@@ -36,7 +36,7 @@ def test_who_creates_a_team_leads_it(ada: Person) -> None:
 
 def test_a_creation_tells_the_absolute_address(ada: Person) -> None:
     answer = ada.request(
-        "POST", "/teams/", json={"title": "Engines"}, headers={"Host": "elsewhere.example"}
+        "POST", "/teams/", json={"title": "Engines"}, headers={"Host": "localhost:4999"}
     )
 
     assert answer.headers["location"] == (

@@ -224,7 +224,7 @@ def test_who_signs_up_is_an_active_writer(server: Server) -> None:
 
 
 def test_a_sign_up_tells_the_absolute_address(server: Server) -> None:
-    headers = {"Host": "elsewhere.example"}
+    headers = {"Host": "localhost:4999"}
     answer = server.nobody.request("POST", "/users", json=newcomer(), headers=headers)
 
     assert answer.headers["location"] == (
