@@ -1,5 +1,6 @@
 """Users: signing up, reading, changing and deleting accounts."""
 
+from collections.abc import Generator
 from typing import Any
 
 from sqlalchemy import Connection
@@ -7,7 +8,7 @@ from sqlalchemy.orm import Session
 
 from handlers.schemas.users import base_users
 from handlers.schemas.users import user as user_schema
-from models import Caller, User
+from models import Caller, User, ending
 from models.pages import Page, Window
 from models.patch import Operation
 
@@ -51,6 +52,8 @@ def change_user(
     return user_schema.dump(user)
 
 
-def delete_user(session: Session, user: User) -> None:
+def delete_user(session: Session, caller: Caller, user: User) -> Generator[None, None, None]:
     """Delete a user, with all that is theirs alone."""
+    user.check_deletion(session)
+    yield from ending.of_account(session, user.id, caller.grant_id)
     user.delete(session)

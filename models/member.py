@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Self
 
-from sqlalchemy import ForeignKey, Index, func, select
-from sqlalchemy.orm import Mapped, Session, mapped_column, relationship
+from sqlalchemy import ForeignKey, Index, exists, func, select
+from sqlalchemy.orm import Mapped, Session, aliased, mapped_column, relationship
 
 from models import patch
 from models.base import MAX_ID, Addressed, Base, Id
@@ -52,6 +52,18 @@ class Member(Addressed, Base):
         memberships = select(cls).where(cls.user_id == user_id).order_by(cls.team_id)
         for member in session.scalars(memberships).all():
             member.remove(session)
+
+    @classmethod
+    def check_leaving(cls, session: Session, user_id: int) -> None:
+        """Raise Conflict where a user could not leave all its teams, as they are."""
+        other, leader = aliased(cls), aliased(cls)
+        others = exists().where(other.team_id == cls.team_id, other.user_id != user_id)
+        leaders = exists().where(
+            leader.team_id == cls.team_id, leader.user_id != user_id, leader.is_leader
+        )
+        last = select(cls.team_id).where(cls.user_id == user_id, cls.is_leader, others, ~leaders)
+        if session.scalar(last.limit(1)) is not None:
+            raise Conflict("A team with other members needs a leader.")
 
     def roles_of(self, caller: Caller) -> frozenset[str]:
         """Return the caller's roles in the team, and whether it is this member."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from functools import cache
 from typing import Any, Self
 
@@ -147,14 +147,19 @@ class User(Identified, Timestamps, Addressed, Base):
 
     @classmethod
     def authenticate(
-        cls, session: Session, login: str, password: str, gate: Gate = _OPEN
+        cls,
+        session: Session,
+        login: str,
+        password: str,
+        gate: Gate = _OPEN,
+        beside: Collection[int] = (),
     ) -> Self | None:
         """Return the active user with that login and password.
 
         An unknown user, an inactive one and a wrong password take the same time. Until the
         transaction ends the user found can neither be changed nor deleted, so that nothing
-        made of this login outlives the password. A hash of another cost is renewed. Raise
-        TooManyAttempts where the gate is closed.
+        made of this login outlives the password; the users `beside` are held too, all in order.
+        A hash of another cost is renewed. Raise TooManyAttempts where the gate is closed.
         """
         user = cls.find_by_login(session, login)
         account = user_patch.login_account(user) if user else f"name {names.email_key(login)}"
@@ -169,7 +174,7 @@ class User(Identified, Timestamps, Addressed, Base):
         gate.passed("login", account)
         if upgraded is not None:
             _renew_hash(session, user, upgraded)
-        held = cls.hold(session, user.id)
+        held = cls.hold(session, user.id, *beside)
         if held is None or not held.is_active or held.password_version != version:
             return None
         return held
@@ -247,6 +252,12 @@ class User(Identified, Timestamps, Addressed, Base):
         flags = {"is_active": is_active, "is_admin": is_admin, "is_internal": is_internal}
         given = {name: value for name, value in flags.items() if value is not None}
         self._assign(session, given, password_hash)
+
+    def check_deletion(self, session: Session) -> None:
+        """Raise what `delete` would raise as things are, before anything of the account ends."""
+        if self.is_admin and self.is_active:
+            self._check_admin_remains(session)
+        Member.check_leaving(session, self.id)
 
     def delete(self, session: Session) -> None:
         """Delete the account, its grants, its clients, and the teams where it is alone.

@@ -114,6 +114,7 @@ def test_a_handler_takes_what_its_operation_has_to_give(operation: Operation) ->
         "metadata",
         "metrics",
         "oauth",
+        "quotas",
         "session",
         "settings",
         "window",
