@@ -1,5 +1,6 @@
 """Clients: the OAuth applications of a user."""
 
+from collections.abc import Generator
 from typing import Any
 
 from sqlalchemy import Connection
@@ -10,6 +11,7 @@ from handlers.schemas.clients import clients as clients_schema
 from models import Caller, Client, registration
 from models.pages import Page, Window
 from models.patch import Operation
+from models.quotas import Quotas
 
 
 def list_clients(
@@ -19,10 +21,12 @@ def list_clients(
     return window.of(connection, Client.visible_to(caller, user_id)).map(clients_schema.dump)
 
 
-def create_client(session: Session, caller: Caller, definition: Any, body: dict[str, Any]) -> Any:
+def create_client(
+    session: Session, caller: Caller, definition: Any, quotas: Quotas, body: dict[str, Any]
+) -> Any:
     """Register a client; a confidential one's secret is in this answer only."""
-    scopes = definition.scopes
-    client, secret = registration.register(session, caller, all_scopes=scopes, **body)
+    bounds = {"all_scopes": definition.scopes, "most": quotas.clients}
+    client, secret = registration.register(session, caller, **bounds, **body)
     return {**client_schema.dump(client), **({"client_secret": secret} if secret else {})}
 
 
@@ -31,14 +35,19 @@ def read_client(client: Client) -> Any:
     return client_schema.dump(client)
 
 
-def change_client(session: Session, caller: Caller, client: Client, body: list[Operation]) -> Any:
+def change_client(
+    session: Session, caller: Caller, client: Client, definition: Any, body: list[Operation]
+) -> Generator[None, None, Any]:
     """Change a client by a JSON Patch."""
-    registration.change(session, client, body, caller)
+    asked = (session, client, body, caller)
+    yield from registration.end_before_change(*asked, all_scopes=definition.scopes)
+    registration.change(*asked, all_scopes=definition.scopes)
     return client_schema.dump(client)
 
 
-def delete_client(session: Session, client: Client) -> None:
+def delete_client(session: Session, caller: Caller, client: Client) -> Generator[None, None, None]:
     """Delete a client, with its tokens."""
+    yield from registration.end_before_removal(session, client, caller)
     registration.remove(session, client)
 
 

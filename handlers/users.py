@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 
 from handlers.schemas.users import base_users
 from handlers.schemas.users import user as user_schema
-from models import Caller, User
+from models import Caller, User, ending
 from models.pages import Page, Window
 from models.patch import Operation
 
@@ -50,4 +50,5 @@ def change_user(
 def delete_user(session: Session, caller: Caller, user: User) -> Iterator[None]:
     """Delete a user, with all that is theirs alone."""
     yield from user.leave_teams(session, caller)
+    yield from ending.of_account(session, user.id, caller.grant_id)
     user.delete(session, caller)

@@ -94,23 +94,26 @@ class Identified:
         """Lock rows until the transaction ends and return them as they now are.
 
         They are locked in the order of their ids, so that two callers never wait for each
-        other. Rows that no longer exist are left out. Users are locked before clients, these
-        before teams.
+        other. Rows that no longer exist are left out. Tables have an order too, for locks and
+        holds: users, clients, teams, consents, grants, codes, tokens. A grant comes before its
+        code and its tokens because these go when it is deleted.
         """
         statement = select(cls).where(cls.id.in_(ids)).order_by(cls.id)
         statement = statement.with_for_update(of=cls).execution_options(populate_existing=True)
         return list(session.scalars(statement))
 
     @classmethod
-    def hold(cls, session: Session, id: int) -> Self | None:
-        """Keep a row from being changed or deleted until the transaction ends.
+    def hold(cls, session: Session, id: int, *others: int) -> Self | None:
+        """Keep a row, and others, from being changed or deleted until the transaction ends.
 
-        Return it as it now is. Others may hold the same row at the same time.
+        Return it as it now is. Others may hold the same rows at the same time.
         """
         if not 0 < id <= MAX_ID:
             return None
-        statement = select(cls).where(cls.id == id).with_for_update(read=True, of=cls)
-        return session.scalar(statement.execution_options(populate_existing=True))
+        statement = select(cls).where(cls.id.in_({id, *others})).order_by(cls.id)
+        statement = statement.with_for_update(read=True, of=cls)
+        held = session.scalars(statement.execution_options(populate_existing=True)).all()
+        return next((row for row in held if row.id == id), None)
 
 
 class Addressed:

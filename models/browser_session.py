@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Self
 
-from sqlalchemy import ForeignKey, LargeBinary, delete, select, update
+from sqlalchemy import ForeignKey, Index, LargeBinary, delete, select, update
 from sqlalchemy.orm import Mapped, Session, mapped_column, relationship
 
 from models.base import Base, Id, Identified, now
+from models.quotas import Quotas, serialize
 from models.secret import digest, generate
 
 if TYPE_CHECKING:
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 # A session that is in use is not written at each request, but often enough to stay alive.
 _SEEN_ANEW = timedelta(minutes=1)
 _TIMES_WHILE_IDLE = 3
+# How many sessions a new one may end at most.
+_SURPLUS = 100
 
 
 @dataclass(frozen=True)
@@ -34,7 +37,7 @@ class BrowserSession(Identified, Base):
     __tablename__ = "browser_sessions"
 
     hash: Mapped[bytes] = mapped_column(LargeBinary(32), unique=True)
-    user_id: Mapped[int] = mapped_column(Id, ForeignKey("users.id", ondelete="CASCADE"), index=True)
+    user_id: Mapped[int] = mapped_column(Id, ForeignKey("users.id", ondelete="CASCADE"))
     created: Mapped[datetime] = mapped_column(default=now)
     seen_at: Mapped[datetime] = mapped_column(default=now)
     expires_at: Mapped[datetime] = mapped_column(index=True)
@@ -42,11 +45,35 @@ class BrowserSession(Identified, Base):
     user: Mapped[User] = relationship(lazy="joined", innerjoin=True)
 
     @classmethod
-    def begin(cls, session: Session, user: User, lifetimes: SessionLifetimes) -> str:
-        """Begin a session; return its id, for the cookie alone."""
+    def begin(
+        cls,
+        session: Session,
+        user: User,
+        lifetimes: SessionLifetimes,
+        most: int = Quotas.sessions,
+    ) -> str:
+        """Begin a session; return its id, for the cookie alone.
+
+        The user, who has just logged in, is held. Where there are `most` sessions, the oldest one
+        ends, those first that have been idle for too long.
+        """
         value = generate()
-        ends = now() + timedelta(seconds=lifetimes.total)
-        session.add(cls(hash=digest(value), user_id=user.id, expires_at=ends))
+        moment = now()
+        serialize(session.connection(), user.id)
+        is_idle = cls.seen_at <= moment - timedelta(seconds=lifetimes.idle)
+        oldest_last = (
+            select(cls.id)
+            .where(cls.user_id == user.id, cls.expires_at > moment)
+            .order_by(is_idle, cls.expires_at.desc(), cls.id.desc())
+        )
+        surplus = session.scalars(oldest_last.offset(most - 1).limit(_SURPLUS)).all()
+        if surplus:
+            # One that is locked is about to end by itself, or was seen just now.
+            free = select(cls.id).where(cls.id.in_(surplus)).with_for_update(skip_locked=True)
+            session.execute(delete(cls).where(cls.id.in_(session.scalars(free).all())))
+        ends = moment + timedelta(seconds=lifetimes.total)
+        moments = {"created": moment, "seen_at": moment, "expires_at": ends}
+        session.add(cls(hash=digest(value), user_id=user.id, **moments))
         session.flush()
         return value
 
@@ -76,3 +103,6 @@ class BrowserSession(Identified, Base):
     def end(session: Session, value: str) -> None:
         """End the session that has this id, if there is one; its user is not locked for that."""
         session.execute(delete(BrowserSession).where(BrowserSession.hash == digest(value)))
+
+
+Index(None, BrowserSession.user_id, BrowserSession.expires_at)

@@ -6,11 +6,12 @@ from collections.abc import Iterable
 from functools import cache
 from typing import Any, Self
 
-from sqlalchemy import ForeignKey, Index, LargeBinary, String, bindparam, select
+from sqlalchemy import ForeignKey, Index, LargeBinary, String, bindparam, false, select
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from models.base import Addressed, Base, Id, Identified, Timestamps, is_storable
-from models.caller import Caller
+from models.caller import Account, Caller
 from models.errors import Forbidden
 from models.pages import Listing
 from models.secret import digest, generate
@@ -18,13 +19,16 @@ from models.secret import digest, generate
 CONFIDENTIAL = "confidential"
 PUBLIC = "public"
 GRANT_TYPES = ("authorization_code", "client_credentials", "password", "refresh_token")
+# Grants that need no consent of a user's at the time, which only an admin may hand out.
+ADMINS_GRANTS = frozenset({"client_credentials", "password"})
 
 
 class Client(Identified, Timestamps, Addressed, Base):
     """A registered client (RFC 6749 section 2) and the user that owns it.
 
     `scopes` are the most it may ever get, and what it gets when it asks for none. A public
-    client may have a secret, a confidential one always has.
+    client may have a secret, a confidential one always has. One that was made `by_operator` needs
+    no admin as its owner, whatever its grants.
     """
 
     __tablename__ = "clients"
@@ -37,6 +41,7 @@ class Client(Identified, Timestamps, Addressed, Base):
     scopes: Mapped[tuple[str, ...]]
     grant_types: Mapped[tuple[str, ...]]
     redirect_uris: Mapped[tuple[str, ...]]
+    by_operator: Mapped[bool] = mapped_column(default=False, server_default=false(), sort_order=2)
 
     @classmethod
     def create(
@@ -50,10 +55,12 @@ class Client(Identified, Timestamps, Addressed, Base):
         grant_types: Iterable[str] = (),
         redirect_uris: Iterable[str] = (),
         with_secret: bool = False,
+        by_operator: bool = False,
     ) -> tuple[Self, str | None]:
         """Register a client; return it and its secret, which is nowhere to be read later.
 
-        A public client has a secret only `with_secret`.
+        A public client has a secret only `with_secret`. Raise Forbidden where the owner's account
+        is gone.
         """
         secret = generate() if with_secret or client_type == CONFIDENTIAL else None
         client = cls(
@@ -65,9 +72,13 @@ class Client(Identified, Timestamps, Addressed, Base):
             scopes=tuple(sorted(set(scopes))),
             grant_types=tuple(sorted(set(grant_types))),
             redirect_uris=tuple(dict.fromkeys(redirect_uris)),
+            by_operator=by_operator,
         )
         session.add(client)
-        session.flush()
+        try:
+            session.flush()
+        except IntegrityError:
+            raise Forbidden("The user's account no longer exists.") from None
         return client, secret
 
     @classmethod
@@ -109,6 +120,13 @@ class Client(Identified, Timestamps, Addressed, Base):
         """Whether the client cannot keep a secret (RFC 6749 section 2.1)."""
         return self.client_type == PUBLIC
 
+    def is_backed_by(self, owner: Account | None) -> bool:
+        """Tell whether the grants that only an admin may hand out are good, with this owner.
+
+        They end with the owner's role, unless the client was made by an operator.
+        """
+        return self.by_operator or (owner is not None and owner.is_active and owner.is_admin)
+
     def secret_matches(self, secret: str) -> bool:
         """Tell whether this is the client's secret, in the same time for all."""
         return self.secret_hash is not None and hmac.compare_digest(
@@ -122,5 +140,6 @@ Index(None, Client.user_id, Client.id)
 
 @cache
 def _clients() -> Listing:
-    columns = [column for column in Client.__table__.c if column.key != "secret_hash"]
+    hidden = {"secret_hash", "by_operator"}
+    columns = [column for column in Client.__table__.c if column.key not in hidden]
     return Listing.of(select(*columns).where(Client.user_id == bindparam("user_id")), Client.id)

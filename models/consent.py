@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import datetime
 from functools import cache
-from typing import Any
+from typing import Any, Self
 
 from sqlalchemy import (
     BindParameter,
     ColumnElement,
     ForeignKey,
+    Index,
     Text,
     UniqueConstraint,
     bindparam,
@@ -47,24 +48,40 @@ class Consent(Identified, Base):
     __table_args__: Any = (UniqueConstraint("user_id", "client_id"), {"sqlite_autoincrement": True})
 
     user_id: Mapped[int] = mapped_column(Id, ForeignKey("users.id", ondelete="CASCADE"))
-    client_id: Mapped[int] = mapped_column(
-        Id, ForeignKey("clients.id", ondelete="CASCADE"), index=True
-    )
+    client_id: Mapped[int] = mapped_column(Id, ForeignKey("clients.id", ondelete="CASCADE"))
     scope: Mapped[str] = mapped_column(Text, default="")
     created: Mapped[datetime] = mapped_column(default=now)
 
     @classmethod
-    def begin(cls, session: Session, user_id: int, client_id: int) -> None:
-        """Note that a client is authorised from now on, unless it already is."""
-        between = (cls.user_id == user_id, cls.client_id == client_id)
-        # What has ended, and nobody has looked at since, does not count as a beginning.
-        ended = select(cls.id).where(*between, ~_is_live(now())).scalar_subquery()
-        session.execute(delete(cls).where(cls.id == ended))
+    def begin(cls, session: Session, user_id: int, client_id: int) -> Self:
+        """Note that a client is authorised from now on, unless it already is; lock that.
+
+        Whoever adds a grant or a code between the two does so under this lock, and whoever ends
+        them all takes it too. User and client are held before.
+        """
         insert = (
             postgresql.insert if session.get_bind().dialect.name == "postgresql" else sqlite.insert
         )
-        row = {"user_id": user_id, "client_id": client_id, "scope": "", "created": now()}
-        session.execute(insert(cls).values(**row).on_conflict_do_nothing())
+        while True:
+            found = cls.lock_between(session, user_id, client_id)
+            if found is not None:
+                if session.scalar(select(cls.id).where(cls.id == found.id, _is_live(now()))):
+                    return found
+                # What has ended, and nobody has looked at since, does not count as a beginning.
+                session.execute(delete(cls).where(cls.id == found.id))
+            row = {"user_id": user_id, "client_id": client_id, "scope": "", "created": now()}
+            made = insert(cls).values(**row).on_conflict_do_nothing().returning(cls)
+            begun = session.scalar(made, execution_options={"populate_existing": True})
+            if begun is not None:
+                return begun
+            # Somebody was faster: look at theirs.
+
+    @classmethod
+    def lock_between(cls, session: Session, user_id: int, client_id: int) -> Self | None:
+        """Lock what is between a user and a client, and return it; None if there is nothing."""
+        between = (cls.user_id == user_id, cls.client_id == client_id)
+        locked = select(cls).where(*between).with_for_update(of=cls)
+        return session.scalar(locked, execution_options={"populate_existing": True})
 
     @classmethod
     def remember(
@@ -79,10 +96,7 @@ class Consent(Identified, Base):
 
         Those that were `refused` at the same time are remembered no longer.
         """
-        cls.begin(session, user_id, client_id)
-        between = (cls.user_id == user_id, cls.client_id == client_id)
-        locked = select(cls).where(*between).with_for_update()
-        found = session.scalars(locked.execution_options(populate_existing=True)).one()
+        found = cls.begin(session, user_id, client_id)
         found.scope = " ".join(sorted({*found.scope.split(), *scopes}.difference(refused)))
         session.flush()
 
@@ -96,7 +110,13 @@ class Consent(Identified, Base):
     @classmethod
     def forget(cls, session: Session, client_id: int) -> None:
         """Forget what users allowed a client; its tokens live on."""
-        session.execute(update(cls).where(cls.client_id == client_id).values(scope=""))
+        remembered = (cls.client_id == client_id, cls.is_remembered())
+        session.execute(update(cls).where(*remembered).values(scope=""))
+
+    @classmethod
+    def is_remembered(cls) -> ColumnElement[bool]:
+        """Return the condition that something is remembered, in the words of its index."""
+        return cls.scope != literal_column("''")
 
     @classmethod
     def authorised(cls, user_id: int) -> Listing:
@@ -113,18 +133,28 @@ class Consent(Identified, Base):
 
         Raise NotFound where the client is not authorised.
         """
-        # Every new grant holds its user, so none can begin between what follows.
-        User.lock(session, user_id)
+        User.hold(session, user_id)
         client = Client.find(session, client_id)
-        live = _is_live(now())
-        found = client and session.scalar(
-            select(cls.id).where(cls.user_id == user_id, cls.client_id == client.id, live)
-        )
-        if client is None or found is None:
+        held = client and Client.hold(session, client.id)
+        # Every new grant and code takes this lock, so none can begin between what follows.
+        found = held and cls.lock_between(session, user_id, held.id)
+        live = found and session.scalar(select(cls.id).where(cls.id == found.id, _is_live(now())))
+        if not held or not found or live is None:
             raise NotFound("There is no such authorised application.")
-        for table in (Code, Grant, cls):
-            mine = (table.user_id == user_id, table.client_id == client.id)
-            session.execute(delete(table).where(*mine))
+        Grant.end_between(session, user_id, held.id)
+        mine = (Code.user_id == user_id) & (Code.client_id == held.id)
+        Code.end(session, mine & Code.grant_id.is_(None))
+        session.execute(delete(cls).where(cls.id == found.id))
+
+
+Index(None, Consent.client_id, Consent.id)
+Index(
+    "ix_consents_remembered_client_id",
+    Consent.client_id,
+    Consent.id,
+    sqlite_where=Consent.is_remembered(),
+    postgresql_where=Consent.is_remembered(),
+)
 
 
 def _has_live_token(moment: Any) -> ColumnElement[bool]:
@@ -137,6 +167,7 @@ def _is_live(moment: Any) -> ColumnElement[bool]:
     grants = exists().where(
         Grant.user_id == Consent.user_id,
         Grant.client_id == Consent.client_id,
+        Grant.expires_at > moment,
         _has_live_token(moment),
     )
     return or_(Consent.scope != "", grants)
@@ -150,6 +181,7 @@ def _authorised() -> Listing:
         .where(
             Grant.user_id == Consent.user_id,
             Grant.client_id == Consent.client_id,
+            Grant.expires_at > moment,
             _has_live_token(moment),
         )
         .correlate(Consent)

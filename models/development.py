@@ -45,6 +45,7 @@ def load(session: Session, issuer: str, port: int) -> None:
         scopes=SCOPES,
         grant_types=GRANT_TYPES,
         redirect_uris=tuple(dict.fromkeys(uris)),
+        by_operator=True,
     )
     session.add(client)
     session.flush()

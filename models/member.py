@@ -74,19 +74,22 @@ class Member(Addressed, Base):
         cls.team.property.mapper.class_.lock(session, ids["team_id"])
 
     @classmethod
+    def many(cls, session: Session, user: User, most: int) -> int | None:
+        """Return the last of the `most` first teams of a user; None where it has no more."""
+        teams = select(cls.team_id).where(cls.user_id == user.id).order_by(cls.team_id)
+        found = session.scalars(teams.offset(most - 1).limit(2)).all()
+        return found[0] if len(found) > 1 else None
+
+    @classmethod
     def leave_all(
-        cls, session: Session, user: User, *, may_refuse: bool, most: int | None = None
-    ) -> bool:
-        """Take a user out of its teams, or the `most` first of them; teams where it is alone go.
+        cls, session: Session, user: User, *, may_refuse: bool, through: int | None = None
+    ) -> None:
+        """Take a user out of its teams, or those `through` an id; teams where it is alone go.
 
         Where it is the last leader, the leadership passes on. Raise Conflict instead where this
-        may be refused and the user can hand it over. Return whether teams are left.
+        may be refused and the user can hand it over.
         """
-        mine = [cls.user_id == user.id]
-        if most is not None:
-            ids = select(cls.team_id).where(*mine).order_by(cls.team_id)
-            last = session.scalar(ids.offset(most - 1).limit(1))
-            mine += [] if last is None else [cls.team_id <= last]
+        mine = [cls.user_id == user.id, *([] if through is None else [cls.team_id <= through])]
         team = cls.team.property.mapper.class_
         teams = select(team.id).where(team.id.in_(select(cls.team_id).where(*mine)))
         session.execute(teams.order_by(team.id).with_for_update()).all()
@@ -96,7 +99,6 @@ class Member(Addressed, Base):
         alone = select(cls.team_id).where(*mine, ~_others())
         session.execute(delete(team).where(team.id.in_(alone)), execution_options=_UNSEEN)
         session.execute(delete(cls).where(*mine), execution_options=_UNSEEN)
-        return len(mine) > 1
 
     @classmethod
     def check_led(cls, session: Session, user: User) -> None:

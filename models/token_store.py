@@ -20,13 +20,14 @@ from sqlalchemy.orm import Session
 
 from models.base import now
 from models.caller import Caller
-from models.client import Client
+from models.client import ADMINS_GRANTS, Client
 from models.code import Code
 from models.consent import Consent
 from models.errors import OAuthRefused
 from models.gate import Gate, OpenGate
 from models.grant import Grant
 from models.prepared import Prepared
+from models.quotas import Quotas
 from models.redirect_uris import matches
 from models.token import ACCESS, REFRESH, Token, digest
 from models.user import User
@@ -47,6 +48,17 @@ class Lifetimes:
     refresh_idle: int = 14 * 24 * 3600
     refresh_total: int = 90 * 24 * 3600
     code: int = 60
+
+
+# All instances of a service share its grants, each of one access token. So many times as many as
+# one user has let hundreds of them keep theirs for its hour; what a client fetches faster than
+# that pushes out the oldest, and it sees a 401 and fetches another.
+_SERVICE_SHARE = 10
+
+_UNBACKED = (
+    "This client may not use this grant, as only an admin may give it, and its owner is not an"
+    " active admin."
+)
 
 
 def _of_live_token(*columns: Any) -> Prepared:
@@ -96,9 +108,11 @@ class TokenStore(RequestValidator):
         lifetimes: Lifetimes | None = None,
         gate: Gate | None = None,
         user: User | None = None,
+        quotas: Quotas | None = None,
     ) -> None:
         self.session = session
         self.lifetimes = lifetimes or Lifetimes()
+        self.quotas = quotas or Quotas()
         self.gate = gate or OpenGate()
         self.consequence = False
         self._by_secret = False
@@ -164,12 +178,21 @@ class TokenStore(RequestValidator):
         """Tell whether the client may use this grant (RFC 6749 section 5.2).
 
         Client credentials need a secret (section 4.4: confidential clients only), so a client
-        that sent none was not authenticated for them. Called by every grant; by the password
-        grant only after `validate_user`, which therefore asks the same before.
+        that sent none was not authenticated for them. What only an admin may give needs one as the
+        client's owner. Called by every grant; by the password grant only after `validate_user`,
+        which therefore asks the same before.
         """
         if grant_type == "client_credentials" and not self._by_secret:
             raise InvalidClientError(request=request)
-        return grant_type in self.client.grant_types
+        if grant_type not in self.client.grant_types:
+            return False
+        if grant_type in ADMINS_GRANTS and not self.client.is_backed_by(self._owner()):
+            raise UnauthorizedClientError(_UNBACKED, request=request)
+        return True
+
+    def _owner(self) -> User | None:
+        """Return the client's owner, as it now seems: what is stored is judged again."""
+        return None if self.client.by_operator else User.by_id(self.session, self.client.user_id)
 
     def validate_user(
         self,
@@ -184,9 +207,11 @@ class TokenStore(RequestValidator):
 
         Called by the password grant (RFC 6749 section 4.3.2).
         """
-        if "password" not in self.client.grant_types:
+        if not self.validate_grant_type(self.client.client_id, "password", client, request):
             raise UnauthorizedClientError(request=request)
-        self._user = User.authenticate(self.session, username, password, self.gate)
+        # Held with the user, so that they are in order.
+        owner = () if self.client.by_operator else (self.client.user_id,)
+        self._user = User.authenticate(self.session, username, password, self.gate, owner)
         return self._user is not None
 
     def validate_client_id(
@@ -256,10 +281,12 @@ class TokenStore(RequestValidator):
     ) -> None:
         """Store a code that the user who is signed in allowed (RFC 6749 section 4.1.2).
 
-        Called by the authorization endpoint.
+        User and client are held by then, and the consent between them is locked. Called by the
+        authorization endpoint.
         """
         user = cast("User", self._user)
         moment = now()
+        Code.make_room(self.session, user.id, self.client.id, self.quotas.grants)
         self.session.add(
             Code(
                 hash=digest(code["code"]),
@@ -290,21 +317,19 @@ class TokenStore(RequestValidator):
         authorization code grant.
         """
         mine = select(Code).where(Code.hash == digest(code), Code.client_id == self.client.id)
+        mine = mine.execution_options(populate_existing=True)
         unlocked = self.session.scalar(mine)
-        if unlocked is None:
-            return False
-        # Users are locked before clients, and both before what hangs on them.
-        user = User.hold(self.session, unlocked.user_id)
-        Client.hold(self.session, self.client.id)
-        locked = mine.with_for_update().execution_options(populate_existing=True)
-        found = self.session.scalar(locked)
-        if found is None:
+        user = unlocked and self._lock_between(unlocked.user_id)
+        found = user and self.session.scalar(mine)
+        if not user or not found:
             return False
         if found.used_at is not None:
+            # The code goes with it, and is locked after it.
             self.session.execute(delete(Grant).where(Grant.id == found.grant_id))
             self.consequence = True
             return False
-        if found.expires_at <= now() or user is None or not user.is_active:
+        found = self.session.scalar(mine.with_for_update())
+        if found is None or found.expires_at <= now() or not user.is_active:
             return False
         if not found.is_for(request.redirect_uri):
             return False
@@ -312,6 +337,17 @@ class TokenStore(RequestValidator):
         self._code, self._user = found, user
         request.scopes = found.scope.split()
         return True
+
+    def _lock_between(self, user_id: int) -> User | None:
+        """Let nobody else exchange a code between a user and the client; return the user.
+
+        None where one of them is gone.
+        """
+        user = User.hold(self.session, user_id)
+        if user is None or Client.hold(self.session, self.client.id) is None:
+            return None
+        Consent.begin(self.session, user.id, self.client.id)
+        return user
 
     def get_code_challenge(self, code: str, request: Request) -> Any:
         """Return the challenge of the code (RFC 7636 section 4.4).
@@ -416,7 +452,7 @@ class TokenStore(RequestValidator):
         moment = now()
         claim = update(Token).where(*mine, Token.used_at.is_(None), Token.expires_at > moment)
         claimed = claim.values(used_at=moment).returning(Token.id)
-        if self.session.scalar(claimed) is not None:
+        if grant.expires_at > moment and self.session.scalar(claimed) is not None:
             self._grant = grant
             self._original_scopes = grant.scope.split()
             return True
@@ -501,19 +537,28 @@ class TokenStore(RequestValidator):
             created=moment,
             expires_at=moment + timedelta(seconds=seconds),
         )
-        # Who narrows the client or deletes it ends its grants: this one too, or it shows here.
+        # Who narrows the client or deletes it, or takes the admin's role from its owner, does so
+        # after this, or it shows here.
+        by_code, by_operator = self._code is not None, self.client.by_operator
+        owner = None if by_code or by_operator else User.hold(self.session, self.client.user_id)
         client = Client.hold(self.session, self.client.id)
         if client is None:
             raise OAuthRefused("invalid_client", "The client no longer exists.")
+        if not by_code and not client.is_backed_by(owner):
+            raise OAuthRefused("unauthorized_client", _UNBACKED)
         if not set(grant.scope.split()).issubset(client.scopes):
             raise OAuthRefused("invalid_scope", "The client may no longer get these scopes.")
+        most = self.quotas.grants
+        if grant.user_id is None:
+            most *= _SERVICE_SHARE
+        else:
+            Consent.begin(self.session, grant.user_id, client.id)
+        Grant.make_room(self.session, grant.user_id, client.id, most)
         self.session.add(grant)
         self.session.flush()
         if self._code is not None:
             self._code.grant_id = grant.id
-        if self._user is not None:
-            Consent.begin(self.session, self._user.id, self.client.id)
-        self.session.flush()
+            self.session.flush()
         return grant
 
     def revoke_token(

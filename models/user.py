@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from functools import cache
 from typing import Any, Self
 
@@ -191,14 +191,19 @@ class User(Identified, Timestamps, Addressed, Base):
 
     @classmethod
     def authenticate(
-        cls, session: Session, login: str, password: str, gate: Gate = _OPEN
+        cls,
+        session: Session,
+        login: str,
+        password: str,
+        gate: Gate = _OPEN,
+        beside: Collection[int] = (),
     ) -> Self | None:
         """Return the active user with that login and password.
 
         An unknown user, an inactive one and a wrong password take the same time. Until the
         transaction ends the user found can neither be changed nor deleted, so that nothing
-        made of this login outlives the password. A hash of another cost is renewed. Raise
-        TooManyAttempts where the gate is closed.
+        made of this login outlives the password; the users `beside` are held too, all in order.
+        A hash of another cost is renewed. Raise TooManyAttempts where the gate is closed.
         """
         user = cls.find_by_login(session, login)
         account = user_patch.login_account(user) if user else f"name {names.email_key(login)}"
@@ -213,7 +218,7 @@ class User(Identified, Timestamps, Addressed, Base):
         gate.passed("login", account)
         if upgraded is not None:
             _renew_hash(session, user, upgraded)
-        held = cls.hold(session, user.id)
+        held = cls.hold(session, user.id, *beside)
         if held is None or not held.is_active or held.password_version != version:
             return None
         return held
@@ -291,13 +296,14 @@ class User(Identified, Timestamps, Addressed, Base):
         self._assign(session, given, password_hash)
 
     def leave_teams(self, session: Session, by: Caller | None = None) -> Iterator[None]:
-        """Leave all but some hundred teams, before the account is deleted, in batches.
+        """Leave all but the last of very many teams before the account is deleted, in batches.
 
         Each time what was done is to be committed, for nobody else to wait. What stands against
         the deletion is raised first, as by `delete`.
         """
         self._check_deletable(session, by)
-        while Member.leave_all(session, self, may_refuse=self._is_own(by), most=_TEAMS_AT_ONCE):
+        while (last := Member.many(session, self, _TEAMS_AT_ONCE)) is not None:
+            Member.leave_all(session, self, may_refuse=self._is_own(by), through=last)
             yield
             self._check_deletable(session, by)
 

@@ -266,7 +266,7 @@ def _password() -> str:
 
 @roster.group()
 def clients() -> None:
-    """Register OAuth clients."""
+    """Register and change OAuth clients."""
 
 
 def _check_name(_context: click.Context, _parameter: click.Parameter, name: str) -> str:
@@ -328,11 +328,30 @@ def create_client(
             grant_types=grants,
             redirect_uris=redirect_uris,
             with_secret=secret,
+            by_operator=True,
         )
         printed = {"client_id": client.client_id} | (
             {"client_secret": made_secret} if made_secret else {}
         )
     click.echo(json.dumps(printed, indent=2))
+
+
+@clients.command("set")
+@click.argument("client_id")
+@click.option(
+    "--by-operator/--no-by-operator",
+    default=None,
+    help="Let it use its grants whoever owns it, or only while an active admin does.",
+)
+def set_client(client_id: str, *, by_operator: bool | None) -> None:
+    """Tell whether a client counts as one that this command line made."""
+    if by_operator is None:
+        raise click.UsageError("say --by-operator or --no-by-operator")
+    with _session(settings.load()) as session:
+        client = Client.find(session, client_id)
+        if client is None or not Client.lock(session, client.id):
+            raise click.ClickException("there is no such client")
+        client.by_operator = by_operator
 
 
 @roster.group()

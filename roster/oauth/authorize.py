@@ -71,8 +71,10 @@ class Authorization:
 
         :raises Refusal: 400, where the client or its redirect URI has just gone.
         """
-        self.browser.hold()
-        Client.hold(self.exchange.session, request.client.id)
+        session, user = self.exchange.session, self.browser.hold()
+        Client.hold(session, request.client.id)
+        if user is not None:
+            Consent.lock_between(session, user.id, request.client.id)
         return self._read(request.raw)
 
     def _proceed(self, request: AuthorizationRequest, *, is_held: bool = False) -> Answer:

@@ -57,19 +57,21 @@ class Browser:
         """The user who is signed in."""
         return None if self._session is None else self._session.user
 
-    def hold(self) -> None:
-        """Keep the user and the session as they are until the transaction ends.
+    def hold(self) -> User | None:
+        """Keep the user and the session as they are until the transaction ends; return the user.
 
         Either may have ended just before; then nobody is signed in any more.
         """
         if self.user is not None:
             User.hold(self._exchange.session, self.user.id)
             self.__dict__.pop("_session", None)
+        return self.user
 
     def sign_in(self, user: User) -> None:
         """Begin a new session, in place of the one that there may be."""
         self.sign_out()
-        value = BrowserSession.begin(self._exchange.session, user, self._lifetimes)
+        most = self._settings.quotas.sessions
+        value = BrowserSession.begin(self._exchange.session, user, self._lifetimes, most)
         self._set(self._session_name, value, self._settings.session_total_seconds)
 
     def sign_out(self) -> None:

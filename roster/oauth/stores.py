@@ -1,4 +1,4 @@
-"""The token store of a request, with what the settings say of lifetimes and of guessing."""
+"""The token store of a request, with what the settings say of lifetimes, guessing and quotas."""
 
 from models import TokenStore, User
 from models.token_store import Lifetimes
@@ -14,4 +14,4 @@ def token_store(exchange: Exchange, settings: Settings, user: User | None = None
         refresh_total=settings.refresh_token_total_seconds,
         code=settings.code_seconds,
     )
-    return TokenStore(exchange.session, lifetimes, exchange.gate, user)
+    return TokenStore(exchange.session, lifetimes, exchange.gate, user, settings.quotas)

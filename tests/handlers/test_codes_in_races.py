@@ -47,7 +47,9 @@ class Between:
     def _change(self, operation: Any) -> None:
         owner = self.session.get_one(User, self.client.user_id)
         caller = Caller(owner, scopes=frozenset(SCOPES.split()))
-        registration.change(self.session, self.client, [operation], caller)
+        registration.change(
+            self.session, self.client, [operation], caller, all_scopes=SCOPES.split()
+        )
 
 
 @contextmanager

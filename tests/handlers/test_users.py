@@ -896,6 +896,7 @@ def test_the_clients_of_the_deleted_go_with_it(ada: Person, server: Server) -> N
             name="Ada's",
             scopes=["users:read"],
             grant_types=["client_credentials"],
+            by_operator=True,
         )
         session.commit()
     ask: dict[str, Any] = {

@@ -63,6 +63,7 @@ def make_client(session: Session, owner: User | None = None, **fields: Any) -> t
         "client_type": CONFIDENTIAL,
         "scopes": SCOPES,
         "grant_types": ALL_GRANTS,
+        "by_operator": True,
     }
     client, secret = Client.create(session, user_id=owner.id, **(values | fields))
     session.commit()

@@ -17,6 +17,7 @@ from models.pages import Window
 from models.secret import digest, generate
 from models.token import REFRESH
 from tests.models.factories import (
+    SCOPES,
     acting,
     count,
     make_client,
@@ -27,6 +28,7 @@ from tests.models.factories import (
     replacing,
 )
 from tests.signing_in import CALLBACK, CHALLENGE, VERIFIER
+from tests.statements import recorded
 
 MANY = 20
 READ = ["users:read"]
@@ -167,7 +169,7 @@ def test_a_client_that_is_narrowed_or_deleted_amid_exchanges_keeps_no_wider_gran
                 registration.remove(session, found)
             else:
                 operation = replacing("/default_scopes", ["teams:read"])
-                registration.change(session, found, [operation], acting(anna))
+                registration.change(session, found, [operation], acting(anna), all_scopes=SCOPES)
 
         outcomes = race(engine, [*(exchanging(code) for code in codes), ending])
 
@@ -284,7 +286,8 @@ def test_an_app_is_authorised_by_live_tokens_or_a_remembered_consent(
     Consent.begin(session, anna.id, app.id)
     assert apps(session, anna) == []
 
-    grant = Grant(client_id=app.id, user_id=anna.id, scope="users:read", expires_at=now())
+    ends = now() + timedelta(days=1)
+    grant = Grant(client_id=app.id, user_id=anna.id, scope="users:read", expires_at=ends)
     session.add(grant)
     session.flush()
     make_token(session, grant, expires_at=now() - timedelta(seconds=1))
@@ -318,3 +321,25 @@ def test_what_was_not_authorised_cannot_be_withdrawn(
     for client_id in (app.client_id, "nobody", "", "\0"):
         with pytest.raises(NotFound):
             Consent.withdraw(session, anna.id, client_id)
+
+
+def test_a_withdrawal_costs_no_more_for_what_has_ended_before(
+    engine: Engine, session: Session, app: Client, anna: User
+) -> None:
+    statements = []
+    for many in (1, 500):
+        ended = {"scope": "users:read", "expires_at": now() - timedelta(seconds=1)}
+        between = {"client_id": app.id, "user_id": anna.id}
+        session.add_all(Grant(**between, **ended) for _ in range(many))
+        make_grant(session, app, anna)
+        Consent.remember(session, anna.id, app.id, READ)
+        session.commit()
+        with recorded(engine) as said:
+            Consent.withdraw(session, anna.id, app.client_id)
+            session.commit()
+        statements.append(len(said))
+        assert apps(session, anna) == []
+        living = select(func.count()).select_from(Grant).where(Grant.expires_at > now())
+        assert session.scalar(living) == 0
+
+    assert statements[0] == statements[1]

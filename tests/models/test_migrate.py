@@ -104,6 +104,41 @@ def test_up_and_down_and_up_again(database: Engine) -> None:
     assert migrate.is_current(database)
 
 
+def test_of_the_clients_that_exist_the_development_datas_is_an_operators(database: Engine) -> None:
+    user = (
+        "INSERT INTO users VALUES (1, 'a', 'a', 'a', 'a', '', 0, '', '', '',"
+        " true, true, true, false, '2026-01-01', '2026-01-01')"
+    )
+    client = (
+        "INSERT INTO clients (id, client_id, user_id, name, client_type, scopes, grant_types,"
+        " redirect_uris, created, updated) VALUES"
+        " ({0}, '{1}', 1, '', 'public', '', '', '', '2026-01-01', '2026-01-01')"
+    )
+    grant = (
+        "INSERT INTO grants (client_id, scope, created, expires_at)"
+        " VALUES ({}, '', '2026-01-01', '2026-01-01')"
+    )
+    migrate.upgrade(database, "0003")
+    with database.begin() as connection:
+        connection.execute(text(user))
+        for id, name in ((1, "documentation"), (2, "another")):
+            connection.execute(text(client.format(id, name)))
+            connection.execute(text(grant.format(id)))
+
+    migrate.upgrade(database, "0004")
+    with database.connect() as connection:
+        made = "SELECT client_id FROM clients WHERE by_operator"
+        assert connection.execute(text(made)).scalars().all() == ["documentation"]
+
+    migrate.downgrade(database, "0003")
+    with database.connect() as connection:
+        for table in ("clients", "grants"):
+            assert connection.execute(text(f"SELECT count(*) FROM {table}")).scalar() == 2
+    assert "by_operator" not in {
+        column["name"] for column in inspect(database).get_columns("clients")
+    }
+
+
 def test_a_url_is_enough(database_url: str) -> None:
     migrate.upgrade(database_url)
     assert migrate.current(database_url) == HEAD

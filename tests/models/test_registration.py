@@ -51,6 +51,16 @@ def test_a_client_gets_the_scopes_of_the_token(session: Session, anna: User) -> 
     assert client.secret_matches(secret)
 
 
+def test_an_account_that_has_just_gone_gets_no_client(session: Session, anna: User) -> None:
+    caller = acting(User.lock(session, anna.id)[0])
+    session.expunge(anna)
+    session.query(User).delete()
+    session.commit()
+
+    with pytest.raises(Forbidden):
+        register(session, caller)
+
+
 def test_a_public_client_has_no_secret(session: Session, anna: User) -> None:
     client, secret = register(session, acting(anna), client_type=PUBLIC)
 
@@ -88,7 +98,7 @@ def test_a_failed_change_changes_nothing(session: Session, anna: User) -> None:
         ([replacing("/name", "New"), replacing("/default_scopes", ["auth:read"])], Forbidden),
     ):
         with pytest.raises(error):
-            registration.change(session, client, operations, acting(anna))
+            registration.change(session, client, operations, acting(anna), all_scopes=SCOPES)
         session.rollback()
         assert (client.name, client.redirect_uris, client.scopes) == ("An app", (URI,), SCOPES)
 
@@ -99,7 +109,7 @@ def test_fewer_scopes_end_only_what_has_more(session: Session, anna: User) -> No
     make_grant(session, client, anna, scope="teams:read users:read")
 
     operations = [replacing("/default_scopes", ["users:read"])]
-    registration.change(session, client, operations, acting(anna))
+    registration.change(session, client, operations, acting(anna), all_scopes=SCOPES)
     session.commit()
 
     assert [grant.id for grant in session.query(Grant)] == [kept.id]
@@ -133,7 +143,9 @@ def test_changes_of_different_fields_lose_nothing(
         def action(session: Session) -> None:
             client = found(session, client_id)
             caller = acting(session.get_one(User, user_id))
-            registration.change(session, client, [replacing(path, value)], caller)
+            registration.change(
+                session, client, [replacing(path, value)], caller, all_scopes=SCOPES
+            )
 
         return action
 

@@ -538,6 +538,41 @@ def test_a_client_that_cannot_be_is_refused_and_none_is_made(
     assert rows(migrated, Client) == 0
 
 
+# clients set
+
+
+@pytest.mark.usefixtures("ada")
+def test_an_operator_says_which_clients_need_no_admin(migrated: Migrated, run: Run) -> None:
+    client_id = json.loads(run(*CLIENT, *MORE).out)["client_id"]
+
+    def is_by_operator() -> bool:
+        client = migrated.ask(lambda session: Client.find(session, client_id))
+        assert client
+        return bool(client.by_operator)
+
+    assert is_by_operator()
+    for option, expected in (("--no-by-operator", False), ("--by-operator", True)):
+        done = run("clients", "set", client_id, option)
+        assert (done.status, done.out) == (0, "")
+        assert is_by_operator() is expected
+
+
+@pytest.mark.usefixtures("ada")
+@pytest.mark.parametrize("client_id", ["nobody", "", "b\udcff", "x" * 1000])
+def test_a_client_that_is_not_there_is_one_line(run: Run, client_id: str) -> None:
+    refused = run("clients", "set", client_id, "--by-operator")
+
+    assert refused.line == "Error: there is no such client"
+
+
+@pytest.mark.usefixtures("migrated")
+def test_a_change_of_a_client_says_what_to_change(run: Run) -> None:
+    refused = run("clients", "set", "nobody")
+
+    assert refused.status == 2
+    assert "--by-operator" in refused.error
+
+
 # tokens purge
 
 

@@ -87,6 +87,72 @@ def test_a_commit_that_fails_is_an_error(server: Server, monkeypatch: pytest.Mon
     assert caller.post("/users", new).status_code == 201
 
 
+def test_a_handler_that_yields_has_its_work_committed_step_by_step(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen = []
+
+    def create_team(session: Session, body: dict[str, Any]) -> Any:
+        for number in range(3):
+            session.add(Team(title=f"{body['title']} {number}"))
+            session.flush()
+            yield
+            seen.append(titles(server))
+            # Nothing is held: others may write meanwhile.
+            server.user(f"user-{number}")
+        raise Conflict("Taken.")
+
+    monkeypatch.setattr(teams, "create_team", create_team)
+    app = create_app(server.app.settings)
+    client = TestClient(app, base_url=app.settings.origin)
+
+    answer = client.post("/api/v1/teams", json={"title": "Team"}, headers=server.admin.headers)
+
+    assert answer.status_code == 409
+    assert seen == [[f"Team {number}" for number in range(last + 1)] for last in range(3)]
+    app.engine.dispose()
+
+
+def test_what_a_handler_that_yields_did_after_the_last_step_goes_with_its_error(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def create_team(session: Session) -> Any:
+        session.add(Team(title="Kept"))
+        yield
+        session.add(Team(title="Undone"))
+        session.flush()
+        raise RuntimeError("broken")
+
+    monkeypatch.setattr(teams, "create_team", create_team)
+    app = create_app(server.app.settings)
+    client = TestClient(app, base_url=app.settings.origin, raise_server_exceptions=False)
+
+    answer = client.post("/api/v1/teams", json={"title": "Team"}, headers=server.admin.headers)
+
+    assert answer.status_code == 500
+    assert titles(server) == ["Kept"]
+    app.engine.dispose()
+
+
+def test_what_a_handler_that_yields_returns_is_its_answer(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def read_team(team: Team) -> Any:
+        yield
+        yield
+        return team_schema.dump(team)
+
+    team_id = server.team("Analysts", server.person("ada"))
+    monkeypatch.setattr(teams, "read_team", read_team)
+    app = create_app(server.app.settings)
+    client = TestClient(app, base_url=app.settings.origin)
+
+    answer = client.get(f"/api/v1/teams/{team_id}", headers=server.admin.headers)
+
+    assert answer.json()["title"] == "Analysts"
+    app.engine.dispose()
+
+
 def test_every_connection_is_given_back(server: Server) -> None:
     caller = server.admin
     for path in ("/users", "/users/999", "/users?limit=x", "/nothing"):
