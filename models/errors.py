@@ -1,6 +1,6 @@
 """The errors that the rules of the models raise; their sentences never hold a rejected value."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 
 class DomainError(Exception):
@@ -63,12 +63,10 @@ class OAuthRefused(DomainError):
         error: str,
         description: str,
         status: int = 400,
-        headers: Mapping[str, str] | None = None,
         consequence: bool = False,
     ) -> None:
         super().__init__(description)
         self.error = error
         self.description = description
         self.status = status
-        self.headers = dict(headers or {})
         self.consequence = consequence

@@ -1,6 +1,6 @@
 """How PostgreSQL is reached: through psycopg, which is asked for no more than is needed."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from hashlib import sha256
 from typing import Any
 from urllib.parse import unquote
@@ -65,7 +65,21 @@ def connect_postgresql(
 
 
 class _Prepared(PrepareManager):
-    """Name what psycopg itself has the server prepare by what it is, as `fetch` does."""
+    """Name what psycopg itself has the server prepare by what it is, as `fetch` does.
+
+    `forget` is called when psycopg has the server forget all that was prepared, by anybody.
+    """
+
+    def __init__(self, forget: Callable[[], None]) -> None:
+        super().__init__()
+        self._forget = forget
+
+    def clear(self) -> bool:
+        """Have all forgotten, where psycopg has had something prepared; tell whether it has."""
+        is_needed = super().clear()
+        if is_needed:
+            self._forget()
+        return is_needed
 
     def get(self, query: Any, prepare: bool | None = None) -> tuple[Prepare, bytes]:
         """Tell whether a query is prepared, or shall be, and its name."""
@@ -89,7 +103,7 @@ class PostgreSQLConnection(psycopg.Connection[Any]):
         super().__init__(*arguments, **options)
         self._transformer: Any = Transformer(self)
         self._names: dict[str, bytes] = {}
-        self._prepared = _Prepared()
+        self._prepared = _Prepared(self._names.clear)
 
     def begin(self) -> None:
         """Begin a transaction, unless one has begun."""
@@ -108,9 +122,6 @@ class PostgreSQLConnection(psycopg.Connection[Any]):
         """Roll back, where something has begun."""
         if self.in_transaction:
             super().rollback()
-            # psycopg may have had the server forget all that was prepared, or not.
-            self.pgconn.exec_(b"DEALLOCATE ALL")
-            self._names.clear()
 
     def fetch(self, sql: str, values: Sequence[Any]) -> list[Any]:
         """Execute a select and return its rows; the parameters in its text are `$1`, `$2`.

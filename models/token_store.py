@@ -543,7 +543,7 @@ class TokenStore(RequestValidator):
         owner = None if by_code or by_operator else User.hold(self.session, self.client.user_id)
         client = Client.hold(self.session, self.client.id)
         if client is None:
-            raise OAuthRefused("invalid_client", "The client no longer exists.")
+            raise OAuthRefused("invalid_client", "The client no longer exists.", status=401)
         if not by_code and not client.is_backed_by(owner):
             raise OAuthRefused("unauthorized_client", _UNBACKED)
         if not set(grant.scope.split()).issubset(client.scopes):

@@ -315,8 +315,8 @@ class User(Identified, Timestamps, Addressed, Base):
         left without leader.
         """
         self._check_deletable(session, by)
-        Member.leave_all(session, self, may_refuse=self._is_own(by))
         Grant.end_account(session, self.id)
+        Member.leave_all(session, self, may_refuse=self._is_own(by))
         session.delete(self)
         session.flush()
 

@@ -119,7 +119,9 @@ class Answer:
 def answer(error: Exception, media_type: str = PROBLEM) -> Answer:
     """Make the answer to an error, in the media type that its path declares for errors."""
     if isinstance(error, domain.OAuthRefused) and media_type != PAGE:
-        return _oauth_error(error.status, error.error, error.detail, error.headers)
+        # RFC 6749 section 5.2: a client that could not be authenticated is told how it can be.
+        challenge = {"WWW-Authenticate": f'Basic realm="{REALM}"'} if error.status == 401 else {}
+        return _oauth_error(error.status, error.error, error.detail, challenge)
     status, detail, errors, headers = _describe(error)
     if media_type == OAUTH_ERROR:
         return _oauth_error(status, _OAUTH_CODES.get(status, "invalid_request"), detail, headers)

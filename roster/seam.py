@@ -17,7 +17,7 @@ from roster.errors import Refusal
 from roster.exchange import Exchange, current
 from roster.paging import window
 from roster.responses import Responder
-from roster.security import identify
+from roster.security import identify, is_unchanged
 from roster.settings import Settings
 from roster.validation import parse_json
 
@@ -137,11 +137,18 @@ def _repeat(call: Callable[[Exchange], Any], exchange: Exchange) -> Any:
     for _ in range(_ATTEMPTS):
         try:
             return call(exchange)
+        except domain.DomainError as error:
+            if error.consequence:
+                raise
+            exchange.undo()
+            # What somebody else has just ended may be the reason; then it has ended the token too.
+            if is_unchanged(exchange):
+                raise
         except OutdatedError:
             exchange.undo()
-            exchange.caller = identify(exchange) or exchange.caller
-            if exchange.body is not None:  # which the handler may have changed
-                exchange.body = parse_json(exchange.raw_body)
+        exchange.caller = identify(exchange) or exchange.caller
+        if exchange.body is not None:  # which the handler may have changed
+            exchange.body = parse_json(exchange.raw_body)
     raise Refusal(503, "The caller's rights change too often.", headers={"Retry-After": "1"})
 
 

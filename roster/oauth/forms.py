@@ -11,7 +11,6 @@ from werkzeug.formparser import MultiPartParser
 from werkzeug.http import parse_options_header
 
 from models.errors import OAuthRefused
-from roster.errors import REALM
 from roster.exchange import Exchange
 
 MOST_FIELDS = 50
@@ -177,7 +176,6 @@ def _read_basic(header: str) -> tuple[str, str]:
             "invalid_client",
             "The Authorization header holds no Basic credentials.",
             status=401,
-            headers={"WWW-Authenticate": f'Basic realm="{REALM}"'},
         ) from None
 
 

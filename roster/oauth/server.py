@@ -18,7 +18,6 @@ from oauthlib.oauth2 import (
 
 from models import TokenStore, secret
 from models.errors import OAuthRefused
-from roster.errors import REALM
 from roster.exchange import Exchange
 from roster.oauth.forms import read_form, refuse
 from roster.oauth.stores import token_store
@@ -117,7 +116,6 @@ class AuthorizationServer:
             code,
             found.get("error_description") or _DESCRIPTIONS.get(code, "The request is not valid."),
             status=401 if is_client_error else 400,
-            headers={"WWW-Authenticate": f'Basic realm="{REALM}"'} if is_client_error else {},
             consequence=store.consequence,
         )
 
@@ -133,5 +131,4 @@ def _refuse_client() -> OAuthRefused:
         "invalid_client",
         _DESCRIPTIONS["invalid_client"],
         status=401,
-        headers={"WWW-Authenticate": f'Basic realm="{REALM}"'},
     )

@@ -95,6 +95,12 @@ def finish(session: Session, steps: Iterator[None]) -> int:
     return count
 
 
+@pytest.fixture
+def small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have two rows be so many that they are not left to the last step."""
+    monkeypatch.setattr(ending, "BATCH", 2)
+
+
 def narrow(session: Session, owner: User, client: Client) -> Iterator[None]:
     given = (session, client, NARROWING, acting(owner))
     yield from registration.end_before_change(*given, all_scopes=SCOPES)
@@ -185,6 +191,7 @@ def test_what_goes_goes_and_what_does_not_stays(
     assert size(session, Token) == 2 * (size(session, Grant) - (not is_gone)) + (not is_gone)
 
 
+@pytest.mark.usefixtures("small_batches")
 def test_the_grant_of_the_request_itself_is_left_for_the_last_step(
     session: Session, anna: User, client: Client
 ) -> None:
@@ -278,6 +285,7 @@ def test_a_deletion_that_is_refused_ends_nothing(
     assert size(session, Grant) == 10
 
 
+@pytest.mark.usefixtures("small_batches")
 def test_a_client_that_goes_meanwhile_is_not_there(
     session: Session, anna: User, client: Client
 ) -> None:
@@ -305,6 +313,7 @@ def test_the_scopes_of_a_clients_grants_are_found_whatever_they_are(
     assert sorted(found) == sorted(["", WIDE, NARROW, "teams:read users:read"])
 
 
+@pytest.mark.usefixtures("small_batches")
 def test_codes_that_are_over_go_with_those_that_are_too_wide(
     session: Session, anna: User, client: Client
 ) -> None:
@@ -318,3 +327,15 @@ def test_codes_that_are_over_go_with_those_that_are_too_wide(
 
     left = session.scalars(select(Code.id).where(Code.grant_id.is_(None)).order_by(Code.id)).all()
     assert left == [code.id for code in codes[2:]]
+
+
+@pytest.mark.parametrize("end", ENDS)
+def test_few_rows_are_left_to_the_last_step_which_is_one_transaction(
+    session: Session, anna: User, client: Client, end: End
+) -> None:
+    fill(session, client, 10)
+
+    steps = end(session, anna, client)
+
+    # Nothing is committed on the way, and so nothing is lost where the end is refused.
+    assert list(steps) == []

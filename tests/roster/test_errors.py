@@ -236,7 +236,7 @@ def test_a_statement_that_takes_too_long_makes_the_service_unavailable(
     with monkeypatch.context() as patch:
         patch.setattr(
             "roster.seam.Rules.judge",
-            lambda _self, exchange, _operation: slow(connection=exchange.connection),
+            lambda _self, exchange, *_: slow(connection=exchange.connection),
         )
         failed = caller.get("/users")
 
