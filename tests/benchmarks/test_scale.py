@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from tests.benchmarks import scale
+from tests.benchmarks import scale, scale_ending
 from tests.benchmarks.scale_data import Size
 
 
@@ -26,3 +26,14 @@ def test_growth_is_measured_on_both_databases(
         assert all(each["small_us"] > 0 < each["large_us"] for each in measured["costs"].values())
         assert measured["purge"]["removed"] >= few.tokens / 5
         assert measured["purge"]["meanwhile"]["writes"]["requests"] > 0
+
+
+def test_ending_very_many_grants_is_measured_on_both_databases() -> None:
+    options = ("--grants", "50", "--quiet", "0.2")
+
+    run = CliRunner().invoke(scale_ending.main, options, catch_exceptions=False)
+
+    assert run.exit_code == 0, run.output
+    for database in ("sqlite", "postgresql"):
+        for case in ("narrow a client", "delete a client", "delete its owner"):
+            assert f"{database}: {case}, 50 grants: " in run.output
