@@ -16,6 +16,9 @@ from roster.settings import Settings
 # RFC 6749 section 5.1 asks for these with each token; the definition says where.
 _UNCACHED = {"Cache-Control": "no-store", "Pragma": "no-cache"}
 
+# A longer If-None-Match counts as none: who has the body is sent it again.
+_LONGEST_CONDITION = 1000
+
 
 class Response(flask.Response):
     """A response whose headers are those that it was given, and no more.
@@ -94,7 +97,8 @@ def _tag(response: flask.Response) -> None:
     response.set_etag(etag)
     response.headers["Cache-Control"] = "no-cache"
     # The one condition that the definition knows; another would be answered with 412.
-    if flask.request.if_none_match.contains_weak(etag):
+    asked = flask.request.headers.get("If-None-Match", "")
+    if len(asked) <= _LONGEST_CONDITION and flask.request.if_none_match.contains_weak(etag):
         response.status_code = 304
 
 
