@@ -17,11 +17,11 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip --no-input --disable-pip-version-check --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help serve test test-rules coverage bench bench-scale lint constraints clean
+.PHONY: help serve test test-rules coverage bench bench-scale bench-hostile lint constraints clean
 .DELETE_ON_ERROR:
 
 help: ## list the commands
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 serve: .venv/installed ## migrate the database, load the development data, serve
 	@exec $(BIN)/roster serve
@@ -40,6 +40,9 @@ bench: .venv/installed-bench ## measure Roster beside its peers; BENCH=--help te
 
 bench-scale: .venv/installed-test ## compare requests with few rows and with millions, some 15 minutes
 	$(BIN)/python -m tests.benchmarks.scale
+
+bench-hostile: .venv/installed-test ## measure what the costliest requests cost that one can make up, some minutes
+	$(BIN)/python -m tests.benchmarks.hostile
 
 lint: .venv/installed-lint ## check the format, the code, the types and the definition
 	$(BIN)/ruff format --check .

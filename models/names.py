@@ -18,6 +18,20 @@ _USERNAME_RULE = (
 _USERNAME = re.compile(rf"[A-Za-z0-9][A-Za-z0-9._-]{{0,{USERNAME_LENGTH - 1}}}")
 _EMAIL = re.compile(r"[^@\s]+@[^@\s]+")
 
+_LONGEST_VISIBLE = 1000
+# Characters that nobody sees though their category is one of visible characters or of marks: the
+# code points that Unicode calls Default_Ignorable, but for those of the category Cf.
+_IGNORABLE = re.compile(
+    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180d\u180f\u2065\u3164\uffa0\ufff0-\ufff8"
+    "\U000e0000-\U000e0fff]"
+)
+# Drawn as nothing: the braille cell without dots, the notehead of music and two hieroglyphs.
+_BLANKS = frozenset("\u2800\U0001d159\U00013441\U00013442")
+_NON_CHARACTER = re.compile("[\ufdd0-\ufdef]")
+_JOINERS = frozenset("\u200c\u200d")
+# V is something visible, M a mark on it, J joins two of these, B is a blank.
+_VISIBLE_TEXT = re.compile("B*V(?:J?[VM]|B+V)*B*")
+
 
 def username_key(username: str) -> str:
     """Return what all usernames that count as the same have in common."""
@@ -50,3 +64,33 @@ def check_email(email: str, pointer: str = "/email") -> None:
             "The e-mail address cannot be used.",
             [(pointer, f"An e-mail address has an @ and at most {EMAIL_LENGTH} characters.")],
         )
+
+
+def is_visible_text(text: str) -> bool:
+    """Tell whether people can see what a name is; an empty one counts as such.
+
+    It has a letter, a number, a sign or a symbol, and no character that is invisible, controls
+    what shows it, or turns the direction of writing. Marks stand on something visible, and what
+    joins two characters (in Persian names, in emoji) stands between them. Characters that are
+    newer than this Python's Unicode count as visible. What has more than 1,000 characters is no
+    name.
+    """
+    if text.isascii() and text.isprintable():
+        return not text or not text.isspace()
+    return len(text) <= _LONGEST_VISIBLE and bool(
+        _VISIBLE_TEXT.fullmatch("".join(map(_kind, text)))
+    )
+
+
+def _kind(character: str) -> str:
+    """Return the letter of `_VISIBLE_TEXT` for a character; X where none may stand in a name."""
+    category = unicodedata.category(character)
+    if character in _BLANKS or category == "Zs":
+        return "B"
+    if character in _JOINERS:
+        return "J"
+    if _IGNORABLE.match(character) or category in {"Cc", "Cf", "Cs", "Co", "Zl", "Zp"}:
+        return "X"
+    if _NON_CHARACTER.match(character) or ord(character) & 0xFFFE == 0xFFFE:
+        return "X"
+    return "M" if category.startswith("M") else "V"

@@ -23,7 +23,7 @@ from models.token import ACCESS
 from roster import settings
 from roster.definition import PROBLEM, Operation
 from roster.factory import Application, create_app
-from roster.validation import _as_draft4
+from roster.schemas import as_draft4, compiled
 from tests.databases import wipe
 
 PASSWORD = "correct horse battery staple"
@@ -82,7 +82,7 @@ def check_answer(app: Application, method: str, path: str, response: Any) -> Non
 @cache
 def _validator(operation: Operation, status: str, media_type: str) -> jsonschema_rs.Validator:
     schema = operation.spec["responses"][status]["content"][media_type]["schema"]
-    return jsonschema_rs.Draft4Validator(_as_draft4(schema), validate_formats=True)
+    return compiled(as_draft4(schema))
 
 
 @dataclass(frozen=True)

@@ -51,6 +51,9 @@ class AuthorizationRequest:
             for parameter in definition.operation(PATH, "GET").parameters
             if parameter["in"] == "query"
         }
+        # Before it is decoded: each character may be written in three.
+        if len(raw) > 3 * _LONGEST:
+            raise Refusal(400, _TOO_MUCH)
         try:
             pairs = parse_qsl(raw, keep_blank_values=True, max_num_fields=MOST_FIELDS)
         except ValueError:

@@ -16,6 +16,8 @@ from roster.oauth import devices
 from roster.oauth.devices import Device
 from roster.settings import Settings
 
+_MOST_COOKIES = 65_536
+
 
 class Browser:
     """Keep a browser signed in by a cookie, and its forms apart from forged ones.
@@ -31,7 +33,10 @@ class Browser:
         self._settings = settings
         self._is_secure = settings.origin.startswith("https://")
         # Read as Latin-1: ours are ASCII, and others on the host may hold what is no UTF-8.
-        self._cookies: dict[str, str] = dict(parse_cookie(exchange.header(b"cookie")).items())
+        header = exchange.header(b"cookie") or ""
+        # No browser sends so many for one host.
+        header = header if len(header) <= _MOST_COOKIES else ""
+        self._cookies: dict[str, str] = dict(parse_cookie(header).items())
         # A cookie so named is bound to this very origin (RFC 6265bis section 4.1.3.2).
         prefix = "__Host-" if self._is_secure else ""
         self._session_name = f"{prefix}roster_session"

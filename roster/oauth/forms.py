@@ -3,19 +3,31 @@
 import base64
 import binascii
 import io
+import re
 from collections.abc import Iterable
 from typing import Any, NoReturn
-from urllib.parse import parse_qsl, unquote_to_bytes
+from urllib.parse import unquote_to_bytes
 
 from werkzeug.formparser import MultiPartParser
-from werkzeug.http import parse_options_header
 
 from models.errors import OAuthRefused
 from roster.exchange import Exchange
+from roster.media_types import media_type_of
 
 MOST_FIELDS = 50
 
+# What is longer is refused or ignored before it is decoded, which takes longer than to receive it.
+_LONGEST_QUERY = 16_384
+_LONGEST_NAME = 500
+_LONGEST_CREDENTIALS = 10_000
+_LONGEST_PART_HEADER = 1000
+# One character is at most four bytes of UTF-8, and each of them at most three signs.
+_MOST_BYTES = 12
+_END_OF_LINE = rb"[^\S\r\n]*(?:\r\n|\n|\r)"
+_BLANK_LINE = re.compile(rb"\r\n\r\n|\r\r|\n\n")
+
 Fields = list[tuple[str, str]]
+Known = dict[str, dict[str, Any]]
 
 
 def read_form(exchange: Exchange, *, from_url: bool) -> dict[str, str]:
@@ -35,11 +47,11 @@ def read_form(exchange: Exchange, *, from_url: bool) -> dict[str, str]:
 
 def _read_form(exchange: Exchange, *, from_url: bool) -> dict[str, str]:
     known = _known_fields(exchange)
-    in_url = _read_url(exchange)
-    if not from_url and any(name in known for name, _ in in_url):
+    in_url = _read_url(exchange, known)
+    if not from_url and in_url:
         raise refuse("A parameter stands in the URL; send it in the body.")
-    pairs = in_url + _read_body(exchange)
-    fields = {name: value for name, value in _single(pairs).items() if name in known and value}
+    pairs = in_url + _read_body(exchange, known)
+    fields = {name: value for name, value in _single(pairs).items() if value}
     fields = _with_basic(fields, exchange.header(b"authorization"))
     _check_lengths(known, fields)
     if "scope" in fields:
@@ -53,24 +65,29 @@ def read_page_form(exchange: Exchange) -> dict[str, str]:
     :raises OAuthRefused: for what cannot be read, is repeated or too long.
     """
     known = _known_fields(exchange)
-    pairs = parse_fields(exchange.raw_body)
-    fields = {name: value for name, value in _single(pairs).items() if name in known}
+    fields = _single(_parse_fields(exchange.raw_body, known))
     _check_lengths(known, fields)
     return fields
 
 
 def read_page_query(exchange: Exchange) -> dict[str, str]:
-    """Read the parameters in the URL of a page, whatever they are.
+    """Read the parameters in the URL of a page: those that the definition knows.
 
-    :raises OAuthRefused: for what cannot be read or is repeated.
+    :raises OAuthRefused: for what cannot be read, is repeated or too long.
     """
-    return _single(parse_fields(exchange.query_string))
+    parameters = exchange.operation.parameters if exchange.operation else ()
+    known = {each["name"]: each["schema"] for each in parameters if each["in"] == "query"}
+    return _single(_read_url(exchange, known))
 
 
-def _check_lengths(known: dict[str, dict[str, Any]], fields: dict[str, str]) -> None:
+def _check_lengths(known: Known, fields: dict[str, str]) -> None:
     for name, value in fields.items():
         if len(value) > known.get(name, {}).get("maxLength", len(value)):
-            raise refuse(f"The parameter {name} is too long.")
+            raise _too_long(name)
+
+
+def _too_long(name: str) -> OAuthRefused:
+    return refuse(f"The parameter {name} is too long.")
 
 
 def _single(pairs: Fields) -> dict[str, str]:
@@ -85,43 +102,60 @@ def refuse(description: str) -> OAuthRefused:
     return OAuthRefused("invalid_request", description)
 
 
-def _known_fields(exchange: Exchange) -> dict[str, dict[str, Any]]:
+def _known_fields(exchange: Exchange) -> Known:
     return next(each.form_fields for each in exchange.route.operations.values() if each.form_fields)
 
 
-def _read_url(exchange: Exchange) -> Fields:
-    return parse_fields(exchange.query_string)
+def _read_url(exchange: Exchange, known: Known) -> Fields:
+    if len(exchange.query_string) > _LONGEST_QUERY:
+        raise refuse("The URL is too long.")
+    return _parse_fields(exchange.query_string, known)
 
 
-def _read_body(exchange: Exchange) -> Fields:
-    media_type, options = parse_options_header(exchange.header(b"content-type"))
-    if media_type.lower() == "multipart/form-data":
-        return _parse_multipart(exchange.raw_body, options.get("boundary", ""))
-    return parse_fields(exchange.raw_body)
+def _read_body(exchange: Exchange, known: Known) -> Fields:
+    media_type, options = media_type_of(exchange)
+    if media_type == "multipart/form-data":
+        return _parse_multipart(exchange.raw_body, options.get("boundary", ""), known)
+    return _parse_fields(exchange.raw_body, known)
 
 
-def parse_fields(raw: bytes) -> Fields:
-    """Parse a query or a form body as UTF-8, strictly.
+def _parse_fields(raw: bytes, known: Known) -> Fields:
+    """Parse a query or a form body as UTF-8, strictly; unknown fields are left out undecoded.
 
     :raises OAuthRefused: for what is none.
     """
+    if raw.count(b"&") >= MOST_FIELDS:
+        raise refuse("The parameters cannot be read.")
     try:
-        pairs = parse_qsl(
-            raw.decode("utf-8"),
-            keep_blank_values=True,
-            errors="strict",
-            max_num_fields=MOST_FIELDS,
-        )
-    except ValueError:
+        raw.decode("utf-8")
+        found: dict[str, bytes] = {}
+        for piece in filter(None, raw.split(b"&")):
+            encoded, _, value = piece.partition(b"=")
+            name = _decode(encoded) if len(encoded) <= _LONGEST_NAME else ""
+            if not is_clean(name):
+                raise _not_clean()
+            if name in known:
+                if name in found:
+                    raise refuse("A parameter is given more than once.")
+                if len(value) > _MOST_BYTES * known[name].get("maxLength", len(value)):
+                    raise _too_long(name)
+                found[name] = value
+        return _checked((name, _decode(value)) for name, value in found.items())
+    except UnicodeDecodeError:
         raise refuse("The parameters cannot be read.") from None
-    return _checked(pairs)
 
 
-def _parse_multipart(raw: bytes, boundary: str) -> Fields:
+def _decode(part: bytes) -> str:
+    """Decode what HTML's forms encode."""
+    return unquote_to_bytes(part.replace(b"+", b" ")).decode("utf-8")
+
+
+def _parse_multipart(raw: bytes, boundary: str, known: Known) -> Fields:
     parser = MultiPartParser(
         stream_factory=_refuse_file, max_form_memory_size=None, max_form_parts=MOST_FIELDS
     )
     try:
+        _check_part_headers(raw, boundary.encode("latin-1"))
         form, _ = parser.parse(io.BytesIO(raw), boundary.encode("latin-1"), len(raw))
     except OAuthRefused:
         raise
@@ -130,7 +164,21 @@ def _parse_multipart(raw: bytes, boundary: str) -> Fields:
     # werkzeug gives None for the name of a part whose header it cannot read.
     if not all(isinstance(name, str) for name in form):
         raise refuse("A part of the multipart body has no name.")
-    return _checked(form.items(multi=True))
+    return _checked(pair for pair in form.items(multi=True) if pair[0] in known)
+
+
+def _check_part_headers(raw: bytes, boundary: bytes) -> None:
+    """Refuse parts with long headers, and more parts than there may be, before these are read.
+
+    :raises ValueError: for such a body.
+    """
+    mark = b"--" + boundary
+    if raw.count(mark) > MOST_FIELDS + 1:
+        raise ValueError
+    for begin in re.finditer(re.escape(mark) + _END_OF_LINE, raw):
+        end = begin.end() + _LONGEST_PART_HEADER
+        if end < len(raw) and not _BLANK_LINE.search(raw, begin.end(), end):
+            raise ValueError
 
 
 def _refuse_file(*_: Any, **__: Any) -> NoReturn:
@@ -146,8 +194,12 @@ def _checked(pairs: Iterable[tuple[str, str]]) -> Fields:
     """Refuse NUL, and the character that stands for bytes which are no UTF-8."""
     found = list(pairs)
     if not all(is_clean(text) for pair in found for text in pair):
-        raise refuse("A parameter is not clean UTF-8 text.")
+        raise _not_clean()
     return found
+
+
+def _not_clean() -> OAuthRefused:
+    return refuse("A parameter is not clean UTF-8 text.")
 
 
 def _with_basic(fields: dict[str, str], header: str | None) -> dict[str, str]:
@@ -163,7 +215,7 @@ def _with_basic(fields: dict[str, str], header: str | None) -> dict[str, str]:
 def _read_basic(header: str) -> tuple[str, str]:
     scheme, _, credentials = header.partition(" ")
     try:
-        if scheme.lower() != "basic":
+        if scheme.lower() != "basic" or len(credentials) > _LONGEST_CREDENTIALS:
             raise ValueError
         client_id, separator, secret = base64.b64decode(
             credentials.strip(), validate=True
@@ -180,7 +232,7 @@ def _read_basic(header: str) -> tuple[str, str]:
 
 
 def _unquote(part: bytes) -> str:
-    text = unquote_to_bytes(part.replace(b"+", b" ")).decode("utf-8")
+    text = _decode(part)
     if "\0" in text:
         raise ValueError
     return text

@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from roster.errors import Refusal
-from roster.validation import _compile, _errors, parse_json
+from roster.json_bodies import parse_json
+from roster.schemas import Schema
 from tests.roster.raw import JSON, Headers, ask
 from tests.serving import PASSWORD, CheckedClient, Server, pointers
 
@@ -67,9 +68,9 @@ NOT_JSON = {
     "a leading zero": b'{"username": 01}',
     "a plus sign": b'{"username": +1}',
     "hexadecimal": b'{"username": 0x1}',
-    "deep arrays": b"[" * 100_000,
-    "closed deep arrays": b"[" * 100_000 + b"]" * 100_000,
-    "deep objects": b'{"a":' * 50_000 + b"1" + b"}" * 50_000,
+    "deep arrays": b"[" * 10_000,
+    "closed deep arrays": b"[" * 10_000 + b"]" * 10_000,
+    "deep objects": b'{"a":' * 5_000 + b"1" + b"}" * 5_000,
 }
 
 
@@ -357,17 +358,17 @@ def test_a_body_with_many_faults_gets_a_short_answer(server: Server) -> None:
     ],
 )
 def test_each_fault_has_a_sentence(schema: Any, value: Any, sentence: str) -> None:
-    [(_, found)] = _errors(_compile(schema), value, "")
+    [(_, found)] = Schema(schema).errors(value)
 
     assert found.startswith(sentence)
 
 
 def test_null_is_taken_where_the_schema_has_it_nullable() -> None:
-    validator = _compile({"type": "string", "nullable": True})
+    schema = Schema({"type": "string", "nullable": True})
 
-    assert not _errors(validator, None, "")
-    assert not _errors(validator, "x", "")
-    [(_, sentence)] = _errors(validator, 1, "")
+    assert not schema.errors(None)
+    assert not schema.errors("x")
+    [(_, sentence)] = schema.errors(1)
     assert sentence in {
         "This must be a string or a null.",
         "This must be a null or a string.",
@@ -377,14 +378,14 @@ def test_null_is_taken_where_the_schema_has_it_nullable() -> None:
 def test_a_place_with_odd_names_is_a_json_pointer() -> None:
     schema = {"properties": {"a/b": {"properties": {"c~d": {"type": "string"}}}}}
 
-    [(place, _)] = _errors(_compile(schema), {"a/b": {"c~d": 1}}, "")
+    [(place, _)] = Schema(schema).errors({"a/b": {"c~d": 1}})
 
     assert place == "/a~1b/c~0d"
 
 
 def test_a_schema_that_is_none_stops_the_start() -> None:
     with pytest.raises((ValueError, jsonschema_rs.ValidationError)):
-        _compile({"type": "emperor"})
+        Schema({"type": "emperor"})
 
 
 # Media types
