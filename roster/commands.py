@@ -13,7 +13,6 @@ from dataclasses import replace
 from typing import Any
 
 import click
-import jsonschema_rs
 import uvicorn
 from alembic.util import CommandError
 from sqlalchemy.exc import DatabaseError, OperationalError
@@ -27,6 +26,7 @@ from models.purge import purge as purge_batches
 from models.redirect_uris import check as check_redirect_uri
 from roster import definition, settings
 from roster.definition import Operation
+from roster.schemas import Schema
 from roster.settings import Settings, SettingsError
 
 # Rows that are purged at once: some milliseconds' work, after which the purge rests so many times
@@ -271,10 +271,10 @@ def clients() -> None:
 
 def _check_name(_context: click.Context, _parameter: click.Parameter, name: str) -> str:
     schema = definition.load("production").document["components"]["schemas"]["ClientName"]
-    if not is_storable(name) or not jsonschema_rs.is_valid(schema, name):
+    if not is_storable(name) or Schema(schema).errors(name):
         raise click.BadParameter(
             f"a name has {schema['minLength']} to {schema['maxLength']} characters that can be"
-            " read, and no blank at an end"
+            " seen, and no blank at an end"
         )
     return name
 

@@ -218,6 +218,31 @@ def test_every_operation_says_who_may(operation: Operation) -> None:
     assert operation.permission.sentence in operation.spec["description"]
 
 
+def named_schemas(node: Any, name: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
+    """Find every schema of a member below a place of the resolved document, with its name."""
+    if isinstance(node, list):
+        for value in node:
+            yield from named_schemas(value, name)
+    if isinstance(node, dict):
+        for key, value in node.items():
+            if key == "properties":
+                yield from value.items()
+            yield from named_schemas(value, key)
+
+
+def test_every_name_that_people_read_is_text_that_they_can_see() -> None:
+    read = {"title", "first_name", "middle_name", "last_name", "name"}
+    found = [
+        schema
+        for name, schema in named_schemas(definition.dereference(DEVELOPMENT.document)["paths"])
+        if name in read and schema["description"] != "The name of the status."
+    ]
+
+    assert len(found) > 20
+    for schema in found:
+        assert schema["format"] == "visible-text", schema
+
+
 # The document as it is served
 
 

@@ -522,6 +522,9 @@ def test_a_public_client_has_a_secret_only_if_it_is_asked_for(
         ((*CLIENT, *MORE, "--name", "x\udcff"), "--name"),
         ((*CLIENT, *MORE, "--name", " "), "--name"),
         ((*CLIENT, *MORE, "--name", "A\nbank"), "--name"),
+        ((*CLIENT, *MORE, "--name", " A bank"), "--name"),
+        ((*CLIENT, *MORE, "--name", "\u3164"), "--name"),
+        ((*CLIENT, *MORE, "--name", "A bank\u2800"), "--name"),
         (("clients", "create", "--owner", "ada", *MORE), "--name"),
     ],
 )
