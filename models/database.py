@@ -5,9 +5,9 @@ transaction begins by itself before the first statement that writes, or that loc
 `with_for_update()`, and ends with the session's commit or rollback: the same on both databases.
 """
 
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from sqlalchemy import URL, Connection, Engine, event, func, make_url, select
 from sqlalchemy.exc import ArgumentError
@@ -152,32 +152,51 @@ def reader_on(connection: Connection) -> Session:
     return Session(connection, join_transaction_mode="rollback_only", autoflush=False)
 
 
-Check = Callable[[Connection], None]
+class Check(Protocol):
+    """What is asked whenever a write transaction begins on a connection."""
+
+    def locks(self) -> Sequence[str]:
+        """Return selects that lock rows, to be executed as the transaction begins."""
+
+    def passed(self) -> None:
+        """Raise an error where what is about to be written must not be."""
 
 
 def check_at_begin(connection: Connection, check: Check | None) -> None:
-    """Have a function called whenever a write transaction has begun on a connection.
-
-    It may lock rows, and raise an error where what is about to be written must not be. None takes
-    the function away.
-    """
+    """Have a check made whenever a write transaction begins on a connection; None ends that."""
     connection.__dict__["roster_check"] = check
 
 
-def begin(connection: Connection) -> None:
-    """Begin the write transaction now, unless it has begun."""
+def begin(connection: Connection, locks: Sequence[str] = ()) -> None:
+    """Begin the write transaction now, unless it has begun, and execute selects that lock rows.
+
+    They are for PostgreSQL alone: SQLite has one writer at a time. What the driver raises is raised
+    in SQLAlchemy's words.
+    """
     if not connection.in_transaction():
         connection.begin()
     driver = _driver(connection)
-    if not driver.in_transaction:
-        driver.begin()
-        check: Check | None = connection.__dict__.get("roster_check")
-        if check:
-            try:
-                check(connection)
-            except BaseException:
-                driver.rollback()  # or what comes next would be written without the check
-                raise
+    if driver.in_transaction:
+        if locks:
+            _begin(connection, driver, locks)
+        return
+    check: Check | None = connection.__dict__.get("roster_check")
+    if check is None:
+        _begin(connection, driver, locks)
+        return
+    _begin(connection, driver, [*check.locks(), *locks])
+    try:
+        check.passed()
+    except BaseException:
+        driver.rollback()  # or what comes next would be written without the check
+        raise
+
+
+def _begin(connection: Connection, driver: Any, locks: Sequence[str]) -> None:
+    try:
+        driver.begin(*locks)
+    except connection.dialect.loaded_dbapi.Error as error:
+        connection._handle_dbapi_exception(error, "BEGIN", None, None, None)  # noqa: SLF001
 
 
 def begin_alone(connection: Connection) -> None:

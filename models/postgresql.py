@@ -105,12 +105,16 @@ class PostgreSQLConnection(psycopg.Connection[Any]):
         self._names: dict[str, bytes] = {}
         self._prepared = _Prepared(self._names.clear)
 
-    def begin(self) -> None:
-        """Begin a transaction, unless one has begun."""
-        if not self.in_transaction:
+    def begin(self, *locks: str) -> None:
+        """Begin a transaction, unless one has begun, and execute selects that lock rows in it.
+
+        They are sent together, so they have no parameters; what they find is left aside.
+        """
+        statements = [*([] if self.in_transaction else ["BEGIN"]), *locks]
+        if statements:
             # psycopg's cursor, which can do much more, takes four times as long.
-            result = self.pgconn.exec_(b"BEGIN")
-            if result.status != ExecStatus.COMMAND_OK:
+            result = self.pgconn.exec_("; ".join(statements).encode())
+            if result.status not in (ExecStatus.COMMAND_OK, ExecStatus.TUPLES_OK):
                 raise self._error(result)
 
     def commit(self) -> None:

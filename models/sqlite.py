@@ -30,7 +30,9 @@ def connect_sqlite(url: URL, **options: Any) -> Engine:
     @event.listens_for(engine, "connect")
     def prepare(connection: SQLiteConnection, _record: object) -> None:
         connection.turn = turn
-        _use_wal(connection)
+        if _use_wal(connection):
+            # Readers have nobody to wait for then, and `begin` waits by itself.
+            connection.execute("PRAGMA busy_timeout = 0")
         connection.execute("PRAGMA synchronous = NORMAL")
         connection.execute("PRAGMA foreign_keys = ON")
 
@@ -51,8 +53,8 @@ class SQLiteConnection(sqlite3.Connection):
         _create_private(path)
         super().__init__(path, *arguments, **options)
 
-    def begin(self) -> None:
-        """Begin a write transaction, unless one has begun."""
+    def begin(self, *_: str) -> None:
+        """Begin a write transaction, unless one has begun; then there is nothing more to lock."""
         if self.in_transaction:
             return
         if not self.turn.acquire(timeout=BUSY_TIMEOUT):
@@ -68,20 +70,17 @@ class SQLiteConnection(sqlite3.Connection):
 
         SQLite itself would look less and less often, up to 100 ms apart, and be overtaken.
         """
-        ends = monotonic() + BUSY_TIMEOUT
-        self.execute("PRAGMA busy_timeout = 0")
-        try:
-            while True:
-                try:
-                    self.execute("BEGIN IMMEDIATE")
-                except sqlite3.OperationalError as error:
-                    if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or monotonic() > ends:
-                        raise
-                    sleep(_BETWEEN_TRIES)
-                else:
-                    return
-        finally:
-            self.execute(f"PRAGMA busy_timeout = {int(BUSY_TIMEOUT * 1000)}")
+        ends = None
+        while True:
+            try:
+                self.execute("BEGIN IMMEDIATE")
+            except sqlite3.OperationalError as error:
+                ends = ends or monotonic() + BUSY_TIMEOUT
+                if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or monotonic() > ends:
+                    raise
+                sleep(_BETWEEN_TRIES)
+            else:
+                return
 
     def commit(self) -> None:
         """Commit, and let the next one write."""
@@ -135,15 +134,16 @@ def _create_private(path: str | os.PathLike[str]) -> None:
             os.close(file)
 
 
-def _use_wal(connection: sqlite3.Connection) -> None:
+def _use_wal(connection: sqlite3.Connection) -> bool:
+    """Have the file in WAL mode; tell whether its file system allows that."""
     # SQLite does not wait for others here, who may just be opening the same new file.
     ends = monotonic() + BUSY_TIMEOUT
     while True:
         try:
-            connection.execute("PRAGMA journal_mode = WAL")
+            [mode] = connection.execute("PRAGMA journal_mode = WAL").fetchone()
         except sqlite3.OperationalError:
             if monotonic() > ends:
                 raise
             sleep(0.01)
         else:
-            return
+            return bool(mode == "wal")

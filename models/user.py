@@ -12,7 +12,6 @@ from sqlalchemy import (
     Index,
     String,
     and_,
-    bindparam,
     delete,
     func,
     or_,
@@ -33,7 +32,6 @@ from models.gate import Gate, OpenGate
 from models.grant import Grant
 from models.member import Member
 from models.pages import Listing
-from models.prepared import Prepared
 
 _OPEN = OpenGate()
 # PostgreSQL's advisory lock of those who take a right from an admin.
@@ -108,15 +106,18 @@ class User(Identified, Timestamps, Addressed, Base):
 
     @classmethod
     def lock_accounts(cls, connection: Connection, accounts: Mapping[int, bool]) -> None:
-        """Begin a write transaction, and keep users as they are until it ends.
+        """Begin a write transaction, and lock users in it as `locks` says."""
+        begin(connection, cls.locks(accounts))
+
+    @staticmethod
+    def locks(accounts: Mapping[int, bool]) -> list[str]:
+        """Return the selects that keep users as they are until the transaction ends.
 
         Where the value is true, nobody else can hold the user in the meantime; no transaction may
         do that to more than one user. They are locked in the order of their ids, as everywhere.
         """
-        begin(connection)
-        if connection.dialect.name == "postgresql":  # SQLite has one writer at a time
-            for id in sorted(accounts):
-                (_LOCK if accounts[id] else _HOLD).all(connection, user_id=id)
+        by_id = "SELECT 1 FROM users WHERE id = %d FOR %s"
+        return [by_id % (id, "UPDATE" if accounts[id] else "SHARE") for id in sorted(accounts)]
 
     @classmethod
     def may_write(cls) -> ColumnElement[bool]:
@@ -382,11 +383,6 @@ def _renew_hash(session: Session, user: User, password_hash: str) -> None:
     verified = and_(User.id == user.id, User.password_hash == user.password_hash)
     values = {User.password_hash: password_hash, User.updated: User.updated}
     session.execute(update(User).where(verified).values(values))
-
-
-_BY_ID = select(User.id).where(User.id == bindparam("user_id"))
-_HOLD = Prepared(_BY_ID.with_for_update(read=True))
-_LOCK = Prepared(_BY_ID.with_for_update())
 
 
 @cache

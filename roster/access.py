@@ -1,10 +1,10 @@
 """Access: decides whether a caller may carry out an operation, and again as it begins to write."""
 
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import Connection
 from sqlalchemy.orm import Session
 
 import models
@@ -91,7 +91,7 @@ class Admission:
         for step in steps:
             step(exchange)
         if operation.method != "GET":
-            database.check_at_begin(exchange.connection, self._check)
+            database.check_at_begin(exchange.connection, self)
             # No hash is computed while a transaction is open: where one may be, it begins later.
             if found is not None and operation.hashes_where is None:
                 exchange.session.expire_all()
@@ -108,30 +108,36 @@ class Admission:
             raise domain.Forbidden("You may not do this.")
         return found
 
-    def _check(self, connection: Connection) -> None:
-        """Lock what the judgement hangs on, and judge again."""
-        exchange, name = self.exchange, self.operation.permission.object
-        user = exchange.caller.user
+    def locks(self) -> list[str]:
+        """Lock the caller's account, and those on which the object hangs."""
+        user, name = self.exchange.caller.user, self.operation.permission.object
         accounts = {} if user is None else {user.id: False}
-        if name is None:
-            User.lock_accounts(connection, accounts)
-            self._check_caller()
-        elif self._is_called:
-            # What the handler has changed by now, and not yet written, must not be read over.
-            with database.reader_on(connection) as session:
-                self._check_object(session, models.OBJECTS[name], accounts)
-        else:
-            self._check_object(exchange.session, models.OBJECTS[name], accounts)
+        if name is not None:
+            with self._reader() as session:
+                accounts |= models.OBJECTS[name].accounts(session, **self.exchange.path_parameters)
+        return User.locks(accounts)
 
-    def _check_object(self, session: Session, kind: Any, accounts: dict[int, bool]) -> None:
-        ids = self.exchange.path_parameters
-        accounts |= kind.accounts(session, **ids)
-        User.lock_accounts(session.connection(), accounts)
-        kind.lock_named(session, **ids)
-        self._check_caller()
-        self._found = self._judge(session)
+    def passed(self) -> None:
+        """Lock the object, and judge again by what the rows say now.
+
+        :raises NotFound: as `admit` does, and so on.
+        """
+        name = self.operation.permission.object
+        if name is None:
+            self._check_caller()
+            return
+        with self._reader() as session:
+            models.OBJECTS[name].lock_named(session, **self.exchange.path_parameters)
+            self._check_caller()
+            self._found = self._judge(session)
 
     def _check_caller(self) -> None:
         # Read when all is locked: who was waited for may have ended the token.
         if not is_unchanged(self.exchange):
             raise OutdatedError
+
+    def _reader(self) -> AbstractContextManager[Session]:
+        # What the handler has changed by now, and not yet written, must not be read over.
+        if self._is_called:
+            return database.reader_on(self.exchange.connection)
+        return nullcontext(self.exchange.session)

@@ -8,6 +8,7 @@ from typing import Any, cast
 import pytest
 import schemathesis
 from hypothesis import HealthCheck, Phase, settings
+from hypothesis import strategies as st
 from schemathesis.auths import AuthContext
 from schemathesis.checks import CheckFunction
 from schemathesis.config import SchemathesisConfig
@@ -25,6 +26,7 @@ from starlette.types import Receive, Scope, Send
 
 from models import Client, Grant, Team, Token, TokenStore, User, development
 from models.base import now
+from models.names import is_visible_text
 from models.token import ACCESS, digest, generate
 from roster import definition
 from tests.serving import PASSWORD, PROOF, Server, empty
@@ -84,6 +86,15 @@ TAKE_OTHERS_ALONG = {
     "DELETE /api/v1/users/{user_id}",
     "DELETE /api/v1/teams/{team_id}/members/{user_id}",
 }
+
+
+# What names that people read are made up of: a format of the definition's own.
+schemathesis.openapi.format(
+    "visible-text",
+    st.text(st.characters(categories=["L", "N", "P", "S"]), min_size=3, max_size=30).filter(
+        is_visible_text
+    ),
+)
 
 
 class UnderTest:

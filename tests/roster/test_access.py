@@ -21,14 +21,14 @@ def before_writing(server: Server, *acts: Act) -> Iterator[None]:
     waiting = list(acts)
     begin = database.begin
 
-    def act_first(connection: Any) -> None:
+    def act_first(connection: Any, locks: Any = ()) -> None:
         is_request = "roster_check" in connection.__dict__
         if waiting and is_request and not database._driver(connection).in_transaction:
             act = waiting.pop(0)
             with server.session() as session:
                 act(session)
                 session.commit()
-        begin(connection)
+        begin(connection, locks)
 
     with pytest.MonkeyPatch.context() as patch:
         for module in ("database", "prepared", "user"):

@@ -350,6 +350,20 @@ def test_a_body_with_many_faults_gets_a_short_answer(server: Server) -> None:
         ({"type": "integer", "minimum": 5}, 1, "This must be at least 5."),
         ({"enum": ["a", "b"]}, "c", "This must be one of a, b."),
         ({"multipleOf": 2}, 3, "This is not allowed here."),
+        ({"minimum": 5, "exclusiveMinimum": True}, 5, "This must be at least 5."),
+        ({"maxProperties": 1}, {"a": 1, "b": 2}, "This must have at most 1 members."),
+        ({"minProperties": 1}, {}, "This must have at least 1 members."),
+        ({"additionalProperties": {"type": "string"}}, {"a": 1}, "This is not allowed here."),
+        (
+            {"properties": {"a": {}}, "additionalProperties": {"type": "string"}},
+            {"a": 1, "b": 2},
+            "This is not allowed here.",
+        ),
+        ({"oneOf": [{"enum": [1]}, {"type": "integer"}]}, 1, "This is not allowed here."),
+        ({"not": {"enum": [1]}}, 1, "This is not allowed here."),
+        ({"allOf": [{"minimum": 1}, {"maximum": 3}]}, 4, "This must be at most 3."),
+        ({"format": "visible-text"}, "\u3164", "This must have a character that can be seen"),
+        ({"format": "date"}, "x", "This is not of the format date."),
         (
             {"anyOf": [{"enum": [1]}, {"enum": [2]}]},
             3,
@@ -361,6 +375,51 @@ def test_each_fault_has_a_sentence(schema: Any, value: Any, sentence: str) -> No
     [(_, found)] = Schema(schema).errors(value)
 
     assert found.startswith(sentence)
+
+
+@pytest.mark.parametrize(
+    ("schema", "value", "sentence"),
+    [
+        (
+            {"type": "array", "maxItems": 2, "items": {"type": "integer"}},
+            ["x"] * 3,
+            "This must have at most 2 items.",
+        ),
+        ({"maxLength": 2, "pattern": "^a*$"}, "bbb", "This must have at most 2 characters."),
+        ({"type": "string", "enum": ["a"]}, [], "This must be a string."),
+        (
+            {"maxProperties": 1, "additionalProperties": False},
+            {"a": 1, "b": 1},
+            "This must have at most 1 members.",
+        ),
+    ],
+)
+def test_of_what_is_too_large_or_of_another_type_no_more_is_said(
+    schema: Any, value: Any, sentence: str
+) -> None:
+    assert Schema(schema).errors(value) == [("", sentence)]
+
+
+def test_no_more_faults_are_told_than_there_is_room_for() -> None:
+    inner = {"type": "object", "required": ["a", "b", "c"]}
+
+    found = Schema({"type": "array", "items": inner}).errors([{}] * 100)
+
+    assert len(found) == 20
+    assert found[:4] == [
+        ("/0", "The member a is missing."),
+        ("/0", "The member b is missing."),
+        ("/0", "The member c is missing."),
+        ("/1", "The member a is missing."),
+    ]
+
+
+def test_where_the_search_for_faults_takes_too_long_the_value_is_refused_all_the_same() -> None:
+    schema: Any = {"type": "integer"}
+    for _ in range(12):
+        schema = {"anyOf": [{"minimum": 1, "allOf": [schema]}, {"maximum": 2, "allOf": [schema]}]}
+
+    assert Schema(schema).errors("x") == [("", "This is none of the forms that are allowed here.")]
 
 
 def test_null_is_taken_where_the_schema_has_it_nullable() -> None:
@@ -448,6 +507,7 @@ def test_a_media_type_in_capitals_is_validated_all_the_same(
         [(b"content-type", b"*/*")],
         [(b"content-type", b"\xff")],
         [(b"content-type", b"application/json, application/json")],
+        [(b"content-type", b"application/json; a=" + b"b" * 1000)],
         [JSON, JSON],
     ],
 )
@@ -601,6 +661,7 @@ def test_an_integer_at_its_bounds_is_taken_in_a_query(server: Server, query: str
         b"%00=1",
         b"limit=1%00",
         b"&".join(b"x=1" for _ in range(101)),
+        b"cursor=" + b"x" * 16_384,
     ],
 )
 def test_a_query_that_cannot_be_read_is_refused(server: Server, query: bytes) -> None:
