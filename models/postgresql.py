@@ -112,15 +112,18 @@ class PostgreSQLConnection(psycopg.Connection[Any]):
         """
         statements = [*([] if self.in_transaction else ["BEGIN"]), *locks]
         if statements:
-            # psycopg's cursor, which can do much more, takes four times as long.
-            result = self.pgconn.exec_("; ".join(statements).encode())
-            if result.status not in (ExecStatus.COMMAND_OK, ExecStatus.TUPLES_OK):
-                raise self._error(result)
+            self._execute("; ".join(statements))
 
     def commit(self) -> None:
         """Commit, where something has begun."""
         if self.in_transaction:
-            super().commit()
+            self._execute("COMMIT")
+
+    def _execute(self, statements: str) -> None:
+        # psycopg's cursor, which can do much more, takes four times as long.
+        result = self.pgconn.exec_(statements.encode())
+        if result.status not in (ExecStatus.COMMAND_OK, ExecStatus.TUPLES_OK):
+            raise self._error(result)
 
     def rollback(self) -> None:
         """Roll back, where something has begun."""
