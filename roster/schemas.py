@@ -96,8 +96,9 @@ def _rules(schema: dict[str, Any], keywords: Iterable[str]) -> Iterator[_Rule]:
         if "properties" in beside:  # it is their names alone that matter
             beside["properties"] = {name: {} for name in beside["properties"]}
         # One missing member is one fault.
-        demands = [[name] for name in schema[keyword]] if keyword == "required" else None
-        for demand in demands or [schema[keyword]]:
+        stated = schema[keyword]
+        demands = [[name] for name in stated] if keyword == "required" else [stated]
+        for demand in demands:
             sentence = _SENTENCES.get(keyword, lambda _: _NOT_ALLOWED)(demand)
             yield _Rule(keyword, sentence, compiled({**beside, keyword: demand}).is_valid)
 

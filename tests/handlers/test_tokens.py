@@ -267,7 +267,7 @@ def test_a_refresh_needs_its_token(server: Server) -> None:
     refused(refresh(server, ""), "invalid_request")
 
 
-@pytest.mark.parametrize("name", [*LOGIN, "scope", "unknown"])
+@pytest.mark.parametrize("name", [*LOGIN, "scope"])
 def test_a_repeated_parameter_is_refused(server: Server, name: str) -> None:
     value = LOGIN.get(name, "users:read")
     pairs = [*(LOGIN | {name: value}).items(), (name, value)]
@@ -293,6 +293,15 @@ def test_an_unknown_parameter_is_ignored(client: CheckedClient) -> None:
     found = issued(client.post(TOKEN, data=LOGIN | {"resource": "x", "nonsense": '\\"ä'}))
 
     assert found["scope"] == SCOPES
+
+
+@pytest.mark.parametrize("stray", [b"resource=x&resource=y", b"x=%00", b"x=" + b"%ff" * 300_000])
+def test_an_unknown_parameter_is_ignored_however_often_and_whatever_it_holds(
+    server: Server, stray: bytes
+) -> None:
+    body = urlencode(LOGIN).encode() + b"&" + stray
+
+    issued(ask(server.app, "POST", TOKEN, headers=[FORM], body=body))
 
 
 STRAY = {
@@ -999,7 +1008,7 @@ def test_a_client_without_any_grant_may_still_revoke(server: Server) -> None:
     assert not works(server, found["access_token"])
 
 
-@pytest.mark.parametrize("name", ["token", "token_type_hint", "client_id", "unknown"])
+@pytest.mark.parametrize("name", ["token", "token_type_hint", "client_id"])
 def test_a_repeated_parameter_of_a_revocation_is_refused(server: Server, name: str) -> None:
     form = {"token": "x", "client_id": "documentation", name: "documentation"}
     pairs = [*form.items(), (name, "documentation")]
@@ -1099,7 +1108,7 @@ def test_a_form_that_cannot_be_read_is_an_invalid_request(
     refused(ask(server.app, "POST", path, headers=[FORM], body=body), "invalid_request")
 
 
-@pytest.mark.parametrize("query", [b"\xff", b"%ff", b"grant_type=%00", b"x=1&x=1"])
+@pytest.mark.parametrize("query", [b"\xff", b"%ff", b"client_id=%00", b"%00=1"])
 @pytest.mark.parametrize("path", [TOKEN, REVOKE])
 def test_a_query_that_cannot_be_read_is_an_invalid_request(
     server: Server, path: str, query: bytes
