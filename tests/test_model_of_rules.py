@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator
 from functools import partial
 from typing import Any, ClassVar
 
+import pytest
 from hypothesis import HealthCheck, Phase, Verbosity, note, seed, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
@@ -20,6 +21,8 @@ from tests.model_of_rules import ALL, APP, DESK, SERVICE, TOOL, Action, Model
 from tests.ruled_world import PEOPLE, World, email
 from tests.serving import Server
 from tests.writers import NARROW, Hand
+
+pytestmark = pytest.mark.slow
 
 # For each of the two databases; and where to begin, as it is printed where something differs: then
 # it is also made as short as possible.

@@ -18,6 +18,8 @@ from tests.interleaving import Turns, Writer, pauses, side_by_side
 from tests.serving import Server
 from tests.writers import ACTS, WRITES, Hand, Write, make_world, operator, purge_all, snapshot
 
+pytestmark = pytest.mark.slow
+
 # In how many ways, by whom and on what, two operations meet: so many, chosen by chance but always
 # the same ones; or `all`, which takes some minutes.
 WAYS = os.environ.get("PAIRS_OF_WRITES", "1")
