@@ -33,6 +33,8 @@ from tests.handlers.test_roles import (
 from tests.interleaving import before_begin
 from tests.serving import PASSWORD, Person, Serve, Server
 
+pytestmark = pytest.mark.slow
+
 LONGEST = 20.0  # seconds
 WAITING = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
 

@@ -28,6 +28,8 @@ from tests.models.test_consent import exchange, make_code
 from tests.models.test_token_store import log_in, refresh, revoke
 from tests.signing_in import CALLBACK
 
+pytestmark = pytest.mark.slow
+
 
 class Between:
     """A user and a client with codes and grants, and what can happen to them."""
