@@ -115,6 +115,8 @@ class Connections:
     def give_back(self, connection: Connection) -> None:
         """Undo what was not committed, and keep the connection for the next one."""
         is_clean = False
+        if connection.invalidated:
+            self._close(self._engine)  # the others may be as far gone
         check_at_begin(connection, None)
         try:
             connection.rollback()
@@ -152,14 +154,25 @@ def reader_on(connection: Connection) -> Session:
     return Session(connection, join_transaction_mode="rollback_only", autoflush=False)
 
 
+# A select for PostgreSQL, and its values; the parameters in its text are `$1`, `$2`.
+Question = tuple[str, Sequence[Any]]
+
+
 class Check(Protocol):
     """What is asked whenever a write transaction begins on a connection."""
 
-    def locks(self) -> Sequence[str]:
-        """Return selects that lock rows, to be executed as the transaction begins."""
+    def selects(self) -> Sequence[Question]:
+        """Return selects that lock rows, to be executed as the transaction begins.
 
-    def passed(self) -> None:
-        """Raise an error where what is about to be written must not be."""
+        The last one may also ask what `passed` has to know.
+        """
+
+    def passed(self, rows: list[Any] | None) -> None:
+        """Raise an error where what is about to be written must not be.
+
+        `rows` is what the last of the selects found; None where that is not known, as on SQLite,
+        where none is executed.
+        """
 
 
 def check_at_begin(connection: Connection, check: Check | None) -> None:
@@ -167,7 +180,7 @@ def check_at_begin(connection: Connection, check: Check | None) -> None:
     connection.__dict__["roster_check"] = check
 
 
-def begin(connection: Connection, locks: Sequence[str] = ()) -> None:
+def begin(connection: Connection, locks: Sequence[Question] = ()) -> None:
     """Begin the write transaction now, unless it has begun, and execute selects that lock rows.
 
     They are for PostgreSQL alone: SQLite has one writer at a time. What the driver raises is raised
@@ -184,19 +197,20 @@ def begin(connection: Connection, locks: Sequence[str] = ()) -> None:
     if check is None:
         _begin(connection, driver, locks)
         return
-    _begin(connection, driver, [*check.locks(), *locks])
+    rows = _begin(connection, driver, [*check.selects(), *locks])
     try:
-        check.passed()
+        check.passed(None if locks else rows)
     except BaseException:
         driver.rollback()  # or what comes next would be written without the check
         raise
 
 
-def _begin(connection: Connection, driver: Any, locks: Sequence[str]) -> None:
+def _begin(connection: Connection, driver: Any, selects: Sequence[Question]) -> list[Any] | None:
     try:
-        driver.begin(*locks)
+        found: list[Any] | None = driver.begin(*selects)
     except connection.dialect.loaded_dbapi.Error as error:
         connection._handle_dbapi_exception(error, "BEGIN", None, None, None)  # noqa: SLF001
+    return found
 
 
 def begin_alone(connection: Connection) -> None:

@@ -1,5 +1,6 @@
 """How PostgreSQL is reached: through psycopg, which is asked for no more than is needed."""
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from hashlib import sha256
 from typing import Any
@@ -16,8 +17,10 @@ from psycopg.errors import (
 )
 from psycopg.pq import ExecStatus, TransactionStatus
 from psycopg.pq.abc import PGresult
-from sqlalchemy import URL, Engine, create_engine, event
+from sqlalchemy import URL, Engine, ExceptionContext, create_engine, event
 from sqlalchemy.exc import InvalidatePoolError
+
+from models import failures
 
 # For a server that vanished without a word, where TCP alone would wait for hours; of no meaning on
 # a Unix socket. Only what has been sent is counted, not the time that a statement takes.
@@ -27,6 +30,8 @@ _TCP = {
     "keepalives_count": 3,
     "tcp_user_timeout": 60_000,  # milliseconds
 }
+
+_PARAMETER = re.compile(r"\$(\d+)")
 
 
 def connect_postgresql(
@@ -53,6 +58,11 @@ def connect_postgresql(
                 # Not among the options of the connection: poolers refuse those.
                 connection.execute(f"SET {name} = {seconds * 1000:d}")
         return connection
+
+    @event.listens_for(engine, "handle_error")
+    def drop_connection(context: ExceptionContext) -> None:
+        if failures.ends_connection(context.original_exception):
+            context.is_disconnect = True
 
     # SQLAlchemy's own check (`pool_pre_ping`) asks the server each time, which doubles the round
     # trips of a request that reads once.
@@ -105,25 +115,50 @@ class PostgreSQLConnection(psycopg.Connection[Any]):
         self._names: dict[str, bytes] = {}
         self._prepared = _Prepared(self._names.clear)
 
-    def begin(self, *locks: str) -> None:
-        """Begin a transaction, unless one has begun, and execute selects that lock rows in it.
+    def begin(self, *selects: tuple[str, Sequence[Any]]) -> list[Any]:
+        """Begin a transaction, unless one has begun, and execute selects as its first statements.
 
-        They are sent together, so they have no parameters; what they find is left aside.
+        They are given as to `fetch`, and sent with the BEGIN in one message. What the last one
+        finds is returned.
         """
-        statements = [*([] if self.in_transaction else ["BEGIN"]), *locks]
-        if statements:
-            self._execute("; ".join(statements))
+        if self.in_transaction:
+            return self._execute([self._written_out(*select) for select in selects])
+        try:
+            return self._execute(["BEGIN", *(self._named(*select) for select in selects)])
+        except psycopg.Error as error:
+            if not failures.is_stale(error):
+                raise
+            # Nothing is written yet: all of it may be done again.
+            self.rollback()
+            self._names.clear()
+            return self._execute(["BEGIN", *(self._written_out(*select) for select in selects)])
+
+    def _named(self, sql: str, values: Sequence[Any]) -> str:
+        name = self._names.get(sql) or self._prepare(sql)
+        return f"EXECUTE {name.decode()}({', '.join(self._literals(values))})"
+
+    def _written_out(self, sql: str, values: Sequence[Any]) -> str:
+        literals = self._literals(values)
+        return _PARAMETER.sub(lambda found: literals[int(found[1]) - 1], sql)
+
+    def _literals(self, values: Sequence[Any]) -> list[str]:
+        return [self._transformer.as_literal(value).decode() for value in values]
 
     def commit(self) -> None:
         """Commit, where something has begun."""
         if self.in_transaction:
-            self._execute("COMMIT")
+            self._execute(["COMMIT"])
 
-    def _execute(self, statements: str) -> None:
+    def _execute(self, statements: Sequence[str]) -> list[Any]:
         # psycopg's cursor, which can do much more, takes four times as long.
-        result = self.pgconn.exec_(statements.encode())
-        if result.status not in (ExecStatus.COMMAND_OK, ExecStatus.TUPLES_OK):
+        if not statements:
+            return []
+        result = self.pgconn.exec_("; ".join(statements).encode())
+        if result.status == ExecStatus.COMMAND_OK:
+            return []
+        if result.status != ExecStatus.TUPLES_OK:
             raise self._error(result)
+        return self._rows(result)
 
     def rollback(self) -> None:
         """Roll back, where something has begun."""
@@ -135,16 +170,19 @@ class PostgreSQLConnection(psycopg.Connection[Any]):
 
         The server prepares it once; psycopg's cursors, which can do much more, take twice as long.
         """
-        name = self._names.get(sql)
-        if name is None:
-            name = self._prepare(sql)
+        name = self._names.get(sql) or self._prepare(sql)
         result = self.pgconn.exec_prepared(name, self._parameters(values))
+        if result.status == ExecStatus.COMMAND_OK:
+            return []
         if result.status != ExecStatus.TUPLES_OK:
             error = self._error(result)
             if isinstance(error, InvalidSqlStatementName):
                 self._names.clear()
             raise error
         return self._rows(result)
+
+    # An insert is executed like a select, and may return rows as that does.
+    write = fetch
 
     def _prepare(self, sql: str) -> bytes:
         name = _name_of(sql.encode())
@@ -164,19 +202,6 @@ class PostgreSQLConnection(psycopg.Connection[Any]):
         """
         is_lost = self.pgconn.transaction_status == TransactionStatus.INERROR
         return not is_lost and not isinstance(error, QueryCanceled)
-
-    def write(self, sql: str, values: Sequence[Any]) -> list[Any]:
-        """Execute an insert and return the rows that it returns; parameters as in `fetch`.
-
-        It is not prepared: where the server has forgotten what was, or a migration has changed it,
-        the transaction would be lost.
-        """
-        result = self.pgconn.exec_params(sql.encode(), self._parameters(values))
-        if result.status == ExecStatus.COMMAND_OK:
-            return []
-        if result.status != ExecStatus.TUPLES_OK:
-            raise self._error(result)
-        return self._rows(result)
 
     def _parameters(self, values: Sequence[Any]) -> Any:
         return self._transformer.dump_sequence(values, [PyFormat.TEXT] * len(values))

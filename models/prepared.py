@@ -32,12 +32,14 @@ class Prepared:
         rows = self.all(connection, **values)
         return rows[0] if rows else None
 
+    def question(self, connection: Connection, **values: Any) -> tuple[str, list[Any]]:
+        """Return the select and its values, as the driver takes them, to be sent with others."""
+        form = self._form(connection)
+        return form.sql, form.bind(values)
+
     def all(self, connection: Connection, **values: Any) -> list[Any]:
         """Return all rows, with the columns as attributes."""
-        name = connection.dialect.name
-        form = self._forms.get(name)
-        if form is None:
-            form = self._forms[name] = _Form(self._statement, connection.dialect)
+        form = self._form(connection)
         driver: Any = connection.connection.driver_connection
         try:
             if self._writes:
@@ -49,6 +51,13 @@ class Prepared:
             if self._writes or driver.in_transaction or not driver.may_try_again(error):
                 connection._handle_dbapi_exception(error, form.sql, None, None, None)  # noqa: SLF001
             return list(connection.execute(self._statement, values))
+
+    def _form(self, connection: Connection) -> "_Form":
+        name = connection.dialect.name
+        form = self._forms.get(name)
+        if form is None:
+            form = self._forms[name] = _Form(self._statement, connection.dialect)
+        return form
 
 
 def _row_class(names: Iterable[str]) -> Any:

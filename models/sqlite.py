@@ -53,8 +53,11 @@ class SQLiteConnection(sqlite3.Connection):
         _create_private(path)
         super().__init__(path, *arguments, **options)
 
-    def begin(self, *_: str) -> None:
-        """Begin a write transaction, unless one has begun; then there is nothing more to lock."""
+    def begin(self, *_: object) -> None:
+        """Begin a write transaction, unless one has begun; then there is nothing more to lock.
+
+        Selects to be sent along are left aside: here each one costs no message.
+        """
         if self.in_transaction:
             return
         if not self.turn.acquire(timeout=BUSY_TIMEOUT):

@@ -131,10 +131,21 @@ class TokenStore(RequestValidator):
         return Caller(account, row.grant_client, row.grant_id, frozenset(row.token_scope.split()))
 
     @staticmethod
-    def still_bears(connection: Connection, token: str, caller: Caller) -> bool | None:
-        """Tell whether a caller has the rights that it had; None where its token has ended."""
-        row = _RIGHTS.first(connection, hash=digest(token), moment=now())
-        return None if row is None else tuple(row) == caller.rights
+    def still_bears(
+        connection: Connection, token: str, caller: Caller, found: list[Any] | None = None
+    ) -> bool | None:
+        """Tell whether a caller has the rights that it had; None where its token has ended.
+
+        `found` is what the database answered to `question_of_rights`, where it was asked already.
+        """
+        if found is None:
+            found = _RIGHTS.all(connection, hash=digest(token), moment=now())
+        return tuple(found[0]) == caller.rights if found else None
+
+    @staticmethod
+    def question_of_rights(connection: Connection, token: str) -> tuple[str, list[Any]]:
+        """Return what `still_bears` asks the database."""
+        return _RIGHTS.question(connection, hash=digest(token), moment=now())
 
     def client_authentication_required(
         self, request: Request, *args: object, **kwargs: object

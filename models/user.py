@@ -26,7 +26,7 @@ from models.base import Addressed, Base, Identified, Timestamps, is_storable
 from models.browser_session import BrowserSession
 from models.caller import Caller, standing
 from models.code import Code
-from models.database import begin
+from models.database import Question, begin
 from models.errors import Conflict, NotFound, PasswordRequired
 from models.gate import Gate, OpenGate
 from models.grant import Grant
@@ -34,6 +34,7 @@ from models.member import Member
 from models.pages import Listing
 
 _OPEN = OpenGate()
+_BY_ID = "SELECT 1 FROM users WHERE id = $1"
 # PostgreSQL's advisory lock of those who take a right from an admin.
 _ADMINS = 0x41646D696E73
 # Some milliseconds' work.
@@ -110,14 +111,14 @@ class User(Identified, Timestamps, Addressed, Base):
         begin(connection, cls.locks(accounts))
 
     @staticmethod
-    def locks(accounts: Mapping[int, bool]) -> list[str]:
+    def locks(accounts: Mapping[int, bool]) -> list[Question]:
         """Return the selects that keep users as they are until the transaction ends.
 
         Where the value is true, nobody else can hold the user in the meantime; no transaction may
         do that to more than one user. They are locked in the order of their ids, as everywhere.
         """
-        by_id = "SELECT 1 FROM users WHERE id = %d FOR %s"
-        return [by_id % (id, "UPDATE" if accounts[id] else "SHARE") for id in sorted(accounts)]
+        by_id = {True: f"{_BY_ID} FOR UPDATE", False: f"{_BY_ID} FOR SHARE"}
+        return [(by_id[accounts[id]], (id,)) for id in sorted(accounts)]
 
     @classmethod
     def may_write(cls) -> ColumnElement[bool]:

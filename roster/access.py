@@ -13,7 +13,7 @@ from models import errors as domain
 from roster.definition import Operation
 from roster.exchange import Exchange
 from roster.permissions import Verdict
-from roster.security import is_unchanged
+from roster.security import is_unchanged, question_of_rights
 from roster.settings import Settings
 
 
@@ -108,32 +108,36 @@ class Admission:
             raise domain.Forbidden("You may not do this.")
         return found
 
-    def locks(self) -> list[str]:
-        """Lock the caller's account, and those on which the object hangs."""
+    def selects(self) -> list[database.Question]:
+        """Lock the caller's account, and those on which the object hangs.
+
+        Where no object is to be locked after them, the caller's rights are read along.
+        """
         user, name = self.exchange.caller.user, self.operation.permission.object
         accounts = {} if user is None else {user.id: False}
-        if name is not None:
-            with self._reader() as session:
-                accounts |= models.OBJECTS[name].accounts(session, **self.exchange.path_parameters)
+        if name is None:
+            return [*User.locks(accounts), *question_of_rights(self.exchange)]
+        with self._reader() as session:
+            accounts |= models.OBJECTS[name].accounts(session, **self.exchange.path_parameters)
         return User.locks(accounts)
 
-    def passed(self) -> None:
+    def passed(self, rows: list[Any] | None) -> None:
         """Lock the object, and judge again by what the rows say now.
 
         :raises NotFound: as `admit` does, and so on.
         """
         name = self.operation.permission.object
         if name is None:
-            self._check_caller()
+            self._check_caller(rows)
             return
         with self._reader() as session:
             models.OBJECTS[name].lock_named(session, **self.exchange.path_parameters)
             self._check_caller()
             self._found = self._judge(session)
 
-    def _check_caller(self) -> None:
+    def _check_caller(self, rows: list[Any] | None = None) -> None:
         # Read when all is locked: who was waited for may have ended the token.
-        if not is_unchanged(self.exchange):
+        if not is_unchanged(self.exchange, rows):
             raise OutdatedError
 
     def _reader(self) -> AbstractContextManager[Session]:

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 
 import limits.errors
 import orjson
-import sqlalchemy.exc
 from asgi_correlation_id import correlation_id
 from connexion.exceptions import OAuthProblem
 from starlette.exceptions import HTTPException
 
 from models import errors as domain
+from models import failures
 from roster.definition import PROBLEM
 from roster.oauth import pages
 
@@ -50,18 +50,6 @@ _STATUS: dict[type[Exception], int] = {
     domain.TooManyAttempts: 429,
     domain.NotReady: 503,
 }
-
-# A database or a Redis that cannot be reached, a pool that is used up, a deadlock that the
-# database resolved, a lock or an answer that took too long: all of them pass. What is said of
-# tables that are missing or old passes with the migration; PostgreSQL's driver counts it among the
-# mistakes of programs, SQLite's does not.
-_PASSING = (
-    limits.errors.StorageError,
-    sqlalchemy.exc.OperationalError,
-    sqlalchemy.exc.InterfaceError,
-    sqlalchemy.exc.TimeoutError,
-)
-_NOT_MIGRATED = {"42P01", "42703"}  # undefined_table, undefined_column
 
 
 class Refusal(Exception):
@@ -144,19 +132,13 @@ def _describe(error: Exception) -> tuple[int, str, Sequence[tuple[str, str]], di
         and error.status_code in _TITLES
     ):
         return error.status_code, f"{_TITLES[error.status_code]}.", (), {}
-    if isinstance(error, _PASSING) or _is_of_old_tables(error):
+    if isinstance(error, limits.errors.StorageError) or failures.is_passing(error):
         _logger.error("The database, or the store of limits, does not answer.", exc_info=error)
         detail = "The service cannot answer just now. Try again shortly."
         return 503, detail, (), {"Retry-After": "5"}
     _logger.error("A request could not be answered.", exc_info=error)
     detail = "The server could not answer; its operator can find the reason by the request id."
     return 500, detail, (), {}
-
-
-def _is_of_old_tables(error: Exception) -> bool:
-    if not isinstance(error, sqlalchemy.exc.ProgrammingError):
-        return False
-    return str(getattr(error.orig, "sqlstate", "")) in _NOT_MIGRATED
 
 
 def _status_of(error: domain.DomainError) -> int:

@@ -10,8 +10,10 @@ import orjson
 from connexion.exceptions import ResolverError
 from connexion.operations import AbstractOperation
 from connexion.resolver import Resolution, Resolver
+from sqlalchemy.exc import DBAPIError
 
 from models import errors as domain
+from models import failures
 from roster.access import Admission, OutdatedError, Rules
 from roster.definition import Definition, Operation
 from roster.errors import Refusal
@@ -132,8 +134,11 @@ class Seam(Resolver):
 def _repeat(call: Callable[[Exchange], Any], exchange: Exchange) -> Any:
     """Carry a request out, from the beginning again where its caller changed on the way.
 
+    So too, once, where its database connection had become stale.
+
     :raises Refusal: 401, where the token ended meanwhile; 503, where there is no end to changes.
     """
+    was_stale = False
     for _ in range(_ATTEMPTS):
         try:
             return call(exchange)
@@ -145,6 +150,12 @@ def _repeat(call: Callable[[Exchange], Any], exchange: Exchange) -> Any:
             if is_unchanged(exchange):
                 raise
         except OutdatedError:
+            exchange.undo()
+        except DBAPIError as error:
+            # Nothing was committed, and the connection is closed: the next one may be better.
+            if was_stale or not failures.is_stale(error):
+                raise
+            was_stale = True
             exchange.undo()
         exchange.caller = identify(exchange) or exchange.caller
         if exchange.body is not None:  # which the handler may have changed

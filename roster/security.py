@@ -8,6 +8,7 @@ from typing import Any, cast
 from connexion.security import NO_VALUE, AbstractSecurityHandler
 
 from models import Caller, TokenStore
+from models.database import Question
 from roster.errors import Refusal, insufficient_scope, unauthorized
 from roster.exchange import Exchange, current
 from roster.settings import Settings
@@ -47,17 +48,26 @@ def identify(exchange: Exchange) -> Caller | None:
     return caller
 
 
-def is_unchanged(exchange: Exchange) -> bool:
+def is_unchanged(exchange: Exchange, found: list[Any] | None = None) -> bool:
     """Tell whether the caller still has the rights that it had when it was identified.
+
+    `found` is the database's answer to `question_of_rights`, where it was asked already.
 
     :raises Refusal: 401, where its token has ended since.
     """
     if exchange.token is None or exchange.caller.grant_id is None:
         return True
-    found = TokenStore.still_bears(exchange.connection, exchange.token, exchange.caller)
-    if found is None:
+    bears = TokenStore.still_bears(exchange.connection, exchange.token, exchange.caller, found)
+    if bears is None:
         raise _ended()
-    return found
+    return bears
+
+
+def question_of_rights(exchange: Exchange) -> list[Question]:
+    """Return what `is_unchanged` asks the database; nothing where it need not."""
+    if exchange.token is None or exchange.caller.grant_id is None:
+        return []
+    return [TokenStore.question_of_rights(exchange.connection, exchange.token)]
 
 
 def _ended() -> Refusal:

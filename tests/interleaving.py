@@ -38,11 +38,11 @@ def before_begin(action: Callable[[], None]) -> Iterator[None]:
     It holds no lock yet, and all that was read before may have changed since.
     """
 
-    def hooked(real: Callable[..., None]) -> Callable[..., None]:
-        def begin(connection: Any, *locks: str) -> None:
+    def hooked(real: Callable[..., Any]) -> Callable[..., Any]:
+        def begin(connection: Any, *selects: Any) -> Any:
             if not connection.in_transaction:
                 action()
-            real(connection, *locks)
+            return real(connection, *selects)
 
         return begin
 

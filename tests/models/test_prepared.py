@@ -10,7 +10,7 @@ from sqlalchemy import Connection, Engine, bindparam, func, insert, literal, or_
 from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError, ProgrammingError
 from sqlalchemy.orm import Session
 
-from models import Base, Client, Grant, Member, Team, Token, User
+from models import Base, Client, Grant, Member, Team, Token, User, failures
 from models.database import begin, connect
 from models.prepared import Prepared
 from tests.models.factories import is_writing, make_client, make_grant, make_user
@@ -286,11 +286,29 @@ def test_a_select_in_a_transaction_that_is_lost_is_told_as_what_it_was(
     assert NUMBERS.all(one) == [(1,)]
 
 
-def test_an_insert_does_not_depend_on_what_the_server_remembers(session: Session) -> None:
+def test_a_transaction_begins_though_the_server_has_forgotten_what_it_asks(
+    two: tuple[Connection, Connection],
+) -> None:
+    one, _ = two
+    question = NUMBERS.question(one)
+    for _ in range(3):
+        begin(one, [question])
+        one.rollback()
+        one.exec_driver_sql("DEALLOCATE ALL")
+        one.commit()
+
+
+def test_an_insert_that_the_server_has_forgotten_closes_its_connection(session: Session) -> None:
     insert_team = Prepared(INSERT_TEAM)
-    for _ in range(2):
-        insert_team.all(session.connection(), new_title="Kept", moment=MOMENT)
-        if session.get_bind().dialect.name == "postgresql":
-            session.execute(text("DEALLOCATE ALL"))
+    insert_team.all(session.connection(), new_title="Kept", moment=MOMENT)
     session.commit()
-    assert session.scalars(select(Team.title)).all() == ["Kept", "Kept"]
+    if session.get_bind().dialect.name == "postgresql":
+        session.execute(text("DEALLOCATE ALL"))
+        with pytest.raises(DBAPIError) as failure:
+            insert_team.all(session.connection(), new_title="Lost", moment=MOMENT)
+        assert failures.is_stale(failure.value)
+        assert failure.value.connection_invalidated
+        session.rollback()
+    insert_team.all(session.connection(), new_title="Kept too", moment=MOMENT)
+    session.commit()
+    assert session.scalars(select(Team.title)).all() == ["Kept", "Kept too"]
