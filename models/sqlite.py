@@ -27,8 +27,18 @@ def connect_sqlite(url: URL, **options: Any) -> Engine:
         **options,
     )
 
+    was_there = False
+
+    @event.listens_for(engine, "do_connect")
+    def check_file(*_: object) -> None:
+        # A file that was deleted must not be replaced by an empty one.
+        if was_there and _identity(str(url.database)) is None:
+            raise sqlite3.OperationalError("the database file was deleted")
+
     @event.listens_for(engine, "connect")
     def prepare(connection: SQLiteConnection, _record: object) -> None:
+        nonlocal was_there
+        was_there = True
         connection.turn = turn
         if _use_wal(connection):
             # Readers have nobody to wait for then, and `begin` waits by itself.
@@ -52,6 +62,8 @@ class SQLiteConnection(sqlite3.Connection):
     def __init__(self, path: str | os.PathLike[str], *arguments: Any, **options: Any) -> None:
         _create_private(path)
         super().__init__(path, *arguments, **options)
+        self._path = os.path.realpath(path)
+        self._file = _identity(self._path)
 
     def begin(self, *_: object) -> None:
         """Begin a write transaction, unless one has begun; then there is nothing more to lock.
@@ -60,6 +72,7 @@ class SQLiteConnection(sqlite3.Connection):
         """
         if self.in_transaction:
             return
+        self._check_turn()
         if not self.turn.acquire(timeout=BUSY_TIMEOUT):
             raise sqlite3.OperationalError("database is locked")
         self.has_turn = True
@@ -86,9 +99,14 @@ class SQLiteConnection(sqlite3.Connection):
                 return
 
     def commit(self) -> None:
-        """Commit, and let the next one write."""
-        if self.in_transaction:
-            super().commit()
+        """Commit, and let the next one write, whether that succeeds or not."""
+        try:
+            self._check_turn()
+            if self.in_transaction:
+                super().commit()
+        except BaseException:
+            self.rollback()  # SQLAlchemy, for which the transaction has ended, does not
+            raise
         self._pass_turn()
 
     def rollback(self) -> None:
@@ -114,13 +132,31 @@ class SQLiteConnection(sqlite3.Connection):
         return True
 
     def is_alive(self) -> bool:
-        """Tell whether the database is still there: a file does not go away."""
-        return True
+        """Tell whether the file that was opened is still the one of that name."""
+        return self._file == _identity(self._path)
+
+    def _check_turn(self) -> None:
+        """Raise an error where SQLite itself has rolled the transaction back.
+
+        It does so where the disk is full or fails: what comes next would be written without what
+        went before.
+        """
+        if self.has_turn and not self.in_transaction:
+            raise sqlite3.OperationalError("the transaction was rolled back")
 
     def _pass_turn(self, closed: bool = False) -> None:
         if self.has_turn and (closed or not self.in_transaction):
             self.has_turn = False
             self.turn.release()
+
+
+def _identity(path: str) -> tuple[int, int] | None:
+    """Return what tells a file from another that has its name later; None where there is none."""
+    try:
+        found = os.stat(path)  # noqa: PTH116 (each request asks, and Path takes twice as long)
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 def _create_private(path: str | os.PathLike[str]) -> None:

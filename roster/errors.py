@@ -133,7 +133,9 @@ def _describe(error: Exception) -> tuple[int, str, Sequence[tuple[str, str]], di
     ):
         return error.status_code, f"{_TITLES[error.status_code]}.", (), {}
     if isinstance(error, limits.errors.StorageError) or failures.is_passing(error):
-        _logger.error("The database, or the store of limits, does not answer.", exc_info=error)
+        # Each request fails so until it is over: one line each, of what the driver says.
+        reason = str(error).partition("\n")[0]
+        _logger.error("The database, or the store of limits, does not answer: %s", reason)
         detail = "The service cannot answer just now. Try again shortly."
         return 503, detail, (), {"Retry-After": "5"}
     _logger.error("A request could not be answered.", exc_info=error)

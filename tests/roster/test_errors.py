@@ -350,7 +350,7 @@ def test_what_will_pass_is_unavailability(
 
     assert (made.status, dict(made.headers)["Retry-After"]) == (503, "5")
     assert CANARY not in made.body.decode()
-    assert "does not answer." in caplog.text
+    assert "does not answer: " in caplog.text
 
 
 # The three forms
