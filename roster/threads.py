@@ -2,6 +2,8 @@
 
 import asyncio
 import threading
+import weakref
+from collections import deque
 from collections.abc import Callable
 from contextvars import Context, copy_context
 from queue import SimpleQueue
@@ -16,6 +18,17 @@ class _Call(NamedTuple):
     context: Context
     function: Callable[..., Any]
     arguments: tuple[Any, ...]
+    # Has one element until it is taken up or given up; who pops it decides which.
+    undecided: list[None]
+
+
+class _Waiting(NamedTuple):
+    """When a call began to wait, and for whom; of the call itself nothing is kept here."""
+
+    since: float
+    undecided: list[None]
+    loop: asyncio.AbstractEventLoop
+    future: weakref.ref[asyncio.Future[Any]]
 
 
 class BusyError(Exception):
@@ -25,23 +38,32 @@ class BusyError(Exception):
 class Threads:
     """A fixed number of threads, which take calls off one queue of a greatest length.
 
+    A call that has waited in it for `patience` seconds is given up, for what keeps all threads
+    (a database that does not answer) may keep them long.
+
     They do what `run_in_executor` with a ThreadPoolExecutor does. That makes two futures for each
     call, each with a lock and callbacks to the other: a sixth of the time that a request for
     `users/me` takes.
     """
 
-    def __init__(self, number: int, name: str, longest_queue: int = 1000) -> None:
+    def __init__(
+        self, number: int, name: str, longest_queue: int = 1000, patience: float = 10.0
+    ) -> None:
         self._number = number
         self._name = name
         self._longest_queue = longest_queue
+        self._patience = patience
         self._calls: SimpleQueue[_Call | None] = SimpleQueue()
+        self._latest: deque[_Waiting] = deque()
+        self._watching: asyncio.AbstractEventLoop | None = None
         self._threads: list[threading.Thread] = []
         self._is_closed = False
 
     async def run(self, function: Callable[..., Any], *arguments: Any) -> Any:
         """Call a function in a thread, with this task's context; return or raise what it does.
 
-        :raises BusyError: at once, where too many calls are waiting.
+        :raises BusyError: at once, where too many calls are waiting; or when it has waited too
+            long, and is not begun any more.
         :raises RuntimeError: where the threads have ended.
         """
         if self._is_closed:
@@ -52,8 +74,27 @@ class Threads:
             self._start()
         loop = asyncio.get_running_loop()
         waiting = loop.create_future()
-        self._calls.put(_Call(loop, waiting, copy_context(), function, arguments))
+        undecided = [None]
+        self._latest.append(_Waiting(loop.time(), undecided, loop, weakref.ref(waiting)))
+        self._calls.put(_Call(loop, waiting, copy_context(), function, arguments, undecided))
+        if self._watching is not loop:
+            self._watch(loop)
         return await waiting
+
+    def _watch(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Give up the calls that have waited too long, and look again soon where some wait."""
+        while self._latest:
+            first = self._latest[0]
+            if first.undecided and first.loop is loop:
+                if loop.time() - first.since < self._patience:
+                    break
+                future = first.future()
+                if future and _decide(first.undecided):
+                    _settle(future, None, BusyError())
+            self._latest.popleft()
+        self._watching = loop if self._latest else None
+        if self._latest:
+            loop.call_later(self._patience / 10, self._watch, loop)
 
     def close(self) -> None:
         """End the threads, after the calls that are waiting or under way."""
@@ -73,8 +114,18 @@ class Threads:
 
     def _work(self) -> None:
         while (call := self._calls.get()) is not None:
-            _carry_out(call)
+            if _decide(call.undecided):
+                _carry_out(call)
             del call  # or what it holds would live until the next one comes
+
+
+def _decide(undecided: list[None]) -> bool:
+    """Tell whether a call is left to this thread: of all that ask, one is told so."""
+    try:
+        undecided.pop()
+    except IndexError:
+        return False
+    return True
 
 
 def _carry_out(call: _Call) -> None:

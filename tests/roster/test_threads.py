@@ -185,6 +185,36 @@ def test_a_queue_has_a_greatest_length_and_calls_beyond_it_fail_at_once() -> Non
     threads.close()
 
 
+def test_a_call_that_waits_too_long_is_given_up_and_never_begun() -> None:
+    threads = Threads(1, "name", patience=0.05)
+    release, begun = threading.Event(), threading.Event()
+    called = []
+
+    def wait() -> bool:
+        begun.set()
+        return release.wait(60)
+
+    async def call() -> None:
+        under_way = asyncio.create_task(threads.run(wait))
+        await asyncio.sleep(0)
+        assert await asyncio.to_thread(begun.wait, 60)
+        late = [threads.run(called.append, number) for number in range(3)]
+        assert [type(each) for each in await asyncio.gather(*late, return_exceptions=True)] == [
+            BusyError
+        ] * 3
+        release.set()
+        assert await under_way, "What has begun is not given up."
+        await threads.run(called.append, 3)
+
+    for _ in range(2):  # on a second event loop too
+        release.clear()
+        begun.clear()
+        called.clear()
+        asyncio.run(call())
+        assert called == [3]
+    threads.close()
+
+
 def test_an_iteration_that_stops_is_an_error_not_a_call_without_end() -> None:
     # The executor's call would never end: its future does not take this exception.
     threads = Threads(1, "name")
