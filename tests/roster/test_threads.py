@@ -188,7 +188,7 @@ def test_a_queue_has_a_greatest_length_and_calls_beyond_it_fail_at_once() -> Non
 def test_a_call_that_waits_too_long_is_given_up_and_never_begun() -> None:
     threads = Threads(1, "name", patience=0.05)
     release, begun = threading.Event(), threading.Event()
-    called = []
+    called: list[int] = []
 
     def wait() -> bool:
         begun.set()
