@@ -18,7 +18,6 @@ from psycopg.errors import (
 from psycopg.pq import ExecStatus, TransactionStatus
 from psycopg.pq.abc import PGresult
 from sqlalchemy import URL, Engine, ExceptionContext, create_engine, event
-from sqlalchemy.exc import InvalidatePoolError
 
 from models import failures
 
@@ -63,13 +62,6 @@ def connect_postgresql(
     def drop_connection(context: ExceptionContext) -> None:
         if failures.ends_connection(context.original_exception):
             context.is_disconnect = True
-
-    # SQLAlchemy's own check (`pool_pre_ping`) asks the server each time, which doubles the round
-    # trips of a request that reads once.
-    @event.listens_for(engine, "checkout")
-    def check_alive(connection: PostgreSQLConnection, _: object, __: object) -> None:
-        if not connection.is_alive():
-            raise InvalidatePoolError
 
     return engine
 

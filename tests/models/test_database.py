@@ -124,6 +124,21 @@ def test_postgresql_is_reached_by_every_form_of_url(postgresql_server: "Postgres
         engine.dispose()
 
 
+def test_a_connection_to_a_file_that_was_replaced_is_not_used_again(tmp_path: Path) -> None:
+    file, engine = tmp_path / "roster.db", connect(f"sqlite:///{tmp_path / 'roster.db'}")
+    for table in ("one", "other"):
+        with engine.begin() as connection:
+            connection.execute(text(f"CREATE TABLE {table} (id INTEGER)"))
+            assert connection.scalars(text("SELECT name FROM sqlite_master")).all() == [table]
+        for each in tmp_path.glob("roster.db*"):
+            each.unlink()
+        with pytest.raises(OperationalError, match="deleted"), engine.connect():
+            pass
+        with closing(sqlite3.connect(file)):  # another file, and an empty one
+            pass
+    engine.dispose()
+
+
 def test_reading_begins_no_transaction(session: Session) -> None:
     user = make_user(session)
     session.scalars(select(User)).all()
