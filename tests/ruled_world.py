@@ -19,7 +19,7 @@ from models.base import now
 from models.browser_session import BrowserSession
 from models.code import Code
 from models.development import CLIENT_ID
-from models.errors import Conflict
+from models.errors import Conflict, NotFound
 from models.secret import digest
 from models.token import ACCESS, REFRESH
 from tests import model_of_rules as rules
@@ -365,5 +365,7 @@ def _administer(server: Server, name: str, values: dict[str, Any], _hand: Hand) 
             user.administer(session, **values)
         except Conflict:
             return 409
+        except NotFound:  # deleted since it was found
+            return 404
         session.commit()
     return 200
