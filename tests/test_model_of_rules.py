@@ -292,14 +292,21 @@ class Rules(RuleBasedStateMachine):
 def _refusals(
     model: Model, actions: list[Action], answers: list[Any]
 ) -> Iterator[tuple[Model, list[Any]]]:
-    """Go through the tokens that may be refused besides: their client gets other scopes just then.
+    """Go through the tokens and logins that may be refused besides.
 
-    The refusal says so, and the next try is answered as it should be.
+    Their client gets other scopes just then, or their user a password, which is the same here. The
+    refusal says so, and the next try is answered as it should be.
     """
     for number, (action, answer) in enumerate(zip(actions, answers, strict=True)):
         others = [each for each in actions if each is not action]
-        is_changed = any(each.kind == "change_client" and each.on == action.on for each in others)
-        if is_changed and action.kind in {"password", "credentials"} and answer == 400:
+        user = action.whom if action.kind == "password" else action.on
+        is_changed = action.kind in {"password", "credentials"} and any(
+            each.kind == "change_client" and each.on == action.on for each in others
+        )
+        is_changed |= action.kind in {"password", "log_in"} and any(
+            each.what == "password" and each.on == user for each in others
+        )
+        if is_changed and answer >= 400:
             after, said = model.after(*others)
             said.insert(number, answer)
             yield after, said
