@@ -1,19 +1,15 @@
 """The command line: `roster`, for those who run the server."""
 
-import errno
 import json
 import os
-import socket
 import sys
 import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import Any
 
 import click
-import uvicorn
 from alembic.util import CommandError
 from sqlalchemy.exc import DatabaseError, OperationalError
 from sqlalchemy.orm import Session
@@ -24,7 +20,7 @@ from models.client import CONFIDENTIAL, GRANT_TYPES, PUBLIC
 from models.errors import DomainError, Unprocessable
 from models.purge import purge as purge_batches
 from models.redirect_uris import check as check_redirect_uri
-from roster import definition, settings
+from roster import definition, serving, settings
 from roster.definition import Operation
 from roster.schemas import Schema
 from roster.settings import Settings, SettingsError
@@ -88,7 +84,7 @@ def _session(current: Settings) -> Iterator[Session]:
 def serve() -> None:
     """Migrate the database, load the development data where that is due, and serve."""
     current = settings.load()
-    _check_place(current.host, current.port)
+    sockets = serving.listen(current.host, current.port)
     engine = database.connect(current.database_url)
     migrate.upgrade(engine)
     with database.session_factory(engine)() as session:
@@ -103,67 +99,7 @@ def serve() -> None:
             "roster: ROSTER_CAPTCHA_VERIFY_URL is not set: only admins can create users", err=True
         )
     with _shared_metrics(current):
-        uvicorn.run(
-            "roster:app",
-            host=current.host,
-            port=current.port,
-            workers=current.workers,
-            proxy_headers=False,
-            server_header=False,
-            lifespan="on",
-            http=_protocol(current.connections),
-            limit_concurrency=current.connections + 1,  # uvicorn's is the first one too many
-            timeout_graceful_shutdown=current.shutdown_seconds,
-        )
-
-
-def _protocol(connections: int) -> Any:
-    """Return the protocol that uvicorn shall speak; where httptools is missing, it has to choose.
-
-    What it chooses then bounds the heads of requests by itself.
-    """
-    try:
-        from roster.protocol import Bounded, allow_connections  # noqa: PLC0415
-    except ImportError:
-        return "auto"
-    allow_connections(connections)
-    return Bounded
-
-
-def _check_place(host: str, port: int) -> None:
-    """Try whether the server can listen there, before anything is changed for it.
-
-    uvicorn would only find out later, and tell in words that name no setting.
-
-    :raises SettingsError: where it cannot, with the setting to change.
-    """
-    try:
-        places = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
-    except (OSError, UnicodeError):
-        raise SettingsError("HOST: this is no address, and no name that leads to one") from None
-    usable = [_can_listen(family, address) for family, _, _, _, address in places]
-    if not any(usable):
-        raise SettingsError("HOST: this machine does not have this address")
-
-
-def _can_listen(family: int, address: Any) -> bool:
-    """Tell whether this machine has an address.
-
-    :raises SettingsError: where the port is the reason why it cannot be used.
-    """
-    try:
-        with socket.socket(family, socket.SOCK_STREAM) as tried:
-            # As the server itself does: connections that are about to end are in nobody's way.
-            tried.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            if family == socket.AF_INET6:
-                tried.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-            tried.bind(address)
-    except OSError as error:
-        if error.errno in {errno.EADDRINUSE, errno.EACCES}:
-            sentence = "PORT: another program listens on this port, or this user may not"
-            raise SettingsError(sentence) from None
-        return False
-    return True
+        serving.run(current, sockets)
 
 
 @contextmanager

@@ -18,6 +18,14 @@ def is_loopback(host: str) -> bool:
         return False
 
 
+def is_every(host: str) -> bool:
+    """Tell whether a host is all addresses of this machine, such as `0.0.0.0` or `::`."""
+    try:
+        return ipaddress.ip_address(host).is_unspecified
+    except ValueError:
+        return False
+
+
 def is_local(address: str) -> bool:
     """Tell whether a peer is on this machine or in this network, as a proxy in front is."""
     try:

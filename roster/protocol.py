@@ -15,14 +15,10 @@ from uvicorn.protocols.http.httptools_impl import (
 )
 
 from roster import settings
+from roster.room import REFUSED_POLITELY, room
 from roster.settings import Settings
 
-LARGEST_HEAD = 64 * 1024
-MOST_HEADERS = 100
-# Connections beyond those that are served, which get a 503 if they ask. More are not even read.
-_REFUSED_POLITELY = 50
-# Databases, modules, pages, logs: a generous guess.
-_OTHER_FILES = 1000
+_A_MOMENT = 0.05  # seconds, less than uvicorn waits for its connections at the least
 
 
 class _Part(Enum):
@@ -42,25 +38,13 @@ def _settings() -> Settings:
     return settings.load()
 
 
-def allow_connections(number: int) -> None:
-    """Have the system let this process, and those it starts, open as many files as that takes.
-
-    Systems often start with 1,024, which may be raised up to another limit. Without a file for a
-    connection none for the database is left either.
-    """
-    try:
-        import resource  # noqa: PLC0415 (not everywhere)
-    except ImportError:
-        return
-    wanted = number + _REFUSED_POLITELY + _OTHER_FILES
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if soft != resource.RLIM_INFINITY and soft < wanted:
-        most = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
-        resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
+@cache
+def _most() -> int:
+    return room(_settings()).connections
 
 
 class Bounded(HttpToolsProtocol):
-    """One connection: a head of at most 64 KiB and 100 headers, and a time for head and body.
+    """One connection: a head of so many bytes and headers, and a time for head and body.
 
     A request that arrives at once, as nearly all do, needs no timer. Timers run while some of a
     request is missing, or while a client does not read its answer.
@@ -69,6 +53,9 @@ class Bounded(HttpToolsProtocol):
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
         self._settings = _settings()
+        self._most = _most()
+        self._is_one_too_many = False
+        self._is_ending = False
         self._part = _Part.NOTHING
         # Each head and each body has a time of its own.
         self._number = 0
@@ -85,7 +72,9 @@ class Bounded(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Wait for a first request, which has to come."""
         super().connection_made(transport)
-        if len(self.connections) > self._settings.connections + _REFUSED_POLITELY:
+        # uvicorn's own limit would refuse those too that were here before.
+        self._is_one_too_many = len(self.connections) > self._most
+        if len(self.connections) > self._most + REFUSED_POLITELY:
             transport.abort()
             return
         self._wait()
@@ -127,12 +116,16 @@ class Bounded(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         """Let only a request go on whose head is as large as it may be."""
         size = self._received
-        if size > LARGEST_HEAD:  # with what came before and behind, perhaps
+        if size > self._settings.head_bytes:  # with what came before and behind, perhaps
             size = len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers)
-        if size > LARGEST_HEAD or len(self.headers) > MOST_HEADERS:
+        if size > self._settings.head_bytes or len(self.headers) > self._settings.headers:
             self._refuse(431)
             raise _TooLargeError
+        if self._is_one_too_many and len(self.connections) > self._most:
+            self.limit_concurrency = 0
         super().on_headers_complete()
+        if self._is_ending:
+            self.cycle.keep_alive = False
         self._part = _Part.BODY
         self._number += 1
         if not self.parser.should_upgrade():
@@ -165,6 +158,18 @@ class Bounded(HttpToolsProtocol):
         if self.transport.is_closing():
             self._end_in_time()
 
+    def shutdown(self) -> None:
+        """Answer what has arrived, whole, and close."""
+        self._is_ending = True
+        seconds = self.config.timeout_graceful_shutdown
+        if seconds is not None:
+            # A moment before uvicorn stops those that are still under way.
+            self.loop.call_later(seconds, self._stop_writing)
+        if self._is_answering:
+            super().shutdown()
+        else:  # a request may be on its way from the system to this process
+            self.loop.call_later(_A_MOMENT, super().shutdown)
+
     def timeout_keep_alive_handler(self) -> None:
         """Close a connection that has been idle."""
         super().timeout_keep_alive_handler()
@@ -195,7 +200,9 @@ class Bounded(HttpToolsProtocol):
     @property
     def _is_too_large(self) -> bool:
         is_head = self._part is _Part.HEAD
-        return self._length > LARGEST_HEAD or (is_head and len(self.headers) > MOST_HEADERS)
+        return self._length > self._settings.head_bytes or (
+            is_head and len(self.headers) > self._settings.headers
+        )
 
     def _wait(self) -> None:
         """Wait for the rest of a head or of a body, from its first byte on."""
@@ -231,6 +238,10 @@ class Bounded(HttpToolsProtocol):
             )
         self.transport.close()
         self._end_in_time()
+
+    def _stop_writing(self) -> None:
+        if self.transport.get_write_buffer_size():
+            self.transport.abort()
 
     def _end_in_time(self) -> None:
         if self._ending is None:

@@ -11,7 +11,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from models.database import TimeLimits, check_url
 from models.quotas import Quotas
-from roster.origins import check_origin, is_loopback, is_safe
+from roster.origins import check_origin, is_every, is_loopback, is_safe
 
 DEVELOPMENT_SECRET_KEY = "development only: everybody knows this key"
 
@@ -84,6 +84,9 @@ class Settings(BaseSettings):
         7 * 86400, validation_alias="ROSTER_SESSION_TOTAL_SECONDS", ge=1, le=31_536_000
     )
     connections: int = Field(1000, validation_alias="ROSTER_CONNECTIONS", ge=1, le=1_000_000)
+    idle_seconds: int = Field(5, validation_alias="ROSTER_IDLE_SECONDS", ge=1, le=3600)
+    head_bytes: int = Field(65_536, validation_alias="ROSTER_HEAD_BYTES", ge=4096, le=1_048_576)
+    headers: int = Field(100, validation_alias="ROSTER_HEADERS", ge=20, le=1000)
     head_seconds: int = Field(10, validation_alias="ROSTER_HEAD_SECONDS", ge=1, le=3600)
     body_seconds: int = Field(60, validation_alias="ROSTER_BODY_SECONDS", ge=1, le=3600)
     shutdown_seconds: int = Field(10, validation_alias="ROSTER_SHUTDOWN_SECONDS", ge=1, le=3600)
@@ -179,7 +182,7 @@ class Settings(BaseSettings):
                 "production needs a random one of 16 characters or more, as `openssl rand -hex 32`"
                 " prints",
             )
-        if not is_safe(self.origin):
+        if not is_safe(self.origin) or (not self.issuer and is_every(self.host)):
             raise _wrong(
                 "ROSTER_ISSUER",
                 "production needs the https origin under which clients reach this server",
@@ -217,7 +220,9 @@ class Settings(BaseSettings):
     @cached_property
     def origin(self) -> str:
         """The issuer: the origin under which the server is reached."""
-        host = f"[{self.host}]" if ":" in self.host else self.host
+        # Who listens at every address is reached at this one too.
+        host = "127.0.0.1" if is_every(self.host) else self.host
+        host = f"[{host}]" if ":" in host else host
         return self.issuer or f"http://{host}:{self.port}"
 
     @cached_property

@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+import time
 import weakref
 from collections import deque
 from collections.abc import Callable
@@ -96,13 +97,17 @@ class Threads:
         if self._latest:
             loop.call_later(self._patience / 10, self._watch, loop)
 
-    def close(self) -> None:
-        """End the threads, after the calls that are waiting or under way."""
+    def close(self, seconds: float | None = None) -> None:
+        """End the threads, after the calls that are waiting or under way.
+
+        What does not end within so many seconds is left alone, and ends with the process.
+        """
         self._is_closed = True
+        ends = None if seconds is None else time.monotonic() + seconds
         for _ in self._threads:
             self._calls.put(None)
         for thread in self._threads:
-            thread.join()
+            thread.join(None if ends is None else max(0.0, ends - time.monotonic()))
         self._threads.clear()
 
     def _start(self) -> None:

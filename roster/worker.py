@@ -16,6 +16,9 @@ from roster.threads import BusyError, Threads
 
 # How long nobody has hashed before the memory for it is given back.
 _REST_SECONDS = 5.0
+# How long a request that nobody waits for any more is given at the end, which the database may
+# keep from ending: it is rolled back then.
+_PATIENCE = 0.5
 
 
 class Worker:
@@ -85,12 +88,12 @@ class Worker:
         self._giving_back = loop.call_later(_REST_SECONDS, memory.give_back)
 
     def close(self) -> None:
-        """End the threads, after the requests under way."""
+        """End the threads, after the requests under way, unless those do not end soon."""
         self._is_closed = True
         if self._giving_back:
             self._giving_back.cancel()
-        self._threads.close()
-        self._hashing.close()
+        self._threads.close(_PATIENCE)
+        self._hashing.close(_PATIENCE)
 
 
 async def _run(threads: Threads, function: Any, *arguments: Any) -> Any:

@@ -53,6 +53,9 @@ def test_a_development_server_needs_no_setting(monkeypatch: pytest.MonkeyPatch) 
         ("ROSTER_HEAD_SECONDS", "0"),
         ("ROSTER_BODY_SECONDS", "soon"),
         ("ROSTER_SHUTDOWN_SECONDS", "0"),
+        ("ROSTER_IDLE_SECONDS", "0"),
+        ("ROSTER_HEAD_BYTES", "100"),
+        ("ROSTER_HEADERS", "0"),
         ("ROSTER_DATABASE_CONNECT_SECONDS", "0"),
         ("ROSTER_DATABASE_LOCK_SECONDS", "0"),
         ("ROSTER_DATABASE_STATEMENT_SECONDS", "0"),
@@ -80,6 +83,12 @@ def test_a_development_server_needs_no_setting(monkeypatch: pytest.MonkeyPatch) 
         ("ROSTER_MOST_CAPTCHAS", "0"),
         ("ROSTER_LIMIT_MEMBERS_ADDED", "none"),
         ("ROSTER_SINGUP", "closed"),
+        ("ROSTER_PORT", "5000"),
+        ("ROSTER_HOST", "127.0.0.1"),
+        ("ROSTER_METRICS_PORT", "9000"),
+        ("ROSTER_SERVICE", "roster"),
+        ("ROSTER_PORTS", "tcp://10.0.0.1:80"),
+        ("ROSTER_", ""),
     ],
 )
 def test_a_wrong_setting_is_named_in_one_line(
@@ -123,6 +132,7 @@ def test_a_wrong_setting_is_named_in_one_line(
         ),
         ({**PRODUCTION, "ROSTER_ISSUER": "http://example.com"}, "ROSTER_ISSUER"),
         ({**PRODUCTION, "HOST": "0.0.0.0"}, "ROSTER_ISSUER"),
+        ({**PRODUCTION, "HOST": "::"}, "ROSTER_ISSUER"),
         ({**PRODUCTION, "WORKERS": "2"}, "WORKERS"),
         (
             {**PRODUCTION, "WORKERS": "2", "DATABASE_URL": "postgresql://h/d"},
@@ -210,12 +220,14 @@ def test_development_may_be_exposed_on_purpose(monkeypatch: pytest.MonkeyPatch) 
         ("localhost", "http://localhost:5000"),
         ("127.0.0.2", "http://127.0.0.2:5000"),
         ("::1", "http://[::1]:5000"),
+        ("0.0.0.0", "http://127.0.0.1:5000"),
+        ("::", "http://127.0.0.1:5000"),
     ],
 )
 def test_the_issuer_follows_the_host(
     monkeypatch: pytest.MonkeyPatch, host: str, origin: str
 ) -> None:
-    assert load(monkeypatch, HOST=host).origin == origin
+    assert load(monkeypatch, HOST=host, ROSTER_DEVELOPMENT_EXPOSED="1").origin == origin
 
 
 def test_origins_are_parted_by_commas(monkeypatch: pytest.MonkeyPatch) -> None:
