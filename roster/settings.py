@@ -1,6 +1,7 @@
 """The settings: environment variables, checked once, before anything else starts."""
 
 import os
+import re
 from functools import cached_property
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
@@ -12,6 +13,14 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from models.database import TimeLimits, check_url
 from models.quotas import Quotas
 from roster.origins import check_origin, is_every, is_loopback, is_safe
+
+# What Kubernetes sets in every container for each Service, and Docker for each link, here for those
+# whose names begin with "roster". https://kubernetes.io/docs/concepts/services-networking/service/
+_LINK = re.compile(
+    r"ROSTER(_\w+)?_(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT_\d+_(TCP|UDP|SCTP)(_\w+)?|NAME|ENV_\w+)",
+    re.ASCII,
+)
+_LINK_PORT = re.compile(r"ROSTER(_\w+)?_PORT", re.ASCII)
 
 DEVELOPMENT_SECRET_KEY = "development only: everybody knows this key"
 
@@ -251,6 +260,12 @@ class Settings(BaseSettings):
         return self.secret_key.get_secret_value() or DEVELOPMENT_SECRET_KEY
 
 
+def _is_link(name: str) -> bool:
+    """Tell whether a variable is one that a container gets because of another one's name."""
+    is_port = _LINK_PORT.fullmatch(name) and "://" in os.environ[name]
+    return bool(is_port or _LINK.fullmatch(name))
+
+
 def load(**overrides: Any) -> Settings:
     """Read the settings from the environment.
 
@@ -258,7 +273,7 @@ def load(**overrides: Any) -> Settings:
     """
     known = {str(field.validation_alias) for field in Settings.model_fields.values()}
     for name in os.environ:
-        if name.startswith("ROSTER_") and name not in known:
+        if name.startswith("ROSTER_") and name not in known and not _is_link(name):
             raise SettingsError(f"{name}: there is no such setting")
     try:
         return Settings(**overrides)

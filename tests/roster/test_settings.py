@@ -230,6 +230,36 @@ def test_the_issuer_follows_the_host(
     assert load(monkeypatch, HOST=host, ROSTER_DEVELOPMENT_EXPOSED="1").origin == origin
 
 
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("ROSTER_SERVICE_HOST", "10.0.0.1"),
+        ("ROSTER_SERVICE_PORT", "80"),
+        ("ROSTER_SERVICE_PORT_HTTP", "80"),
+        ("ROSTER_PORT", "tcp://10.0.0.1:80"),
+        ("ROSTER_PORT_80_TCP", "tcp://10.0.0.1:80"),
+        ("ROSTER_PORT_80_TCP_ADDR", "10.0.0.1"),
+        ("ROSTER_PORT_80_TCP_PORT", "80"),
+        ("ROSTER_PORT_80_TCP_PROTO", "tcp"),
+        ("ROSTER_PORT_53_UDP_ADDR", "10.0.0.1"),
+        ("ROSTER_PORT_9_SCTP_PROTO", "sctp"),
+        ("ROSTER_PORT_80_TCP_START", "tcp://172.17.0.2:80"),
+        ("ROSTER_DB_SERVICE_HOST", "10.0.0.2"),
+        ("ROSTER_DB_READ_SERVICE_PORT_PG_MAIN", "5432"),
+        ("ROSTER_DB_PORT", "tcp://10.0.0.2:5432"),
+        ("ROSTER_DB_PORT_5432_TCP_ADDR", "10.0.0.2"),
+        ("ROSTER_NAME", "/web/roster"),
+        ("ROSTER_DB_NAME", "/web/roster-db"),
+        ("ROSTER_ENV_PATH", "/usr/bin"),
+        ("ROSTER_DB_ENV_POSTGRES_PASSWORD", "sesame"),
+    ],
+)
+def test_what_containers_get_for_others_of_such_a_name_is_no_setting(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str
+) -> None:
+    assert load(monkeypatch, **{name: value}).is_development
+
+
 def test_origins_are_parted_by_commas(monkeypatch: pytest.MonkeyPatch) -> None:
     found = load(monkeypatch, ROSTER_CORS_ORIGINS="https://a.example, http://[::1]:8080,")
 
