@@ -9,18 +9,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from sqlalchemy import URL, Connection, Engine, event, func, make_url, select
-from sqlalchemy.exc import ArgumentError, InvalidatePoolError
+from sqlalchemy import URL, Connection, Engine, event, func, select
+from sqlalchemy.exc import InvalidatePoolError
 from sqlalchemy.orm import Session, sessionmaker
 from sqlalchemy.sql.selectable import GenerativeSelect
 
 from models.sqlite import connect_sqlite
+from models.urls import SQLITE, check_url
 
 _EXCLUSIVE = 0x526F73746572  # any number, the same in all processes: "Roster"
-_SQLITE = "sqlite"
-_POSTGRESQL = ("postgresql", "postgres", "postgresql+psycopg")
-# What makes of SQLite's file a database in memory, or hands its name to others to interpret.
-_BESIDE_A_FILE = {"cache", "mode", "uri", "vfs"}
 
 
 @dataclass(frozen=True)
@@ -33,32 +30,6 @@ class TimeLimits:
     connect: int = 5
     lock: int | None = None
     statement: int | None = None
-
-
-def check_url(url: str | URL) -> URL:
-    """Return the URL of a SQLite file or a PostgreSQL database.
-
-    :raises ValueError: for another one, with a sentence that does not show it.
-    """
-    try:
-        url = make_url(url)
-    except (ArgumentError, ValueError):  # whose own sentences show it, or some of it
-        raise ValueError(
-            "must be a URL such as sqlite:///roster.db or postgresql://user@host/name"
-        ) from None
-    if url.drivername in _POSTGRESQL:
-        return url
-    if url.drivername != _SQLITE:
-        raise ValueError(
-            "must be a URL of SQLite or PostgreSQL: sqlite:///... or postgresql://..., and no other"
-            " driver"
-        )
-    name = (url.database or "").lower()
-    if not name or name == ":memory:" or name.startswith("file:") or _BESIDE_A_FILE & {*url.query}:
-        raise ValueError(
-            "must name a file: every connection would see a memory database of its own"
-        )
-    return url
 
 
 def connect(url: str | URL, pool_size: int = 5, limits: TimeLimits = TimeLimits()) -> Engine:
@@ -74,7 +45,7 @@ def connect(url: str | URL, pool_size: int = 5, limits: TimeLimits = TimeLimits(
         "pool_use_lifo": True,
         "hide_parameters": True,
     }
-    if url.drivername == _SQLITE:
+    if url.drivername == SQLITE:
         engine = connect_sqlite(url, **options)
     else:
         # A server on SQLite does without its driver (9 MiB).

@@ -49,8 +49,9 @@ def connect_postgresql(
 
     @event.listens_for(engine, "do_connect")
     def open_connection(_: object, __: object, arguments: Any, named: Any) -> Any:
-        named = {"connect_timeout": connect_seconds, **_TCP, **named}
+        named = {"connect_timeout": connect_seconds, **_TCP, **named, "client_encoding": "utf8"}
         connection = PostgreSQLConnection.connect(*arguments, **named)
+        _check_encoding(connection)
         said = str(named.get("options", ""))
         for name, seconds in limits.items():
             if seconds is not None and name not in said:
@@ -64,6 +65,17 @@ def connect_postgresql(
             context.is_disconnect = True
 
     return engine
+
+
+class UnfitError(psycopg.OperationalError):
+    """The database is not one that can be used; the text says why."""
+
+
+def _check_encoding(connection: psycopg.Connection[Any]) -> None:
+    encoding = connection.info.parameter_status("server_encoding") or "UTF8"
+    if encoding != "UTF8":
+        connection.close()
+        raise UnfitError(f"the encoding of this database is {encoding}, and must be UTF8")
 
 
 class _Prepared(PrepareManager):

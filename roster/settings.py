@@ -10,8 +10,9 @@ from pydantic import Field, SecretStr, ValidationError, field_validator, model_v
 from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from models.database import TimeLimits, check_url
+from models.database import TimeLimits
 from models.quotas import Quotas
+from models.urls import check_url
 from roster.origins import check_origin, is_every, is_loopback, is_safe
 
 # What Kubernetes sets in every container for each Service, and Docker for each link, here for those
@@ -260,6 +261,14 @@ class Settings(BaseSettings):
         return self.secret_key.get_secret_value() or DEVELOPMENT_SECRET_KEY
 
 
+def _is_utf8(value: str) -> bool:
+    try:
+        value.encode()
+    except UnicodeEncodeError:  # bytes that Python could not read, as surrogates
+        return False
+    return True
+
+
 def _is_link(name: str) -> bool:
     """Tell whether a variable is one that a container gets because of another one's name."""
     is_port = _LINK_PORT.fullmatch(name) and "://" in os.environ[name]
@@ -275,6 +284,9 @@ def load(**overrides: Any) -> Settings:
     for name in os.environ:
         if name.startswith("ROSTER_") and name not in known and not _is_link(name):
             raise SettingsError(f"{name}: there is no such setting")
+    for name in known & os.environ.keys():
+        if not _is_utf8(os.environ[name]):
+            raise SettingsError(f"{name}: this is no text in UTF-8")
     try:
         return Settings(**overrides)
     except ValidationError as error:
