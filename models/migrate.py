@@ -15,17 +15,33 @@ from models.database import begin_alone, connect
 from models.errors import NotReady
 
 MIGRATIONS = Path(__file__).parent / "migrations"
+_NEWER = "The database is newer than this Roster, which cannot migrate it. A newer Roster can."
+NEWEST = "head"
 
 
-def upgrade(database: Engine | str, revision: str = "head") -> None:
-    """Bring a database, given by engine or URL, up to a revision."""
+def upgrade(database: Engine | str, revision: str = NEWEST) -> None:
+    """Bring a database, given by engine or URL, up to a revision.
+
+    One that a newer version has migrated stays as it is.
+
+    :raises NotReady: where it does, though a certain revision was asked for.
+    """
     with _connection(database) as connection:
+        if _is_newer(connection):
+            if revision != NEWEST:
+                raise NotReady(_NEWER)
+            return
         command.upgrade(_config(connection), revision)
 
 
 def downgrade(database: Engine | str, revision: str) -> None:
-    """Bring a database, given by engine or URL, down to a revision: `base` is an empty one."""
+    """Bring a database, given by engine or URL, down to a revision: `base` is an empty one.
+
+    :raises NotReady: where only a newer version can do that.
+    """
     with _connection(database) as connection:
+        if _is_newer(connection):
+            raise NotReady(_NEWER)
         command.downgrade(_config(connection), revision)
 
 
@@ -35,15 +51,39 @@ def current(database: Engine | str) -> str | None:
         return MigrationContext.configure(connection).get_current_revision()
 
 
+def is_newer(database: Engine | str) -> bool:
+    """Tell whether a newer version of this program has migrated a database."""
+    with _connection(database, writes=False) as connection:
+        return _is_newer(connection)
+
+
 def is_current(engine: Engine) -> bool:
-    """Tell whether a database has the newest revision."""
-    return current(engine) == _head()
+    """Tell whether a database has what this version needs: its newest revision, or a newer one.
+
+    So the servers of the old version go on while a newer one is brought in, or taken back.
+    """
+    revision = current(engine)
+    return revision == _head() or _is_unknown(revision)
 
 
 def check_current(engine: Engine) -> None:
-    """Raise NotReady unless a database has the newest revision."""
+    """Raise NotReady unless a database has the newest revision, or a newer one."""
     if not is_current(engine):
         raise NotReady("The database is not migrated to the newest revision.")
+
+
+def _is_newer(connection: Connection) -> bool:
+    return _is_unknown(MigrationContext.configure(connection).get_current_revision())
+
+
+def _is_unknown(revision: str | None) -> bool:
+    return revision is not None and revision not in _revisions()
+
+
+@cache
+def _revisions() -> frozenset[str]:
+    scripts = ScriptDirectory.from_config(_config())
+    return frozenset(each.revision for each in scripts.walk_revisions())
 
 
 @cache

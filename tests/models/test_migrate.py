@@ -173,6 +173,30 @@ def test_a_migration_that_fails_leaves_nothing(database: Engine) -> None:
     assert migrate.current(database) is None
 
 
+def test_a_database_that_a_newer_version_migrated_stays_usable(database: Engine) -> None:
+    migrate.upgrade(database)
+    assert not migrate.is_newer(database)
+    with database.begin() as connection:
+        connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+
+    migrate.check_current(database)
+    migrate.upgrade(database)
+
+    assert migrate.is_newer(database)
+    assert migrate.current(database) == "9999"
+    for change in (migrate.upgrade, migrate.downgrade):
+        with pytest.raises(NotReady, match="newer than this Roster"):
+            change(database, HEAD)
+
+
+def test_a_database_that_an_older_version_migrated_is_not_ready(database: Engine) -> None:
+    migrate.upgrade(database, "0004")
+
+    assert not migrate.is_newer(database)
+    with pytest.raises(NotReady):
+        migrate.check_current(database)
+
+
 def test_a_place_with_a_percent_sign_is_found(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
