@@ -10,10 +10,14 @@ _READ_ONLY = "25006"
 _ELSEWHERE = (_READ_ONLY, "57P", "08")
 # What the connection had prepared is forgotten, or is another session's (a pooler is in between).
 _FORGOTTEN = ("26000", "42P05", "08P01")
-# Tables or columns are missing: the database is not migrated yet.
-_NOT_MIGRATED = ("42P01", "42703")
+# Tables or columns are missing, or the right to use them: the database is not set up yet.
+_NOT_SET_UP = ("42P01", "42703", "42501")
 # No room, no memory, no connection free; a wait that took too long; an error of the disk.
 _NOT_NOW = ("53", "54", "55P03", "57", "58", "40", "25P03", "25P04")
+
+
+class UnfitError(Exception):
+    """The database is not one that can be used; the text says why."""
 
 
 def state_of(error: BaseException | None) -> str:
@@ -21,6 +25,13 @@ def state_of(error: BaseException | None) -> str:
     if isinstance(error, exc.DBAPIError):
         error = error.orig
     return getattr(error, "sqlstate", None) or ""
+
+
+def name_of(error: BaseException | None) -> str:
+    """Return SQLite's name of an error, such as SQLITE_FULL; "" where it has none."""
+    if isinstance(error, exc.DBAPIError):
+        error = error.orig
+    return getattr(error, "sqlite_errorname", None) or ""
 
 
 def is_stale(error: BaseException | None) -> bool:
@@ -44,4 +55,4 @@ def is_passing(error: BaseException) -> bool:
     if isinstance(error, exc.OperationalError | exc.InterfaceError | exc.TimeoutError):
         return True
     state = state_of(error)
-    return ends_connection(error) or state.startswith(_NOT_NOW) or state in _NOT_MIGRATED
+    return ends_connection(error) or state.startswith(_NOT_NOW) or state in _NOT_SET_UP

@@ -67,15 +67,15 @@ def connect_postgresql(
     return engine
 
 
-class UnfitError(psycopg.OperationalError):
-    """The database is not one that can be used; the text says why."""
+class _UnfitEncodingError(psycopg.OperationalError, failures.UnfitError):
+    """What is stored there is bytes, or cannot be all that people write."""
 
 
 def _check_encoding(connection: psycopg.Connection[Any]) -> None:
     encoding = connection.info.parameter_status("server_encoding") or "UTF8"
     if encoding != "UTF8":
         connection.close()
-        raise UnfitError(f"the encoding of this database is {encoding}, and must be UTF8")
+        raise _UnfitEncodingError(f"the encoding of this database is {encoding}, and must be UTF8")
 
 
 class _Prepared(PrepareManager):

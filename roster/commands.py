@@ -4,32 +4,22 @@ import json
 import os
 import sys
 import tempfile
-import time
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import replace
+from contextlib import ExitStack, contextmanager
 
 import click
-from alembic.util import CommandError
-from sqlalchemy.exc import DatabaseError, OperationalError
-from sqlalchemy.orm import Session
 
 from models import Client, User, database, development, migrate
 from models.base import is_storable
 from models.client import CONFIDENTIAL, GRANT_TYPES, PUBLIC
-from models.errors import DomainError, Unprocessable
-from models.purge import purge as purge_batches
+from models.errors import Unprocessable
 from models.redirect_uris import check as check_redirect_uri
 from roster import definition, serving, settings
+from roster.database_commands import NEWER, db, opened, tokens
 from roster.definition import Operation
+from roster.mistakes import told_in_one_line
 from roster.schemas import Schema
 from roster.settings import Settings, SettingsError
-
-# Rows that are purged at once: some milliseconds' work, after which the purge rests so many times
-# as long. SQLite has one writer at a time, and who waits for its turn only looks now and then, at
-# growing intervals: it has to find nobody at work most times.
-PURGE_BATCH = 100
-PURGE_REST = 3
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -37,69 +27,59 @@ def roster() -> None:
     """Serve the API, and look after its database, users and clients."""
 
 
+roster.add_command(db)
+roster.add_command(tokens)
+
+
 def main() -> None:
     """Run the command line; an operator's mistake is one line, not a traceback."""
-    try:
+    with told_in_one_line():
         roster(standalone_mode=False)
-    except click.Abort:
-        raise SystemExit("roster: stopped") from None
-    except click.ClickException as error:
-        error.show()
-        raise SystemExit(error.exit_code) from None
-    except SettingsError as error:
-        raise SystemExit(f"roster: {error}") from None
-    except CommandError as error:
-        raise SystemExit(f"roster: {error}") from None
-    except DatabaseError as error:
-        # The plain one is what SQLite says of a file that is no database.
-        if type(error) not in {OperationalError, DatabaseError}:
-            raise
-        raise SystemExit(
-            "roster: DATABASE_URL: the database cannot be reached, is not migrated, or is locked"
-        ) from None
-    except DomainError as error:
-        reasons = " ".join(sentence for _, sentence in error.errors)
-        raise SystemExit(f"roster: {reasons or error.detail}") from None
-
-
-@contextmanager
-def _session(current: Settings) -> Iterator[Session]:
-    """Open a session on the migrated database, and commit what is done in it.
-
-    A command may take its time, but waits for others no longer than a request does.
-    """
-    limits = replace(current.database_limits, statement=None)
-    engine = database.connect(current.database_url, limits=limits)
-    try:
-        if not migrate.is_current(engine):
-            raise click.ClickException("the database is not migrated; run `roster db upgrade`")
-        with database.session_factory(engine)() as session:
-            yield session
-            session.commit()
-    finally:
-        engine.dispose()
+        if sys.stdout:
+            sys.stdout.flush()  # what fails then is told too
 
 
 @roster.command()
 def serve() -> None:
     """Migrate the database, load the development data where that is due, and serve."""
     current = settings.load()
-    sockets = serving.listen(current.host, current.port)
+    with ExitStack() as stack:
+        sockets = serving.listen(current.host, current.port)
+        for each in sockets:
+            stack.callback(each.close)
+        _prepare(current)
+        _say_what_is_missing(current)
+        stack.enter_context(_shared_metrics(current))
+        serving.run(current, sockets)
+
+
+def _prepare(current: Settings) -> None:
     engine = database.connect(current.database_url)
-    migrate.upgrade(engine)
-    with database.session_factory(engine)() as session:
-        if current.is_development:
-            development.load(session, current.origin, current.port)
-            session.commit()
-        elif current.docs_client_id and not Client.find(session, current.docs_client_id):
-            click.echo("roster: ROSTER_DOCS_CLIENT_ID: there is no such client", err=True)
-    engine.dispose()
+    try:
+        migrate.upgrade(engine)
+        if migrate.is_newer(engine):
+            click.echo(f"roster: {NEWER}", err=True)
+        with database.session_factory(engine)() as session:
+            if current.is_development:
+                development.load(session, current.origin, current.port)
+                session.commit()
+            elif current.docs_client_id and not Client.find(session, current.docs_client_id):
+                click.echo("roster: ROSTER_DOCS_CLIENT_ID: there is no such client", err=True)
+    finally:
+        engine.dispose()
+
+
+def _say_what_is_missing(current: Settings) -> None:
     if current.captcha == "on" and not current.captcha_verify_url and not current.is_development:
         click.echo(
             "roster: ROSTER_CAPTCHA_VERIFY_URL is not set: only admins can create users", err=True
         )
-    with _shared_metrics(current):
-        serving.run(current, sockets)
+    if current.workers > 1 and not current.limits_url:
+        click.echo(
+            "roster: ROSTER_LIMITS_URL is not set: each worker counts failed logins by itself, so"
+            f" that all limits are {current.workers} times as high",
+            err=True,
+        )
 
 
 @contextmanager
@@ -108,38 +88,13 @@ def _shared_metrics(current: Settings) -> Iterator[None]:
     if current.workers == 1 or "PROMETHEUS_MULTIPROC_DIR" in os.environ:
         yield
         return
-    with tempfile.TemporaryDirectory(prefix="roster-metrics-") as folder:
+    try:
+        made = tempfile.TemporaryDirectory(prefix="roster-metrics-")
+    except OSError:
+        raise SettingsError("TMPDIR: there is no folder in which a file can be made") from None
+    with made as folder:
         os.environ["PROMETHEUS_MULTIPROC_DIR"] = folder
         yield
-
-
-@roster.group()
-def db() -> None:
-    """Migrate the database."""
-
-
-@db.command()
-@click.argument("revision", default="head")
-def upgrade(revision: str) -> None:
-    """Bring the database up to a revision, the newest by default."""
-    migrate.upgrade(_url(), revision)
-
-
-@db.command()
-@click.argument("revision")
-def downgrade(revision: str) -> None:
-    """Take the database back to a revision; `base` empties it."""
-    migrate.downgrade(_url(), revision)
-
-
-@db.command()
-def current() -> None:
-    """Print the revision that the database is at."""
-    click.echo(migrate.current(_url()) or "none")
-
-
-def _url() -> str:
-    return settings.load().database_url
 
 
 @roster.group()
@@ -157,7 +112,7 @@ def create_user(username: str, email: str, *, admin: bool, internal: bool, inact
     """Create a user; the password is asked for, or read as one line from standard input."""
     current = settings.load()
     password = _password()
-    with _session(current) as session:
+    with opened(current) as session:
         made = User.create(
             session,
             username=username,
@@ -182,7 +137,7 @@ def set_user(
     """Change a user's password or roles."""
     current = settings.load()
     new_password = _password() if password else None
-    with _session(current) as session:
+    with opened(current) as session:
         user = User.find_by_login(session, username)
         if user is None:
             raise click.ClickException("there is no such user")
@@ -192,6 +147,8 @@ def set_user(
 
 
 def _password() -> str:
+    if sys.stdin is None:  # closed
+        raise click.ClickException("the password is read from standard input, which is closed")
     if sys.stdin.isatty():
         return str(click.prompt("Password", hide_input=True, confirmation_prompt=True))
     try:
@@ -251,7 +208,7 @@ def create_client(
         raise click.ClickException(f"--scope: there is no scope {min(unknown)}")
     if "authorization_code" in grants and not redirect_uris:
         raise click.ClickException("--redirect-uri: needed with the authorization_code grant")
-    with _session(current) as session:
+    with opened(current) as session:
         user = User.find_by_login(session, owner)
         if user is None:
             raise click.ClickException("--owner: there is no such user")
@@ -283,30 +240,11 @@ def set_client(client_id: str, *, by_operator: bool | None) -> None:
     """Tell whether a client counts as one that this command line made."""
     if by_operator is None:
         raise click.UsageError("say --by-operator or --no-by-operator")
-    with _session(settings.load()) as session:
+    with opened(settings.load()) as session:
         client = Client.find(session, client_id)
         if client is None or not Client.lock(session, client.id):
             raise click.ClickException("there is no such client")
         client.by_operator = by_operator
-
-
-@roster.group()
-def tokens() -> None:
-    """Look after tokens."""
-
-
-@tokens.command()
-def purge() -> None:
-    """Delete what has expired, some at a time so that nobody has to wait."""
-    removed = 0
-    with _session(settings.load()) as session:
-        began = time.monotonic()
-        for purged in purge_batches(session, PURGE_BATCH):
-            session.commit()
-            removed += purged
-            time.sleep(PURGE_REST * (time.monotonic() - began))
-            began = time.monotonic()
-    click.echo(f"{removed} removed")
 
 
 @roster.command()

@@ -21,7 +21,7 @@ from models import Client, Grant, Token, User, database, migrate
 from models.base import now
 from models.purge import purge as purge_batches
 from models.secret import digest
-from roster import commands, definition
+from roster import commands, database_commands, definition
 from roster.commands import main, roster
 from tests.live import PRODUCTION
 
@@ -209,8 +209,12 @@ def test_a_database_that_cannot_be_reached_is_one_line(
 
     line = run(*arguments).line
 
-    said = "the database cannot be reached, is not migrated, or is locked"
-    assert line == f"roster: DATABASE_URL: {said}"
+    said = {
+        "sqlite": "the file cannot be opened or made; is its folder there, and writable?",
+        "postgresql": "the database cannot be reached, is not migrated, or is locked",
+        "no database": "this file is no database of SQLite",
+    }
+    assert line == f"roster: DATABASE_URL: {said[kind]}"
 
 
 def test_an_error_of_the_program_is_not_taken_for_a_missing_database(
@@ -589,8 +593,8 @@ def test_what_has_expired_is_purged_batch_by_batch(
             yield purged
             in_transaction.append(session.in_transaction())
 
-    monkeypatch.setattr(commands, "PURGE_BATCH", 2)
-    monkeypatch.setattr(commands, "purge_batches", purge)
+    monkeypatch.setattr(database_commands, "PURGE_BATCH", 2)
+    monkeypatch.setattr(database_commands, "purge_batches", purge)
     for _ in range(5):
         give_token(migrated, ada, lives=False)
     give_token(migrated, ada)
