@@ -87,7 +87,7 @@ def _check_options(url: URL) -> None:
     if url.port == 0:  # which SQLAlchemy takes for none
         raise ValueError(_PORTS)
     try:
-        _, options = dialect().create_connect_args(url)  # type: ignore[no-untyped-call]
+        _, options = dialect().create_connect_args(url)
     except (ArgumentError, ValueError, TypeError):
         raise ValueError("must have as many ports as hosts, and numbers as ports") from None
     try:
@@ -100,6 +100,11 @@ def _check_options(url: URL) -> None:
 def _check_values(options: Mapping[str, Any]) -> None:
     if not all(isinstance(value, str | int) for value in options.values()):
         raise ValueError("must have each option once")
+    for host in unquote(f"{options.get('host', '')}").split(","):
+        try:
+            host.encode("utf-8" if host.startswith(("/", "@")) else "idna")
+        except UnicodeError:
+            raise ValueError("must have hosts that can be names or addresses") from None
     for port in str(options.get("port", "")).split(","):
         if port and not (port.isdigit() and 0 < int(port) <= _LARGEST_PORT):
             raise ValueError(_PORTS)

@@ -6,6 +6,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from pathlib import Path
 
 import click
 
@@ -85,7 +86,10 @@ def _say_what_is_missing(current: Settings) -> None:
 @contextmanager
 def _shared_metrics(current: Settings) -> Iterator[None]:
     """Let several workers add up their figures in a folder that goes when they do."""
-    if current.workers == 1 or "PROMETHEUS_MULTIPROC_DIR" in os.environ:
+    given = os.environ.get("PROMETHEUS_MULTIPROC_DIR")
+    if given is not None and not (Path(given).is_dir() and os.access(given, os.W_OK | os.X_OK)):
+        raise SettingsError("PROMETHEUS_MULTIPROC_DIR: there is no such folder that can be written")
+    if current.workers == 1 or given is not None:
         yield
         return
     try:

@@ -86,7 +86,7 @@ def run(settings: Settings, sockets: list[socket.socket]) -> None:
         **_protocol(settings),
         timeout_keep_alive=settings.idle_seconds,
         # It hands this on to asyncio, which takes fractions.
-        timeout_graceful_shutdown=seconds - min(_FOR_REFUSALS, seconds / 2),  # type: ignore[arg-type]
+        timeout_graceful_shutdown=seconds - min(_FOR_REFUSALS, seconds / 2),
     )
     logger = logging.getLogger("uvicorn.error")
     for each in sockets:

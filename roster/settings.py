@@ -147,7 +147,12 @@ class Settings(BaseSettings):
     @field_validator("limits_url")
     @classmethod
     def _check_limits_url(cls, value: str) -> str:
-        if value and urlsplit(value).scheme not in {"redis", "rediss", "redis+unix"}:
+        try:
+            parts = urlsplit(value)
+            is_usable = parts.scheme in {"redis", "rediss", "redis+unix"} and parts.port != 0
+        except ValueError:
+            is_usable = False
+        if value and not is_usable:
             raise ValueError("must be a Redis URL such as redis://localhost:6379")
         return value
 

@@ -218,6 +218,17 @@ def test_rights_that_are_taken_away_later_are_no_error_of_the_program() -> None:
     assert made.status == 503
 
 
+def test_a_folder_of_figures_that_is_not_there_is_one_line(
+    tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PROMETHEUS_MULTIPROC_DIR", str(tmp_path / "nowhere"))
+
+    status, said = run(f"sqlite:///{tmp_path / 'roster.db'}", "serve")
+
+    assert status == 1
+    assert said.startswith("roster: PROMETHEUS_MULTIPROC_DIR: ")
+
+
 @pytest.mark.parametrize("arguments", [("routes",), ("spec",)])
 def test_what_cannot_be_printed_is_one_line(arguments: tuple[str, ...]) -> None:
     with Path("/dev/full").open("w") as full:
