@@ -22,7 +22,7 @@ from roster.settings import Settings, SettingsError
 
 # Of the time to end: what is left for answers to those who are not waited for any longer, and for
 # the process itself; also for the one that started it, which looks twice a second.
-_FOR_REFUSALS = 2.0
+_FOR_REFUSALS = 2.5
 _FOR_THE_PROCESS = 0.75
 _PORT_IN_USE = "PORT: another program listens on this port, or this user may not"
 

@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING
 
 import psycopg
 import pytest
-from sqlalchemy.exc import ProgrammingError
+from sqlalchemy.exc import IntegrityError, OperationalError, ProgrammingError
 
 from models import database, development, migrate
 from roster import serving
 from roster.commands import main
 from roster.errors import answer
+from roster.mistakes import line_of
 from tests.live import ROSTER, free_port
 
 if TYPE_CHECKING:
@@ -216,6 +217,26 @@ def test_rights_that_are_taken_away_later_are_no_error_of_the_program() -> None:
     made = answer(refused)
 
     assert made.status == 503
+
+
+def test_a_full_disk_is_one_line(tmp_path: Path) -> None:
+    engine = database.connect(f"sqlite:///{tmp_path / 'roster.db'}")
+    try:
+        with engine.begin() as connection:
+            connection.exec_driver_sql("PRAGMA max_page_count = 1")
+            with pytest.raises(OperationalError) as error:
+                connection.exec_driver_sql("CREATE TABLE a (b)")
+    finally:
+        engine.dispose()
+
+    assert line_of(error.value) == "DATABASE_URL: the database has no room left"
+    full = OperationalError("INSERT", {}, psycopg.errors.DiskFull("no space left"))
+    assert line_of(full) == "DATABASE_URL: the database has no room left"
+
+
+def test_an_error_of_the_program_is_none_of_an_operator() -> None:
+    for error in (ValueError("x"), IntegrityError("INSERT", {}, Exception("x"))):
+        assert line_of(error) is None
 
 
 def test_a_folder_of_figures_that_is_not_there_is_one_line(
