@@ -1,7 +1,6 @@
 """The settings: environment variables, checked once, before anything else starts."""
 
 import os
-import re
 from functools import cached_property
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
@@ -13,15 +12,8 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from models.database import TimeLimits
 from models.quotas import Quotas
 from models.urls import check_url
+from roster.environment import is_link, is_text
 from roster.origins import check_origin, is_every, is_loopback, is_safe
-
-# What Kubernetes sets in every container for each Service, and Docker for each link, here for those
-# whose names begin with "roster". https://kubernetes.io/docs/concepts/services-networking/service/
-_LINK = re.compile(
-    r"ROSTER(_\w+)?_(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT_\d+_(TCP|UDP|SCTP)(_\w+)?|NAME|ENV_\w+)",
-    re.ASCII,
-)
-_LINK_PORT = re.compile(r"ROSTER(_\w+)?_PORT", re.ASCII)
 
 DEVELOPMENT_SECRET_KEY = "development only: everybody knows this key"
 
@@ -266,20 +258,6 @@ class Settings(BaseSettings):
         return self.secret_key.get_secret_value() or DEVELOPMENT_SECRET_KEY
 
 
-def _is_utf8(value: str) -> bool:
-    try:
-        value.encode()
-    except UnicodeEncodeError:  # bytes that Python could not read, as surrogates
-        return False
-    return True
-
-
-def _is_link(name: str) -> bool:
-    """Tell whether a variable is one that a container gets because of another one's name."""
-    is_port = _LINK_PORT.fullmatch(name) and "://" in os.environ[name]
-    return bool(is_port or _LINK.fullmatch(name))
-
-
 def load(**overrides: Any) -> Settings:
     """Read the settings from the environment.
 
@@ -287,10 +265,10 @@ def load(**overrides: Any) -> Settings:
     """
     known = {str(field.validation_alias) for field in Settings.model_fields.values()}
     for name in os.environ:
-        if name.startswith("ROSTER_") and name not in known and not _is_link(name):
+        if name.startswith("ROSTER_") and name not in known and not is_link(name, os.environ[name]):
             raise SettingsError(f"{name}: there is no such setting")
     for name in known & os.environ.keys():
-        if not _is_utf8(os.environ[name]):
+        if not is_text(os.environ[name]):
             raise SettingsError(f"{name}: this is no text in UTF-8")
     try:
         return Settings(**overrides)
