@@ -17,7 +17,7 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip --no-input --disable-pip-version-check --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help serve test test-slow test-rules coverage bench bench-scale bench-hostile lint constraints clean
+.PHONY: help serve test test-slow test-field test-rules coverage bench bench-scale bench-hostile lint constraints clean
 .DELETE_ON_ERROR:
 
 help: ## list the commands
@@ -27,16 +27,19 @@ serve: .venv/installed ## migrate the database, load the development data, serve
 	@exec $(BIN)/roster serve
 
 test: .venv/installed-test ## run the suite, on SQLite and on PostgreSQL
-	$(BIN)/python -m pytest --numprocesses auto -m 'not slow'
+	$(BIN)/python -m pytest --numprocesses auto -m 'not slow and not field'
 
 test-slow: .venv/installed-test ## run the tests that take minutes: pairs of writers, random actions, hostile requests
 	$(BIN)/python -m pytest --numprocesses auto -m slow
+
+test-field: .venv/installed-test ## run the tests with poolers, standbys, frozen and full parts around the server, some minutes
+	$(BIN)/python -m pytest --numprocesses auto -m field
 
 test-rules: .venv/installed-test ## hold the server against a model of its rules for RULES_MINUTES, 5 on each database
 	RULES_MINUTES=$${RULES_MINUTES:-5} $(BIN)/python -m pytest --numprocesses 2 -rP tests/test_model_of_rules.py
 
 coverage: .venv/installed-test ## run the suite, and fail where code or branches are not run; takes half as long again
-	$(BIN)/python -m pytest --numprocesses auto -m 'not slow' --cov
+	$(BIN)/python -m pytest --numprocesses auto -m 'not slow and not field' --cov
 
 bench: .venv/installed-bench ## measure Roster beside its peers; BENCH=--help tells what can be chosen
 	$(BIN)/python -m tests.benchmarks $(BENCH)

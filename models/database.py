@@ -32,11 +32,17 @@ class TimeLimits:
     statement: int | None = None
 
 
-def connect(url: str | URL, pool_size: int = 5, limits: TimeLimits = TimeLimits()) -> Engine:
+def connect(
+    url: str | URL,
+    pool_size: int = 5,
+    limits: TimeLimits = TimeLimits(),
+    prepares: bool | None = None,
+) -> Engine:
     """Return an engine for a SQLite file or a PostgreSQL database; ValueError for another.
 
     SQLite waits for its one lock as long as `models/sqlite.py` says, and no file keeps anybody
-    waiting otherwise.
+    waiting otherwise. `prepares` tells whether PostgreSQL is to prepare statements, which it cannot
+    where a pooler stands in between; None has each connection find that out.
     """
     url = check_url(url)
     options: dict[str, Any] = {
@@ -52,7 +58,7 @@ def connect(url: str | URL, pool_size: int = 5, limits: TimeLimits = TimeLimits(
         from models.postgresql import connect_postgresql  # noqa: PLC0415
 
         named = {"lock_timeout": limits.lock, "statement_timeout": limits.statement}
-        engine = connect_postgresql(url, limits.connect, named, **options)
+        engine = connect_postgresql(url, limits.connect, named, prepares, **options)
     event.listen(engine, "before_cursor_execute", _begin_before_write)
     event.listen(engine, "checkout", _check_alive)
     return engine

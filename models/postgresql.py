@@ -1,17 +1,19 @@
 """How PostgreSQL is reached: through psycopg, which is asked for no more than is needed."""
 
+import os
 import re
+import socket
 from collections.abc import Callable, Mapping, Sequence
-from hashlib import sha256
+from contextlib import suppress
+from time import monotonic
 from typing import Any
 from urllib.parse import unquote
 
 import psycopg
-from psycopg._preparing import Prepare, PrepareManager
 from psycopg.adapt import PyFormat, Transformer
 from psycopg.errors import (
+    ConnectionTimeout,
     DuplicatePreparedStatement,
-    InvalidSqlStatementName,
     QueryCanceled,
     error_from_result,
 )
@@ -20,6 +22,8 @@ from psycopg.pq.abc import PGresult
 from sqlalchemy import URL, Engine, ExceptionContext, create_engine, event
 
 from models import failures
+from models.patience import Door, Watchdog
+from models.preparing import Preparing, name_of
 
 # For a server that vanished without a word, where TCP alone would wait for hours; of no meaning on
 # a Unix socket. Only what has been sent is counted, not the time that a statement takes.
@@ -31,32 +35,44 @@ _TCP = {
 }
 
 _PARAMETER = re.compile(r"\$(\d+)")
+# How many seconds later than the server itself a statement that takes too long is given up.
+_GRACE = 3
+_watchdog = Watchdog()
 
 
 def connect_postgresql(
-    url: URL, connect_seconds: int, limits: Mapping[str, int | None], **options: Any
+    url: URL,
+    connect_seconds: int,
+    limits: Mapping[str, int | None],
+    prepares: bool | None,
+    **options: Any,
 ) -> Engine:
     """Return an engine for a PostgreSQL database.
 
     `limits` are seconds by the names of the server's settings. What the URL itself says of these,
-    or of the time to connect, goes first.
+    or of the time to connect, goes first. `prepares` tells whether a connection keeps its server
+    session for itself, and may have it prepare statements; None has each one find that out.
     """
     if url.drivername in ("postgresql", "postgres"):
         url = url.set(drivername="postgresql+psycopg")
     if url.host and "%" in url.host:  # a Unix socket's folder, as libpq writes it in a host
         url = url.set(host=unquote(url.host))
     engine = create_engine(url, connect_args={"autocommit": True}, **options)
+    door = Door(ConnectionTimeout, psycopg.OperationalError)
 
     @event.listens_for(engine, "do_connect")
     def open_connection(_: object, __: object, arguments: Any, named: Any) -> Any:
         named = {"connect_timeout": connect_seconds, **_TCP, **named, "client_encoding": "utf8"}
-        connection = PostgreSQLConnection.connect(*arguments, **named)
-        _check_encoding(connection)
         said = str(named.get("options", ""))
-        for name, seconds in limits.items():
-            if seconds is not None and name not in said:
-                # Not among the options of the connection: poolers refuse those.
-                connection.execute(f"SET {name} = {seconds * 1000:d}")
+        unsaid = {name: value for name, value in limits.items() if value and name not in said}
+        with door.opened():
+            connection = PostgreSQLConnection.connect(*arguments, **named)
+            try:
+                _check_encoding(connection)
+                connection.set_up(unsaid, prepares, connect_seconds)
+            except BaseException:
+                connection.close()
+                raise
         return connection
 
     @event.listens_for(engine, "handle_error")
@@ -74,50 +90,53 @@ class _UnfitEncodingError(psycopg.OperationalError, failures.UnfitError):
 def _check_encoding(connection: psycopg.Connection[Any]) -> None:
     encoding = connection.info.parameter_status("server_encoding") or "UTF8"
     if encoding != "UTF8":
-        connection.close()
         raise _UnfitEncodingError(f"the encoding of this database is {encoding}, and must be UTF8")
 
 
-class _Prepared(PrepareManager):
-    """Name what psycopg itself has the server prepare by what it is, as `fetch` does.
-
-    `forget` is called when psycopg has the server forget all that was prepared, by anybody.
-    """
-
-    def __init__(self, forget: Callable[[], None]) -> None:
-        super().__init__()
-        self._forget = forget
-
-    def clear(self) -> bool:
-        """Have all forgotten, where psycopg has had something prepared; tell whether it has."""
-        is_needed = super().clear()
-        if is_needed:
-            self._forget()
-        return is_needed
-
-    def get(self, query: Any, prepare: bool | None = None) -> tuple[Prepare, bytes]:
-        """Tell whether a query is prepared, or shall be, and its name."""
-        known, name = super().get(query, prepare)
-        return known, _name_of(*self.key(query)) if name else name
-
-
-def _name_of(sql: bytes, types: tuple[int, ...] = ()) -> bytes:
-    """Return a name under which no server session can have another statement.
-
-    Behind a pooler one connection may reach several, each with what others had it prepare. The name
-    has at most 63 bytes, as PostgreSQL's have.
-    """
-    return b"roster_" + sha256(sql + repr(types).encode()).hexdigest()[:48].encode()
-
-
 class PostgreSQLConnection(psycopg.Connection[Any]):
-    """A PostgreSQL connection that asks the server nothing where nothing has begun."""
+    """A PostgreSQL connection that asks the server nothing where nothing has begun.
+
+    Behind a pooler that lends its server sessions for one transaction each, it leaves nothing
+    behind in them: it prepares nothing, and limits the time of transactions only.
+    """
+
+    waits_since: float | None = None
+    patience: float | None = None
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
         self._transformer: Any = Transformer(self)
         self._names: dict[str, bytes] = {}
-        self._prepared = _Prepared(self._names.clear)
+        self._prepared = Preparing(self._names.clear)
+        self._prepares = True
+        self._begin = ["BEGIN"]
+        self._inode = os.fstat(self.pgconn.socket).st_ino
+        _watchdog.watch(self)
+
+    def set_up(self, limits: Mapping[str, int], prepares: bool | None, seconds: int) -> None:
+        """Find out what this connection leads to, and limit the time of statements.
+
+        `limits` and `prepares` are as for `connect_postgresql`. The server has to answer in so many
+        seconds.
+        """
+        self.patience = seconds
+        # A pooler tells an id of its own where a server tells that of its process.
+        is_own = f"pg_backend_pid() = {self.pgconn.backend_pid}" if prepares is None else prepares
+        # Not among the options of the connection: poolers refuse those.
+        settings = [
+            f"CASE WHEN {is_own} THEN set_config('{name}', '{seconds * 1000:d}', false) END"
+            for name, seconds in limits.items()
+        ]
+        limit = "extract(epoch FROM current_setting('statement_timeout')::interval)"
+        row = self._execute([f"SELECT {', '.join((str(is_own), *settings, limit))}"])[0]
+        self._prepares = row[0]
+        if not self._prepares:
+            self.prepare_threshold = None
+            self._begin += [
+                f"SET LOCAL {name} = {seconds * 1000:d}" for name, seconds in limits.items()
+            ]
+        longest = limits.get("statement_timeout") or float(row[-1])
+        self.patience = longest + _GRACE if longest else None
 
     def begin(self, *selects: tuple[str, Sequence[Any]]) -> list[Any]:
         """Begin a transaction, unless one has begun, and execute selects as its first statements.
@@ -127,15 +146,20 @@ class PostgreSQLConnection(psycopg.Connection[Any]):
         """
         if self.in_transaction:
             return self._execute([self._written_out(*select) for select in selects])
+        if not self._prepares:
+            return self._begin_written_out(selects)
         try:
-            return self._execute(["BEGIN", *(self._named(*select) for select in selects)])
+            return self._execute([*self._begin, *(self._named(*select) for select in selects)])
         except psycopg.Error as error:
             if not failures.is_stale(error):
                 raise
             # Nothing is written yet: all of it may be done again.
             self.rollback()
-            self._names.clear()
-            return self._execute(["BEGIN", *(self._written_out(*select) for select in selects)])
+            self._forget()
+            return self._begin_written_out(selects)
+
+    def _begin_written_out(self, selects: Sequence[tuple[str, Sequence[Any]]]) -> list[Any]:
+        return self._execute([*self._begin, *(self._written_out(*select) for select in selects)])
 
     def _named(self, sql: str, values: Sequence[Any]) -> str:
         name = self._names.get(sql) or self._prepare(sql)
@@ -157,12 +181,8 @@ class PostgreSQLConnection(psycopg.Connection[Any]):
         # psycopg's cursor, which can do much more, takes four times as long.
         if not statements:
             return []
-        result = self.pgconn.exec_("; ".join(statements).encode())
-        if result.status == ExecStatus.COMMAND_OK:
-            return []
-        if result.status != ExecStatus.TUPLES_OK:
-            raise self._error(result)
-        return self._rows(result)
+        result = self._wait_for(self.pgconn.exec_, "; ".join(statements).encode())
+        return self._read(result)
 
     def rollback(self) -> None:
         """Roll back, where something has begun."""
@@ -174,30 +194,36 @@ class PostgreSQLConnection(psycopg.Connection[Any]):
 
         The server prepares it once; psycopg's cursors, which can do much more, take twice as long.
         """
+        parameters = self._transformer.dump_sequence(values, [PyFormat.TEXT] * len(values))
+        if not self._prepares:
+            return self._read(self._wait_for(self.pgconn.exec_params, sql.encode(), parameters))
         name = self._names.get(sql) or self._prepare(sql)
-        result = self.pgconn.exec_prepared(name, self._parameters(values))
-        if result.status == ExecStatus.COMMAND_OK:
-            return []
-        if result.status != ExecStatus.TUPLES_OK:
-            error = self._error(result)
-            if isinstance(error, InvalidSqlStatementName):
-                self._names.clear()
-            raise error
-        return self._rows(result)
+        try:
+            return self._read(self._wait_for(self.pgconn.exec_prepared, name, parameters))
+        except psycopg.Error as error:
+            if failures.is_stale(error):
+                self._forget()
+            raise
 
     # An insert is executed like a select, and may return rows as that does.
     write = fetch
 
     def _prepare(self, sql: str) -> bytes:
-        name = _name_of(sql.encode())
-        prepared = self.pgconn.prepare(name, sql.encode())
-        if prepared.status != ExecStatus.COMMAND_OK:
-            error = self._error(prepared)
+        name = name_of(sql.encode())
+        try:
+            self._read(self._wait_for(self.pgconn.prepare, name, sql.encode()))
+        except DuplicatePreparedStatement:
             # It is there already: who had this session before has prepared the same.
-            if not isinstance(error, DuplicatePreparedStatement) or self.in_transaction:
-                raise error
+            if self.in_transaction:
+                raise
         self._names[sql] = name
         return name
+
+    def _forget(self) -> None:
+        """Have the server forget what it has prepared, or it would be as stale the next time."""
+        self._names.clear()
+        if not self.in_transaction:
+            self._execute(["DEALLOCATE ALL"])
 
     def may_try_again(self, error: BaseException) -> bool:
         """Tell whether a select that failed may be executed once more, in SQLAlchemy's way.
@@ -207,10 +233,11 @@ class PostgreSQLConnection(psycopg.Connection[Any]):
         is_lost = self.pgconn.transaction_status == TransactionStatus.INERROR
         return not is_lost and not isinstance(error, QueryCanceled)
 
-    def _parameters(self, values: Sequence[Any]) -> Any:
-        return self._transformer.dump_sequence(values, [PyFormat.TEXT] * len(values))
-
-    def _rows(self, result: PGresult) -> list[Any]:
+    def _read(self, result: PGresult) -> list[Any]:
+        if result.status == ExecStatus.COMMAND_OK:
+            return []
+        if result.status != ExecStatus.TUPLES_OK:
+            raise self._error(result)
         self._transformer.set_pgresult(result)
         rows: list[Any] = self._transformer.load_rows(0, result.ntuples, tuple)
         return rows
@@ -226,7 +253,28 @@ class PostgreSQLConnection(psycopg.Connection[Any]):
         """Whether something has begun, or nobody can tell."""
         return self.pgconn.transaction_status != TransactionStatus.IDLE
 
-    def is_alive(self) -> bool:
+    def _wait_for(self, ask: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
+        self.waits_since = monotonic()
+        try:
+            return ask(*arguments, **options)
+        finally:
+            self.waits_since = None
+
+    def wait(self, *arguments: Any, **options: Any) -> Any:
+        """Wait for the server in psycopg's way, but not for ever."""
+        return self._wait_for(super().wait, *arguments, **options)
+
+    def hang_up(self) -> None:
+        """End the connection, from another thread than the one that waits on it."""
+        with (
+            suppress(OSError, psycopg.Error),
+            socket.socket(fileno=os.dup(self.pgconn.socket)) as line,
+        ):
+            # The number may be another one's by now.
+            if os.fstat(line.fileno()).st_ino == self._inode:
+                line.shutdown(socket.SHUT_RDWR)
+
+    def is_connected(self) -> bool:
         """Tell whether the server is still there, without asking it.
 
         One that ends a connection says so, and hangs up: the first look reads the one, the second
@@ -238,3 +286,15 @@ class PostgreSQLConnection(psycopg.Connection[Any]):
         except psycopg.OperationalError:
             return False
         return not self.closed
+
+    def is_alive(self) -> bool:
+        """Tell whether the connection is worth keeping.
+
+        One to a server that only reads is not: another server may have taken its place, and what it
+        has not heard of would be missing. PostgreSQL 14 and later say so by themselves.
+        """
+        return self.is_connected() and not self._only_reads()
+
+    def _only_reads(self) -> bool:
+        told = self.pgconn.parameter_status
+        return b"on" in (told(b"in_hot_standby"), told(b"default_transaction_read_only"))

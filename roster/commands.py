@@ -55,7 +55,7 @@ def serve() -> None:
 
 
 def _prepare(current: Settings) -> None:
-    engine = database.connect(current.database_url)
+    engine = database.connect(current.database_url, prepares=current.prepares)
     try:
         migrate.upgrade(engine)
         if migrate.is_newer(engine):

@@ -29,7 +29,7 @@ def opened(current: Settings) -> Iterator[Session]:
     A command may take its time, but waits for others no longer than a request does.
     """
     limits = replace(current.database_limits, statement=None)
-    engine = database.connect(current.database_url, limits=limits)
+    engine = database.connect(current.database_url, limits=limits, prepares=current.prepares)
     try:
         if not migrate.is_current(engine):
             raise click.ClickException("the database is not migrated; run `roster db upgrade`")

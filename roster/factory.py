@@ -78,7 +78,9 @@ def create_app(settings: Settings, *, validate_responses: bool = False) -> Appli
     """
     logs.keep_secrets()
     defined = definition.load(settings.environment)
-    engine = database.connect(settings.database_url, settings.threads, settings.database_limits)
+    engine = database.connect(
+        settings.database_url, settings.threads, settings.database_limits, settings.prepares
+    )
     sessions = database.session_factory(engine)
     metrics = Metrics()
     limits = Limits(settings)

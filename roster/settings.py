@@ -101,6 +101,9 @@ class Settings(BaseSettings):
     database_statement_seconds: int = Field(
         30, validation_alias="ROSTER_DATABASE_STATEMENT_SECONDS", ge=1, le=86_400
     )
+    prepared_statements: Literal["auto", "on", "off"] = Field(
+        "auto", validation_alias="ROSTER_PREPARED_STATEMENTS"
+    )
     threads: int = Field(16, validation_alias="ROSTER_THREADS", ge=1, le=256)
     quota_teams: int = Field(1000, validation_alias="ROSTER_QUOTA_TEAMS", ge=1)
     quota_members: int = Field(1000, validation_alias="ROSTER_QUOTA_MEMBERS", ge=1)
@@ -251,6 +254,11 @@ class Settings(BaseSettings):
             lock=self.database_lock_seconds,
             statement=self.database_statement_seconds,
         )
+
+    @property
+    def prepares(self) -> bool | None:
+        """Whether PostgreSQL is to prepare statements; None has each connection find it out."""
+        return {"auto": None, "on": True, "off": False}[self.prepared_statements]
 
     @property
     def signing_key(self) -> str:

@@ -1,0 +1,226 @@
+"""Mixed requests of people who each check every answer they get."""
+
+import json
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from http.client import HTTPConnection, HTTPException
+from typing import Any
+from urllib.parse import urlencode
+
+import psycopg
+
+from models import User, database
+from tests.live import LiveServer
+from tests.serving import PASSWORD
+
+_FORM = {"Content-Type": "application/x-www-form-urlencoded"}
+# Every kind of request in turn; those of a team go from its making to its end.
+ROUND = (
+    "me",
+    "create",
+    "other",
+    "rename",
+    "me",
+    "add_twice",
+    "list",
+    "me",
+    "test_fails",
+    "delete",
+    "gone",
+    "me",
+)
+_ROUNDS_PER_LOGIN = 3
+
+
+class Somebody:
+    """A user with a connection of its own to the server.
+
+    `answers` counts the statuses of what was answered, `acknowledged` are the titles of the teams
+    that must be there at the end, and `wrong` is what was answered wrongly.
+    """
+
+    def __init__(self, server: LiveServer, number: int, timeout: float = 120) -> None:
+        self.name = f"somebody{number}"
+        self.id = 0
+        self.answers: Counter[int] = Counter()
+        self.acknowledged: dict[int, str] = {}
+        self.wrong: list[str] = []
+        self._http = HTTPConnection("127.0.0.1", server.port, timeout=timeout)
+        self._token = ""
+        self._team = 0
+        self._made = 0
+
+    def ask(
+        self, method: str, path: str, body: Any = None, kind: str = "application/json"
+    ) -> tuple[int, Any, Any]:
+        """Make a request; return the status, the body and the headers of the answer."""
+        headers = {"Authorization": f"Bearer {self._token}", "Content-Type": kind}
+        content = None if body is None else json.dumps(body)
+        return self._send(method, f"/api/v1{path}", content, headers)
+
+    def _send(
+        self, method: str, path: str, content: str | None, headers: Any
+    ) -> tuple[int, Any, Any]:
+        try:
+            self._http.request(method, path, content, headers)
+            answer = self._http.getresponse()
+            text = answer.read()
+        except (OSError, HTTPException):
+            self.close()
+            self.answers[0] += 1
+            return 0, {}, {}
+        self.answers[answer.status] += 1
+        if answer.status == 503 and "Retry-After" not in answer.headers:
+            self.wrong.append(f"{method} {path}: 503 without Retry-After")
+        return answer.status, json.loads(text) if text else None, answer.headers
+
+    def close(self) -> None:
+        """Close the connection to the server; the next request opens another one."""
+        self._http.close()
+
+    def expect(self, what: str, found: object, *right: object) -> None:
+        """Note what was answered otherwise than it should have been; refusals are counted only."""
+        if found not in right and found not in (0, 503):
+            self.wrong.append(f"{self.name}: {what}: {found!r}, not {right!r}")
+
+    def login(self) -> int:
+        """Log in; return the status."""
+        form = {
+            "grant_type": "password",
+            "client_id": "documentation",
+            "username": self.name,
+            "password": PASSWORD,
+        }
+        status, body, _ = self._send("POST", "/auth/oauth2/token", urlencode(form), _FORM)
+        self.expect("login", status, 200)
+        if status == 200:
+            self._token = body["access_token"]
+        return status
+
+    def me(self) -> None:
+        """Read oneself."""
+        status, body, _ = self.ask("GET", "/users/me")
+        self.expect("me", status, 200)
+        if status == 200:
+            self.expect("me", (body["id"], body["username"]), (self.id, self.name))
+
+    def other(self) -> None:
+        """Read one's team."""
+        if self._team in self.acknowledged:
+            status, body, _ = self.ask("GET", f"/teams/{self._team}")
+            self.expect("team", status, 200)
+            if status == 200:
+                title = self.acknowledged[self._team]
+                self.expect("team", (body["id"], body["title"]), (self._team, title))
+
+    def list(self) -> None:
+        """Read the list of one's team's members."""
+        if self._team in self.acknowledged:
+            status, body, _ = self.ask("GET", f"/teams/{self._team}/members")
+            self.expect("members", status, 200)
+            if status == 200:
+                self.expect("members", [each["user"]["id"] for each in body], [self.id])
+
+    def create(self) -> int:
+        """Create a team; return the status."""
+        self._made += 1
+        title = f"{self.name} {self._made}"
+        status, body, _ = self.ask("POST", "/teams", {"title": title})
+        self.expect("create", status, 201)
+        if status == 201:
+            self.expect("create", body["title"], title)
+            self._team = body["id"]
+            self.acknowledged[self._team] = title
+        return status
+
+    def rename(self) -> None:
+        """Give one's team another title."""
+        if self._team in self.acknowledged:
+            title = f"{self.acknowledged[self._team]} again"
+            status, body, _ = self._patch({"op": "replace", "path": "/title", "value": title})
+            self.expect("rename", status, 200)
+            if status == 200:
+                self.expect("rename", body["title"], title)
+                self.acknowledged[self._team] = title
+
+    def test_fails(self) -> None:
+        """Ask for a change on a condition that does not hold, which is undone."""
+        if self._team in self.acknowledged:
+            status, _, _ = self._patch(
+                {"op": "replace", "path": "/title", "value": "never"},
+                {"op": "test", "path": "/title", "value": "otherwise"},
+            )
+            self.expect("test", status, 409)
+
+    def _patch(self, *operations: Any) -> tuple[int, Any, Any]:
+        return self.ask(
+            "PATCH", f"/teams/{self._team}", operations, kind="application/json-patch+json"
+        )
+
+    def add_twice(self) -> None:
+        """Add oneself to one's team, where one is already."""
+        if self._team in self.acknowledged:
+            body = {"user_id": self.id}
+            status, _, _ = self.ask("POST", f"/teams/{self._team}/members", body)
+            self.expect("add", status, 409)
+
+    def delete(self) -> None:
+        """Delete one's team."""
+        if self._team in self.acknowledged:
+            status, _, _ = self.ask("DELETE", f"/teams/{self._team}")
+            self.expect("delete", status, 204)
+            # Whether it went is not known where the answer was none.
+            del self.acknowledged[self._team]
+
+    def gone(self) -> None:
+        """Read a team that was deleted."""
+        if self._team and self.answers[503] == self.answers[0] == 0:
+            status, _, _ = self.ask("GET", f"/teams/{self._team}")
+            self.expect("gone", status, 404)
+
+    def steps(self) -> Iterator[None]:
+        """Make requests for ever, one for each step."""
+        while True:
+            self.login()
+            yield
+            for _ in range(_ROUNDS_PER_LOGIN):
+                for step in ROUND:
+                    getattr(self, step)()
+                    yield
+
+
+def people(server: LiveServer, database_url: str, number: int) -> list[Somebody]:
+    """Create users in the database of a server, and log them in."""
+    found = [Somebody(server, each) for each in range(number)]
+    engine = database.connect(database_url)
+    with database.session_factory(engine)() as session:
+        for each in found:
+            email = f"{each.name}@example.com"
+            made = User.create(session, username=each.name, email=email, password=PASSWORD)
+            each.id = made.id
+        session.commit()
+    engine.dispose()
+    return found
+
+
+def make_requests(crowd: Sequence[Somebody], number: int) -> Counter[int]:
+    """Have all make requests at once, this number altogether; return how often which status was."""
+
+    def go(somebody: Somebody) -> None:
+        steps = somebody.steps()
+        while sum(somebody.answers.values()) < number / len(crowd):
+            next(steps)
+        somebody.close()
+
+    with ThreadPoolExecutor(len(crowd)) as pool:
+        list(pool.map(go, crowd))
+    return sum((each.answers for each in crowd), Counter())
+
+
+def lost(crowd: Sequence[Somebody], database_url: str) -> dict[int, str]:
+    """Return the teams that somebody was told to have made, and that are not in the database."""
+    with psycopg.connect(database_url) as connection:
+        there = dict(connection.execute("SELECT id, title FROM teams").fetchall())
+    told = {id: title for each in crowd for id, title in each.acknowledged.items()}
+    return {id: title for id, title in told.items() if there.get(id) != title}
