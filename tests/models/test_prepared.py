@@ -6,7 +6,20 @@ from typing import TYPE_CHECKING, Any
 
 import psycopg
 import pytest
-from sqlalchemy import Connection, Engine, bindparam, func, insert, literal, or_, select, text
+from sqlalchemy import (
+    Connection,
+    Engine,
+    String,
+    bindparam,
+    column,
+    func,
+    insert,
+    literal,
+    or_,
+    select,
+    table,
+    text,
+)
 from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError, ProgrammingError
 from sqlalchemy.orm import Session
 
@@ -260,6 +273,41 @@ def test_what_a_session_has_prepared_before_is_used(two: tuple[Connection, Conne
     assert driver.execute("SELECT count(*) FROM pg_prepared_statements").fetchone() == ids
 
 
+def test_what_a_session_has_prepared_before_ends_a_transaction(
+    two: tuple[Connection, Connection],
+) -> None:
+    one, _ = two
+    driver: Any = one.connection.driver_connection
+    assert NUMBERS.all(one) == [(1,)]
+    driver._names.clear()
+    begin(one)
+    with pytest.raises(DBAPIError) as failure:
+        NUMBERS.all(one)
+    assert failures.is_stale(failure.value)
+
+
+def test_what_psycopg_has_forgotten_is_prepared_anew(two: tuple[Connection, Connection]) -> None:
+    one, _ = two
+    for _ in range(3):
+        assert NUMBERS.all(one) == [(1,)]
+        for _ in range(10):  # after some times psycopg too has the server prepare a statement
+            one.exec_driver_sql("SELECT 1")
+        begin(one)
+        one.rollback()
+
+
+def test_a_transaction_that_begins_with_a_mistake_has_not_begun(
+    two: tuple[Connection, Connection],
+) -> None:
+    one, _ = two
+    statement = Prepared(select(literal(1).op("/")(literal(0)).label("number")))
+    with pytest.raises(DBAPIError, match="division by zero"):
+        begin(one, [statement.question(one)])
+    one.rollback()
+    begin(one, [NUMBERS.question(one)])
+    begin(one, [NUMBERS.question(one)])
+
+
 def test_not_even_psycopg_takes_a_statement_for_another(
     two: tuple[Connection, Connection],
 ) -> None:
@@ -296,6 +344,28 @@ def test_a_transaction_begins_though_the_server_has_forgotten_what_it_asks(
         one.rollback()
         one.exec_driver_sql("DEALLOCATE ALL")
         one.commit()
+
+
+def test_a_select_whose_columns_have_changed_is_prepared_anew(
+    two: tuple[Connection, Connection],
+) -> None:
+    one, _ = two
+    driver: Any = one.connection.driver_connection
+    one.exec_driver_sql("CREATE TEMPORARY TABLE things (name varchar(10))")
+    one.commit()
+    things = Prepared(select(column("name", String)).select_from(table("things")))
+    question = things.question(one)
+    for kind in ("text", "varchar(20)"):
+        assert things.all(one) == []
+        driver.execute(f"ALTER TABLE things ALTER COLUMN name TYPE {kind}")
+        assert things.all(one) == []
+        assert things.all(one) == []
+        assert not one.invalidated
+        driver.execute("ALTER TABLE things ALTER COLUMN name TYPE varchar(30)")
+        begin(one, [question])
+        one.rollback()
+        known = driver.execute("SELECT statement FROM pg_prepared_statements").fetchall()
+        assert question[0] not in [statement for (statement,) in known]
 
 
 def test_an_insert_that_the_server_has_forgotten_closes_its_connection(session: Session) -> None:
