@@ -5,7 +5,7 @@ transaction begins by itself before the first statement that writes, or that loc
 `with_for_update()`, and ends with the session's commit or rollback: the same on both databases.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -76,6 +76,8 @@ class Connections:
         self._most = engine.pool.size()  # type: ignore[attr-defined]
         # A list's `append` and `pop` need no lock.
         self._idle: list[Connection] = []
+        # Connections from before one was lost may lead to where nobody is any more.
+        self._losses = 0
         event.listen(engine, "engine_disposed", self._close)
 
     def take(self) -> Connection:
@@ -84,7 +86,10 @@ class Connections:
             try:
                 connection = self._idle.pop()
             except IndexError:
-                return self._engine.connect()
+                losses = self._losses
+                connection = self._engine.connect()
+                connection.__dict__["roster_losses"] = losses
+                return connection
             if _driver(connection).is_alive():
                 return connection
             connection.invalidate()
@@ -94,16 +99,24 @@ class Connections:
         """Undo what was not committed, and keep the connection for the next one."""
         is_clean = False
         if connection.invalidated:
-            self._close(self._engine)  # the others may be as far gone
+            self._losses += 1
+            self._close(self._engine)
         check_at_begin(connection, None)
         try:
             connection.rollback()
             is_clean = not connection.invalidated and not _driver(connection).in_transaction
         finally:
-            if is_clean and len(self._idle) < self._most:
+            if is_clean and self._is_worth_keeping(connection) and len(self._idle) < self._most:
                 self._idle.append(connection)
             else:
                 _end(connection)
+
+    def _is_worth_keeping(self, connection: Connection) -> bool:
+        # Where a server only reads, another one may have taken its place, and know more. Nothing of
+        # the kind happens to a file.
+        if connection.__dict__["roster_losses"] != self._losses:
+            return False
+        return not getattr(_driver(connection), "only_reads", False)
 
     def _close(self, _engine: Engine) -> None:
         while self._idle:
@@ -179,16 +192,24 @@ def begin(connection: Connection, locks: Sequence[Question] = ()) -> None:
     try:
         check.passed(None if locks else rows)
     except BaseException:
-        driver.rollback()  # or what comes next would be written without the check
+        # Or what comes next would be written without the check.
+        _in_sqlalchemys_words(connection, "ROLLBACK", driver.rollback)
         raise
 
 
 def _begin(connection: Connection, driver: Any, selects: Sequence[Question]) -> list[Any] | None:
-    try:
-        found: list[Any] | None = driver.begin(*selects)
-    except connection.dialect.loaded_dbapi.Error as error:
-        connection._handle_dbapi_exception(error, "BEGIN", None, None, None)  # noqa: SLF001
+    found: list[Any] | None = _in_sqlalchemys_words(connection, "BEGIN", driver.begin, *selects)
     return found
+
+
+def _in_sqlalchemys_words(
+    connection: Connection, sql: str, do: Callable[..., Any], *arguments: Any
+) -> Any:
+    """Call the driver; what it raises is told as SQLAlchemy would, which looks after the rest."""
+    try:
+        return do(*arguments)
+    except connection.dialect.loaded_dbapi.Error as error:
+        connection._handle_dbapi_exception(error, sql, None, None, None)  # noqa: SLF001
 
 
 def begin_alone(connection: Connection) -> None:

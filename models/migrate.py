@@ -9,7 +9,7 @@ from alembic import command
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, Engine
+from sqlalchemy import Connection, Engine, text
 
 from models.database import begin_alone, connect
 from models.errors import NotReady
@@ -67,7 +67,8 @@ def is_current(engine: Engine) -> bool:
 
 
 def check_current(engine: Engine) -> None:
-    """Raise NotReady unless a database has the newest revision, or a newer one."""
+    """Raise NotReady unless a database has the newest revision or a newer one, and can be written."""
+    check_writable(engine)
     if not is_current(engine):
         raise NotReady("The database is not migrated to the newest revision.")
 
@@ -84,6 +85,18 @@ def _is_unknown(revision: str | None) -> bool:
 def _revisions() -> frozenset[str]:
     scripts = ScriptDirectory.from_config(_config())
     return frozenset(each.revision for each in scripts.walk_revisions())
+
+
+def check_writable(engine: Engine) -> None:
+    """Raise NotReady where a database of PostgreSQL can only be read, as a standby can."""
+    if engine.dialect.name != "postgresql":
+        return
+    for _ in range(2):
+        with engine.connect() as connection:
+            if connection.scalar(text("SHOW transaction_read_only")) == "off":
+                return
+            connection.invalidate()  # another one may lead to the server that took its place
+    raise NotReady("The database can only be read.")
 
 
 @cache

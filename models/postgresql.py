@@ -110,6 +110,7 @@ class PostgreSQLConnection(psycopg.Connection[Any]):
         self._prepared = Preparing(self._names.clear)
         self._prepares = True
         self._begin = ["BEGIN"]
+        self._is_standby = self.pgconn.parameter_status(b"in_hot_standby") == b"on"
         self._inode = os.fstat(self.pgconn.socket).st_ino
         _watchdog.watch(self)
 
@@ -163,7 +164,8 @@ class PostgreSQLConnection(psycopg.Connection[Any]):
 
     def _named(self, sql: str, values: Sequence[Any]) -> str:
         name = self._names.get(sql) or self._prepare(sql)
-        return f"EXECUTE {name.decode()}({', '.join(self._literals(values))})"
+        given = f"({', '.join(self._literals(values))})" if values else ""
+        return f"EXECUTE {name.decode()}{given}"
 
     def _written_out(self, sql: str, values: Sequence[Any]) -> str:
         literals = self._literals(values)
@@ -185,8 +187,8 @@ class PostgreSQLConnection(psycopg.Connection[Any]):
         return self._read(result)
 
     def rollback(self) -> None:
-        """Roll back, where something has begun."""
-        if self.in_transaction:
+        """Roll back, where something has begun; a server that is gone does that by itself."""
+        if self.in_transaction and not self.closed:
             super().rollback()
 
     def fetch(self, sql: str, values: Sequence[Any]) -> list[Any]:
@@ -274,7 +276,7 @@ class PostgreSQLConnection(psycopg.Connection[Any]):
             if os.fstat(line.fileno()).st_ino == self._inode:
                 line.shutdown(socket.SHUT_RDWR)
 
-    def is_connected(self) -> bool:
+    def is_alive(self) -> bool:
         """Tell whether the server is still there, without asking it.
 
         One that ends a connection says so, and hangs up: the first look reads the one, the second
@@ -287,14 +289,9 @@ class PostgreSQLConnection(psycopg.Connection[Any]):
             return False
         return not self.closed
 
-    def is_alive(self) -> bool:
-        """Tell whether the connection is worth keeping.
-
-        One to a server that only reads is not: another server may have taken its place, and what it
-        has not heard of would be missing. PostgreSQL 14 and later say so by themselves.
-        """
-        return self.is_connected() and not self._only_reads()
-
-    def _only_reads(self) -> bool:
-        told = self.pgconn.parameter_status
-        return b"on" in (told(b"in_hot_standby"), told(b"default_transaction_read_only"))
+    @property
+    def only_reads(self) -> bool:
+        """Whether the server has said that it only reads, as PostgreSQL does from version 14 on."""
+        if self._is_standby:
+            return True
+        return self.pgconn.parameter_status(b"default_transaction_read_only") == b"on"

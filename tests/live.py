@@ -81,12 +81,13 @@ def serving(
     command: Sequence[str] = (ROSTER, "serve"),
     *,
     ready: str = "/readyz",
+    fault: str = "Traceback",
     **environment: str,
 ) -> Iterator[LiveServer]:
     """Start a server with `folder` as its working directory, and stop it by SIGTERM.
 
     `command` may hold `{port}`. The server counts as started when it answers `ready`; what it
-    prints goes to `server.log` in the folder.
+    prints goes to `server.log` in the folder, and has nothing of a `fault`.
     """
     port = free_port()
     environment = {
@@ -116,7 +117,7 @@ def serving(
             yield server
         finally:
             _stop(server)
-    assert "Traceback" not in log.read_text(), log.read_text()
+    assert fault not in log.read_text(), log.read_text()
 
 
 def _wait_until_ready(server: LiveServer, path: str) -> None:

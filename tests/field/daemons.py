@@ -46,15 +46,20 @@ def as_user(owner: int) -> dict[str, Any]:
 
 
 @contextmanager
-def daemon(command: Sequence[str | Path], port: int, **options: Any) -> Iterator[Any]:
-    """Run a program until the end of the block, from when it listens on a port."""
+def daemon(
+    command: Sequence[str | Path], port: int, end: int = signal.SIGKILL, **options: Any
+) -> Iterator[Any]:
+    """Run a program until the end of the block, from when it listens on a port.
+
+    The signal `end` ends it at once, and all its children.
+    """
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, **options) as process:
         try:
             _wait_until_listening(process, port)
             yield process
         finally:
             process.send_signal(signal.SIGCONT)
-            process.kill()
+            process.send_signal(end)
 
 
 def _wait_until_listening(process: "subprocess.Popen[bytes]", port: int) -> None:

