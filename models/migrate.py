@@ -67,7 +67,7 @@ def is_current(engine: Engine) -> bool:
 
 
 def check_current(engine: Engine) -> None:
-    """Raise NotReady unless a database has the newest revision or a newer one, and can be written."""
+    """Raise NotReady unless a database can be written and has the newest revision, or a newer."""
     check_writable(engine)
     if not is_current(engine):
         raise NotReady("The database is not migrated to the newest revision.")
