@@ -61,6 +61,7 @@ class App:
 
     url: str
     answers: list[dict[str, str]]
+    onward: list[str] = field(default_factory=list)
 
     @property
     def callback(self) -> str:
@@ -76,12 +77,20 @@ class App:
 
 @pytest.fixture
 def app() -> Iterator[App]:
-    """Yield an app that runs."""
+    """Yield an app that runs; its callback leads on to the places in `onward`, if there are any."""
     answers: list[dict[str, str]] = []
+    onward: list[str] = []
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            answers.append(dict(parse_qsl(urlsplit(self.path).query)))
+            parts = urlsplit(self.path)
+            if parts.path == "/callback":
+                answers.append(dict(parse_qsl(parts.query)))
+            if parts.path == "/callback" and onward:
+                self.send_response(302)
+                self.send_header("Location", onward[0])
+                self.end_headers()
+                return
             self.send_response(200)
             self.send_header("Content-Type", "text/html")
             self.end_headers()
@@ -94,7 +103,7 @@ def app() -> Iterator[App]:
         # Between two polls it does not hear that it is to stop.
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
-        yield App(f"http://127.0.0.1:{server.server_port}", answers)
+        yield App(f"http://127.0.0.1:{server.server_port}", answers, onward)
         server.shutdown()
         thread.join()
 
@@ -303,6 +312,59 @@ def test_an_app_with_a_scheme_of_its_own_is_reached(live: LiveServer, page: Page
     place, _, query = (decided.value.header_value("location") or "").partition("?")
     assert place == "com.example.app:/callback"
     assert dict(parse_qsl(query)).keys() == {"code", "state", "iss"}
+    assert not [text for text in seen.complaints if "Content Security Policy" in text]
+
+
+@pytest.mark.parametrize("decision", ["Allow", "Deny"])
+def test_a_callback_leads_on_to_another_host(
+    live: LiveServer, page: Page, app: App, decision: str
+) -> None:
+    seen = Seen()
+    seen.watch(page)
+    home = app.url.replace("127.0.0.1", "localhost") + "/home"
+    app.onward.append(home)
+
+    ask(page, live, app.register(live))
+    sign_in(page)
+    page.get_by_role("button", name=decision).click()
+
+    expect(page).to_have_url(home)
+    assert len(app.answers) == 1
+    assert not seen.complaints
+
+
+def test_a_remembered_consent_leads_on_to_another_host(
+    live: LiveServer, page: Page, app: App
+) -> None:
+    seen = Seen()
+    seen.watch(page)
+    client = app.register(live)
+    ask(page, live, client)
+    sign_in(page)
+    page.get_by_role("button", name="Allow").click()
+    expect(page).to_have_title("The app")
+    page.context.clear_cookies()
+    home = app.url.replace("127.0.0.1", "localhost") + "/home"
+    app.onward.append(home)
+
+    ask(page, live, client)
+    sign_in(page)
+
+    expect(page).to_have_url(home)
+    assert not seen.complaints
+
+
+def test_a_callback_leads_on_to_an_app(live: LiveServer, page: Page, app: App) -> None:
+    seen = Seen()
+    seen.watch(page)
+    app.onward.append("com.example.app://done")
+    ask(page, live, app.register(live))
+    sign_in(page)
+
+    with page.expect_event("requestfailed"):  # nothing on this machine has the scheme
+        page.get_by_role("button", name="Allow").click()
+
+    assert app.answers
     assert not [text for text in seen.complaints if "Content Security Policy" in text]
 
 

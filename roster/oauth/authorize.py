@@ -112,7 +112,7 @@ class Authorization:
             authorize=request.raw,
             csrf=self.browser.form_code,
         )
-        return page(body, self.browser, redirect_uri=request.redirect_uri)
+        return page(body, self.browser, leads_to_client=True)
 
     def _lifetime(self, request: AuthorizationRequest) -> int:
         if "refresh_token" in request.client.grant_types:
@@ -136,12 +136,12 @@ class Authorization:
 
 
 def page(
-    body: str, browser: Browser, *, status: int = 200, redirect_uri: str | None = None
+    body: str, browser: Browser, *, status: int = 200, leads_to_client: bool = False
 ) -> Answer:
     """Make the answer that shows a page."""
     headers = [
         ("Content-Type", "text/html; charset=utf-8"),
-        ("Content-Security-Policy", pages.policy(redirect_uri)),
+        ("Content-Security-Policy", pages.policy(leads_to_client=leads_to_client)),
     ]
     return Answer(status, body.encode(), (*headers, *_cookies(browser)))
 

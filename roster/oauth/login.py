@@ -112,5 +112,4 @@ class Login:
             longest=longest,
             csrf=self.browser.form_code,
         )
-        target = request.redirect_uri if request else None
-        return page(body, self.browser, status=status, redirect_uri=target)
+        return page(body, self.browser, status=status, leads_to_client=request is not None)

@@ -19,26 +19,15 @@ def render(template: str, **values: Any) -> str:
     return _templates.get_template(f"{template}.html").render(**values)
 
 
-def policy(redirect_uri: str | None = None) -> str:
+def policy(*, leads_to_client: bool = False) -> str:
     """Make the Content-Security-Policy of a page.
 
-    A browser holds the redirects that follow a form against `form-action` too, so the place where
-    the client waits has to be among them.
+    Browsers hold every redirect that follows a form against `form-action`, those of the client
+    too: its callback may lead on to another host or to an app. So a page whose forms can lead to a
+    client names none. Its forms have their targets in the template, and no script runs there.
     """
-    targets = "'self'" if redirect_uri is None else f"'self' {_source(redirect_uri)}"
-    return (
-        "default-src 'none'; style-src 'self'; base-uri 'none'; frame-ancestors 'none';"
-        f" form-action {targets}"
-    )
-
-
-def _source(redirect_uri: str) -> str:
-    """Name a redirect URI's place as a source of the policy: an origin, or a scheme of its own."""
-    parts = urlsplit(redirect_uri)
-    # The policy's grammar has no IPv6 addresses.
-    if parts.scheme in {"http", "https"} and ":" not in (parts.hostname or ""):
-        return f"{parts.scheme}://{parts.netloc}"
-    return f"{parts.scheme}:"
+    forms = "" if leads_to_client else " form-action 'self';"
+    return f"default-src 'none'; style-src 'self'; base-uri 'none';{forms} frame-ancestors 'none'"
 
 
 def place(redirect_uri: str) -> str:
