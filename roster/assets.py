@@ -9,6 +9,8 @@ from pathlib import Path
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
+from roster.definition import ISOLATED
+
 
 @dataclass(frozen=True)
 class Asset:
@@ -17,6 +19,7 @@ class Asset:
     path: str
     media_type: str
     content: bytes | Path
+    opener_policy: str = ISOLATED
 
 
 def from_file(file: Path, path: str) -> Asset:
@@ -44,6 +47,9 @@ class Assets:
         content = asset.content
         if isinstance(content, Path):
             content = await asyncio.to_thread(content.read_bytes)
-        headers = {"Cache-Control": "public, max-age=3600"}
+        headers = {
+            "Cache-Control": "public, max-age=3600",
+            "Cross-Origin-Opener-Policy": asset.opener_policy,
+        }
         response = Response(content, headers=headers, media_type=asset.media_type)
         await response(scope, receive, send)

@@ -11,7 +11,7 @@ from starlette.types import Receive, Scope, Send
 
 from models.database import Connections
 from roster.assets import Assets
-from roster.definition import PROBLEM, Definition
+from roster.definition import ISOLATED, PROBLEM, Definition, Route
 from roster.errors import REALM, Answer, Refusal, answer
 from roster.exchange import Exchange
 
@@ -51,7 +51,7 @@ class Boundary:
             try:
                 await self.assets(scope, receive, self._with_headers(send))
             except OSError as error:  # the file cannot be read; nothing is sent yet
-                await self._send(answer(error, PROBLEM), send, scope)
+                await self._send(answer(error, PROBLEM), send, scope, None)
             return
         began = time.perf_counter()
         exchange = self._begin(scope)
@@ -63,15 +63,16 @@ class Boundary:
             made = answer(_STOPPING, exchange.route.error_media_type if exchange else PROBLEM)
         except Exception as error:  # noqa: BLE001 (the last place that can still answer a failure)
             made = answer(error, exchange.route.error_media_type if exchange else PROBLEM)
-        await self._send(made, send, scope)
+        await self._send(made, send, scope, exchange.route if exchange else None)
         operation = exchange.operation if exchange else None
         self.observe(operation.id if operation else "", made.status, time.perf_counter() - began)
 
     async def refuse(self, error: Exception, scope: Scope, send: Send) -> None:
         """Answer a request with an error, in the form of its path."""
         found = self.definition.match(scope["path"])
-        form = found[0].error_media_type if found else PROBLEM
-        await self._send(answer(error, form), send, scope)
+        route = found[0] if found else None
+        form = route.error_media_type if route else PROBLEM
+        await self._send(answer(error, form), send, scope, route)
 
     def _begin(self, scope: Scope) -> Exchange | None:
         """Find what the path names; None where it names nothing."""
@@ -118,7 +119,7 @@ class Boundary:
         }
         return await self.inner(passed, exchange)
 
-    async def _send(self, made: Answer, send: Send, scope: Scope) -> None:
+    async def _send(self, made: Answer, send: Send, scope: Scope, route: Route | None) -> None:
         raw = [*made.raw_headers]
         raw += (
             (name.lower().encode("latin-1"), value.encode("latin-1"))
@@ -129,6 +130,9 @@ class Boundary:
         present = {name for name, _ in raw}
         if made.status not in {204, 304} and b"content-length" not in present:
             raw.append((b"content-length", str(len(made.body)).encode()))
+        if route is not None and route.opener_policy != ISOLATED:
+            raw.append((_OPENER_POLICY, route.opener_policy.encode()))
+            present.add(_OPENER_POLICY)
         raw += self._missing(present)
         body = b"" if scope["method"] == "HEAD" else made.body
         await send({"type": "http.response.start", "status": made.status, "headers": raw})
@@ -161,11 +165,12 @@ class Boundary:
 
 
 _CHALLENGE = f'Bearer realm="{REALM}"'.encode()
+_OPENER_POLICY = b"cross-origin-opener-policy"
 _HEADERS: dict[bytes, bytes] = {
     b"cache-control": b"no-store",
     b"content-security-policy": b"default-src 'self'; base-uri 'none'; form-action 'self';"
     b" frame-ancestors 'none'",
-    b"cross-origin-opener-policy": b"same-origin",
+    _OPENER_POLICY: ISOLATED.encode(),
     b"referrer-policy": b"no-referrer",
     b"x-content-type-options": b"nosniff",
     b"x-frame-options": b"DENY",

@@ -17,6 +17,8 @@ FOLDER = Path(__file__).resolve().parent.parent / "openapi"
 
 METHODS = ("get", "post", "put", "patch", "delete")
 PROBLEM = "application/problem+json"
+# The opener policy of whatever names no other.
+ISOLATED = "same-origin"
 # SQLite's and PostgreSQL's largest id. A number beyond it names no row.
 LARGEST_ID = 2**63 - 1
 
@@ -79,6 +81,14 @@ class Operation:
         """Whether a GET changes something, so that no HEAD may stand for it."""
         return bool(self.spec.get("x-acts", False))
 
+    @property
+    def opener_policy(self) -> str:
+        """What a page that opens this one, or is opened by it, still sees of it (HTML's COOP).
+
+        A sign-in runs in a popup too, whose opener waits for it: there nothing is cut off.
+        """
+        return str(self.spec.get("x-opener-policy", ISOLATED))
+
     @cached_property
     def success(self) -> tuple[int, dict[str, Any]]:
         """The status and the description of the answer to a request that went well."""
@@ -113,6 +123,7 @@ class Route:
         self.template = template
         self.operations = operations
         self.error_media_type = next(iter(operations.values())).error_media_type
+        self.opener_policy = next(iter(operations.values())).opener_policy
         # HEAD is a GET without the body, and must do nothing (RFC 9110 section 9.2.1).
         self.has_head = "GET" in operations and not operations["GET"].acts
         parameters = next(iter(operations.values())).parameters

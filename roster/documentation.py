@@ -51,6 +51,9 @@ def assets() -> Iterator[Asset]:
             content, icons = _without_data_urls(file.stem, file.read_text(encoding="utf-8"))
             yield from icons
             asset = replace(asset, content=content)
+        if file.name == "oauth2-redirect.html":
+            # The popup comes back to it from the pages of the sign-in, and hands on to its opener.
+            asset = replace(asset, opener_policy="unsafe-none")
         yield asset
 
 

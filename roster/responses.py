@@ -78,9 +78,9 @@ class Responder:
         return headers
 
     def _location(self, result: Any) -> str:
-        """Make the absolute URL of a path, or of what the link leads to."""
+        """Make the absolute URL of what the link leads to; a reference is left as it is."""
         if isinstance(result, str):
-            return self._settings.origin + result
+            return result
         path = self._linked
         for name, expression in self._link["parameters"].items():
             value = result[expression.removeprefix("$response.body#/")]

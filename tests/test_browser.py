@@ -1,8 +1,11 @@
 """The pages in a real browser: the documentation, and signing in to somebody else's app."""
 
+import asyncio
 import shutil
 import threading
 from collections.abc import Iterator
+from concurrent.futures import Future
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Literal
@@ -55,6 +58,24 @@ def page(browser: Browser) -> Iterator[Page]:
         yield context.new_page()
 
 
+PAGES = {
+    "/callback": b"<title>The app</title>Welcome",
+    # An app in the browser, which signs in by a popup.
+    "/single": b"""<title>The single page</title><button>Sign in</button><p></p><script>
+        addEventListener("message", (event) => {
+          document.querySelector("p").textContent = event.data;
+        });
+        document.querySelector("button").onclick = () => {
+          window.popup = open(new URLSearchParams(location.search).get("open"), "popup");
+        };
+        </script>""",
+    "/single/callback": b"""<title>Back</title><script>
+        opener.postMessage(location.search, location.origin);
+        close();
+        </script>""",
+}
+
+
 @dataclass
 class App:
     """Somebody else's app: it listens on loopback and notes what browsers bring to it."""
@@ -70,7 +91,8 @@ class App:
 
     def register(self, live: LiveServer, **fields: Any) -> Client:
         """Register the app at the server, as a native app does: without its port."""
-        client = register(live, redirect_uris=["http://127.0.0.1/callback"], **fields)
+        fields = {"redirect_uris": ["http://127.0.0.1/callback"], **fields}
+        client = register(live, **fields)
         client.redirect_uri = self.callback
         return client
 
@@ -86,6 +108,7 @@ def app() -> Iterator[App]:
             parts = urlsplit(self.path)
             if parts.path == "/callback":
                 answers.append(dict(parse_qsl(parts.query)))
+            body = PAGES.get(parts.path, PAGES["/callback"])
             if parts.path == "/callback" and onward:
                 self.send_response(302)
                 self.send_header("Location", onward[0])
@@ -94,7 +117,7 @@ def app() -> Iterator[App]:
             self.send_response(200)
             self.send_header("Content-Type", "text/html")
             self.end_headers()
-            self.wfile.write(b'<link rel="icon" href="data:,"><title>The app</title>Welcome')
+            self.wfile.write(b'<link rel="icon" href="data:,">' + body)
 
         def log_message(self, *arguments: object) -> None:
             pass
@@ -180,37 +203,101 @@ def open_password_flow(page: Page, username: str, password: str) -> Locator:
     return form
 
 
+@contextmanager
+def published(port: int) -> Iterator[int]:
+    """Publish a port of this machine at another one, as containers and tunnels do."""
+
+    async def pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            while data := await reader.read(65_536):
+                writer.write(data)
+        finally:
+            writer.close()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        inner_reader, inner_writer = await asyncio.open_connection("127.0.0.1", port)
+        pumps = pump(reader, inner_writer), pump(inner_reader, writer)
+        await asyncio.gather(*pumps, return_exceptions=True)
+
+    async def publish() -> None:
+        end = asyncio.Event()
+        server = await asyncio.start_server(serve, "127.0.0.1", 0)
+        found.set_result((asyncio.get_running_loop(), end, server.sockets[0].getsockname()[1]))
+        await end.wait()
+        server.close()
+
+    found: Future[tuple[asyncio.AbstractEventLoop, asyncio.Event, int]] = Future()
+    thread = threading.Thread(target=asyncio.run, args=(publish(),))
+    thread.start()
+    loop, end, published_port = found.result()
+    yield published_port
+    loop.call_soon_threadsafe(end.set)
+    thread.join()
+
+
+@pytest.mark.parametrize("asked", ["http://127.0.0.1", "http://localhost", "a published port"])
 def test_somebody_logs_in_to_the_documentation_through_the_pages(
-    live: LiveServer, page: Page
+    live: LiveServer, page: Page, asked: str
 ) -> None:
+    with ExitStack() as stack:
+        url = f"{asked}:{live.port}"
+        if asked == "a published port":
+            url = f"http://localhost:{stack.enter_context(published(live.port))}"
+        seen = Seen()
+        seen.watch(page)
+        page.goto(url)
+        expect(page).to_have_url(f"{url}/api/v1/")
+        page.get_by_role("button", name="Authorize", exact=True).click()
+        form = page.locator(".auth-container", has_text="Flow: authorizationCode")
+        expect(form.locator("#client_id_authorizationCode")).to_have_value("documentation")
+        form.get_by_text("select all").click()
+
+        with page.expect_popup() as opened:
+            form.get_by_text("Authorize", exact=True).click()
+        popup = opened.value
+        seen.watch(popup)
+        sign_in(popup, "root", "q")
+        expect(popup.get_by_role("checkbox")).to_have_count(6)
+        with popup.expect_event("close"):
+            popup.get_by_role("button", name="Allow").click()
+        expect(form.get_by_text("Logout", exact=True)).to_be_visible()
+        page.locator(".close-modal").click()
+
+        operation = page.locator("#operations-users-read_me")
+        operation.locator(".opblock-summary-control").click()
+        operation.get_by_role("button", name="Try it out").click()
+        operation.get_by_role("button", name="Execute").click()
+        answer = operation.locator(".live-responses-table .response")
+        expect(answer.locator(".response-col_status")).to_contain_text("200")
+        expect(answer.locator(".response-col_description")).to_contain_text('"username": "root"')
+        assert not seen.complaints
+        assert not seen.elsewhere(url)
+        page.goto("about:blank")  # so that no connection is left to a port that closes
+
+
+def test_an_app_signs_in_by_a_popup(live: LiveServer, page: Page, app: App) -> None:
     seen = Seen()
     seen.watch(page)
-    page.goto(live.url)
-    page.get_by_role("button", name="Authorize", exact=True).click()
-    form = page.locator(".auth-container", has_text="Flow: authorizationCode")
-    expect(form.locator("#client_id_authorizationCode")).to_have_value("documentation")
-    form.get_by_text("select all").click()
+    url = app.url.replace("127.0.0.1", "localhost")
+    client = app.register(live, redirect_uris=["http://localhost/single/callback"])
+    client.redirect_uri = f"{url}/single/callback"
+    asked = f"{live.url}{AUTHORIZE}?{urlencode(client.request())}"
+    page.goto(f"{url}/single?{urlencode({'open': asked})}")
 
     with page.expect_popup() as opened:
-        form.get_by_text("Authorize", exact=True).click()
+        page.get_by_role("button").click()
     popup = opened.value
-    seen.watch(popup)
-    sign_in(popup, "root", "q")
-    expect(popup.get_by_role("checkbox")).to_have_count(6)
+    sign_in(popup, "user", "wrong")
+    sign_in(popup)
+    expect(popup.get_by_role("heading")).to_have_text("Allow An app?")
+    assert page.evaluate("popup.closed") is False
+    popup.get_by_role("button", name="Sign out and use another account").click()
+    sign_in(popup)
     with popup.expect_event("close"):
         popup.get_by_role("button", name="Allow").click()
-    expect(form.get_by_text("Logout", exact=True)).to_be_visible()
-    page.locator(".close-modal").click()
 
-    operation = page.locator("#operations-users-read_me")
-    operation.locator(".opblock-summary-control").click()
-    operation.get_by_role("button", name="Try it out").click()
-    operation.get_by_role("button", name="Execute").click()
-    answer = operation.locator(".live-responses-table .response")
-    expect(answer.locator(".response-col_status")).to_contain_text("200")
-    expect(answer.locator(".response-col_description")).to_contain_text('"username": "root"')
+    expect(page.locator("p")).to_contain_text("code=")
     assert not seen.complaints
-    assert not seen.elsewhere(live.url)
 
 
 def test_somebody_signs_in_to_an_app_and_out_again(live: LiveServer, page: Page, app: App) -> None:

@@ -128,7 +128,7 @@ class Authorization:
         return token_store(self.exchange, self.settings, user=user)
 
     def _to_login(self, request: AuthorizationRequest) -> Answer:
-        place = f"{self.settings.origin}{LOGIN}?{urlencode({'authorize': request.raw})}"
+        place = f"{self.browser.home}{LOGIN}?{urlencode({'authorize': request.raw})}"
         return self._redirect(place)
 
     def _redirect(self, place: str) -> Answer:

@@ -4,6 +4,7 @@ import hashlib
 import hmac
 import secrets
 from functools import cached_property
+from urllib.parse import urlsplit
 
 from werkzeug.http import dump_cookie
 from werkzeug.sansio.http import parse_cookie
@@ -14,6 +15,7 @@ from roster.errors import Refusal
 from roster.exchange import Exchange
 from roster.oauth import devices
 from roster.oauth.devices import Device
+from roster.origins import host_of, is_loopback
 from roster.settings import Settings
 
 _MOST_COOKIES = 65_536
@@ -49,6 +51,20 @@ class Browser:
         return SessionLifetimes(
             idle=self._settings.session_idle_seconds, total=self._settings.session_total_seconds
         )
+
+    @cached_property
+    def home(self) -> str:
+        """What the addresses of this server's pages begin with: the issuer.
+
+        Nothing where a development server is asked under another name of its machine, or at a port
+        that was published: there the browser stays where it is, for the issuer may not be reached.
+        """
+        origin = self._settings.origin
+        issuer = urlsplit(origin)
+        asked = (self._exchange.header(b"host") or "").lower()
+        hosts = (host_of(asked) or "", issuer.hostname or "")
+        is_here = self._settings.is_development and all(map(is_loopback, hosts))
+        return "" if is_here and asked != issuer.netloc else origin
 
     @cached_property
     def _session(self) -> BrowserSession | None:

@@ -63,7 +63,7 @@ class Login:
             return self._form(request, "Username or password is wrong.", 400, username)
         self.browser.sign_in(user)
         self._remember(login_account(user))
-        place = self.settings.origin + LOGIN if request is None else self._back_to(request)
+        place = self.browser.home + LOGIN if request is None else self._back_to(request)
         return redirect(place, self.browser)
 
     def sign_out(self) -> Answer:
@@ -75,7 +75,7 @@ class Login:
         request = self._read(form.get("authorize"))
         self.browser.check_form(form.get("csrf"))
         self.browser.sign_out()
-        place = self.settings.origin + LOGIN if request is None else self._back_to(request)
+        place = self.browser.home + LOGIN if request is None else self._back_to(request)
         return redirect(place, self.browser)
 
     def _remember(self, account: str) -> None:
@@ -93,7 +93,7 @@ class Login:
 
     def _back_to(self, request: AuthorizationRequest) -> str:
         # To this server's own endpoint, which judges the request again: never straight elsewhere.
-        return f"{self.settings.origin}{PATH}?{request.raw}"
+        return f"{self.browser.home}{PATH}?{request.raw}"
 
     def _form(
         self,

@@ -7,6 +7,7 @@ import logging
 import uuid
 import weakref
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from starlette.types import Message
@@ -371,7 +372,6 @@ def test_what_is_no_uuid_is_not_taken_over(
 # Headers for the browser's user
 
 PROTECTING = {
-    "cross-origin-opener-policy": "same-origin",
     "referrer-policy": "no-referrer",
     "x-content-type-options": "nosniff",
     "x-frame-options": "DENY",
@@ -379,11 +379,24 @@ PROTECTING = {
 POLICY = {"default-src 'self'", "base-uri 'none'", "form-action 'self'", "frame-ancestors 'none'"}
 
 
+# Pages of a sign-in may be in a popup, and the documentation opens them in one.
+OPENERS = {
+    "/auth/oauth2/authorize": "unsafe-none",
+    "/auth/login": "unsafe-none",
+    "/auth/logout": "unsafe-none",
+    "/api/v1/oauth2-redirect.html": "unsafe-none",
+    "/api/v1/": "same-origin-allow-popups",
+    "/api/v1": "same-origin-allow-popups",
+}
+
+
 def protects(answer: Any) -> bool:
     """Tell whether an answer tells a browser to be careful with it."""
     policy = answer.headers["content-security-policy"]
+    opener = OPENERS.get(answer.request.url.path, "same-origin")
+    expected = {**PROTECTING, "cross-origin-opener-policy": opener}
     return (
-        PROTECTING.items() <= dict(answer.headers).items()
+        expected.items() <= dict(answer.headers).items()
         and set(policy.split("; ")) >= POLICY
         and "unsafe" not in policy
     )
@@ -394,7 +407,9 @@ def protects(answer: Any) -> bool:
     [
         ("GET", "/", 307),
         ("GET", "/api/v1/", 200),
+        ("GET", "/api/v1", 200),
         ("GET", "/api/v1/swagger-ui.css", 200),
+        ("GET", "/api/v1/oauth2-redirect.html", 200),
         ("GET", "/api/v1/openapi.json", 200),
         ("GET", "/api/v1/users", 401),
         ("OPTIONS", "/api/v1/users", 204),
@@ -411,6 +426,30 @@ def test_every_answer_protects_the_user_of_a_browser(
     assert answer.status_code == status
     assert protects(answer)
     assert "strict-transport-security" not in answer.headers
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [
+        ("GET", "/auth/login", 200),
+        ("POST", "/auth/login", 403),
+        ("GET", "/auth/logout", 405),
+        ("POST", "/auth/logout", 403),
+        ("GET", "/auth/oauth2/authorize", 400),
+        ("GET", "/auth/oauth2/authorize?client_id=documentation", 303),
+        ("OPTIONS", "/auth/oauth2/authorize", 204),
+    ],
+)
+def test_the_pages_of_a_sign_in_keep_who_opened_them(
+    client: CheckedClient, method: str, path: str, status: int
+) -> None:
+    redirect_uri = quote("http://localhost:5000/api/v1/oauth2-redirect.html", safe="")
+    answer = client.request(method, path + (f"&redirect_uri={redirect_uri}" if "?" in path else ""))
+
+    assert answer.status_code == status
+    assert answer.headers.get_list("cross-origin-opener-policy") == ["unsafe-none"]
+    assert answer.headers["x-frame-options"] == "DENY"
+    assert "frame-ancestors 'none'" in answer.headers["content-security-policy"]
 
 
 def test_a_failure_protects_the_user_of_a_browser_too(
@@ -503,7 +542,7 @@ def test_urls_in_answers_are_made_from_the_issuer(serve: Serve) -> None:
     made = server.admin.post("/teams", {"title": "Analysts"})
     listed = server.admin.get("/users?limit=1")
 
-    assert moved.headers["location"] == "https://api.example/api/v1/"
+    assert moved.headers["location"] == "/api/v1/"
     assert made.headers["location"] == f"https://api.example/api/v1/teams/{made.json()['id']}"
     assert listed.headers["link"].startswith("<https://api.example/api/v1/users?")
 
