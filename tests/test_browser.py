@@ -455,6 +455,92 @@ def test_a_callback_leads_on_to_an_app(live: LiveServer, page: Page, app: App) -
     assert not [text for text in seen.complaints if "Content Security Policy" in text]
 
 
+@pytest.mark.parametrize("decision", ["Allow", "Deny"])
+def test_a_state_that_no_header_holds_comes_back(
+    live: LiveServer, page: Page, app: App, decision: str
+) -> None:
+    seen = Seen()
+    seen.watch(page)
+    state = "s" * 4000
+    client = app.register(live)
+
+    ask(page, live, client, state=state)
+    sign_in(page, "user", "wrong")
+    sign_in(page)
+    page.get_by_role("button", name="Sign out and use another account").click()
+    sign_in(page)
+    page.get_by_role("button", name=decision).click()
+
+    expect(page).to_have_title("The app")
+    assert app.answers[0]["state"] == state
+    assert not [text for text in seen.complaints if "Content Security Policy" in text]
+
+
+def test_each_of_two_tabs_goes_on(live: LiveServer, page: Page, app: App) -> None:
+    client = app.register(live)
+    other = page.context.new_page()
+    for tab, state in ((page, "one"), (other, "two")):
+        ask(tab, live, client, state=state)
+
+    for tab in (page, other):
+        sign_in(tab)
+        expect(tab.get_by_role("heading")).to_have_text("Allow An app?")
+    for tab in (page, other):
+        tab.get_by_role("button", name="Allow").click()
+        expect(tab).to_have_title("The app")
+
+    assert [answer["state"] for answer in app.answers] == ["one", "two"]
+
+
+def test_one_signs_out_in_each_of_two_tabs(live: LiveServer, page: Page, app: App) -> None:
+    client = app.register(live)
+    page.goto(live.url + LOGIN)
+    sign_in(page)
+    tabs = [page, page.context.new_page(), page.context.new_page()]
+    tabs[1].goto(live.url + LOGIN)
+    ask(tabs[2], live, client)
+
+    for tab in tabs[:2]:
+        tab.get_by_role("button", name="Sign out").click()
+        expect(tab.get_by_role("heading")).to_have_text("Sign in")
+    tabs[2].get_by_role("button", name="Allow").click()
+    expect(tabs[2].get_by_role("main")).to_contain_text("to continue to An app")
+    sign_in(tabs[2])
+    tabs[2].get_by_role("button", name="Allow").click()
+
+    expect(tabs[2]).to_have_title("The app")
+
+
+def test_one_goes_back_and_on_again(live: LiveServer, page: Page, app: App) -> None:
+    ask(page, live, app.register(live, client_type="public"))
+    sign_in(page)
+    expect(page.get_by_role("heading")).to_have_text("Allow An app?")
+    page.go_back()
+    if page.get_by_role("button", name="Sign in").count():
+        sign_in(page)
+    page.get_by_role("button", name="Allow").click()
+    expect(page).to_have_title("The app")
+    page.go_back()
+    page.get_by_role("button", name="Allow").click()
+
+    expect(page).to_have_title("The app")
+    assert all("code" in answer for answer in app.answers)
+    assert len(app.answers) == 2
+
+
+def test_a_window_that_was_restored_goes_on(live: LiveServer, page: Page, app: App) -> None:
+    ask(page, live, app.register(live))
+    page.context.clear_cookies()  # those without an age end with the browser
+    sign_in(page)
+
+    page.get_by_role("link", name="Go on").click()
+    sign_in(page)
+    page.get_by_role("button", name="Allow").click()
+
+    expect(page).to_have_title("The app")
+    assert app.answers[0]["state"] == "a state"
+
+
 def test_a_wrong_login_is_told_on_the_page(live: LiveServer, page: Page) -> None:
     page.goto(live.url + LOGIN)
 

@@ -1,7 +1,6 @@
 """The authorization endpoint's pages: who asks, for what, and the user's answer."""
 
 from dataclasses import dataclass
-from urllib.parse import urlencode
 
 from oauthlib.oauth2 import OAuth2Error
 
@@ -10,13 +9,13 @@ from roster.definition import Definition
 from roster.errors import Answer
 from roster.exchange import Exchange
 from roster.oauth import pages
-from roster.oauth.authorization import PATH, AuthorizationRequest
+from roster.oauth.answers import Answers
+from roster.oauth.authorization import AuthorizationRequest
 from roster.oauth.browser import Browser
 from roster.oauth.forms import read_page_form
 from roster.oauth.stores import token_store
 from roster.settings import Settings
 
-LOGIN = "/auth/login"
 _SCOPE = "scope."
 
 
@@ -28,6 +27,7 @@ class Authorization:
     settings: Settings
     definition: Definition
     browser: Browser
+    answers: Answers
 
     def ask(self) -> Answer:
         """Answer a client's request: by a login, a question, or at once by a code or an error.
@@ -39,29 +39,47 @@ class Authorization:
     def decide(self) -> Answer:
         """Carry out what the user decided on the consent page.
 
-        :raises Refusal: 400 for a malformed form, 403 for one that another site may have made.
+        A form that another site may have made is answered by 403 and a link to a fresh one.
+
+        :raises Refusal: 400 for a malformed form.
         """
         form = read_page_form(self.exchange)
         request = self._read(form.get("authorize", ""))
-        self.browser.check_form(form.get("csrf"))
+        code = form.get("csrf", "")
+        if not self.browser.is_genuine(code):
+            return self.answers.out_of_date(request)
         request = self._held(request)
         user = self.browser.user
         if user is None:
-            return self._to_login(request)
+            return self.answers.to_login(request)
+        is_allowed = form.get("decision") == "allow"
+        if is_allowed and not self.browser.is_current(code):
+            # Somebody else signed in meanwhile, who is asked anew.
+            return self.go_on(request)
         store = self._store(user)
         try:
             asked = request.scopes(store)
         except OAuth2Error as error:
-            return self._redirect(
+            return self.answers.redirect(
                 request.refuse(error.error or "invalid_request", error.description)
             )
         granted = [scope for scope in asked if _SCOPE + scope in form]
-        if form.get("decision") != "allow" or not granted:
-            return self._redirect(request.refuse("access_denied", "The user did not allow it."))
+        if not is_allowed or not granted:
+            return self.answers.redirect(
+                request.refuse("access_denied", "The user did not allow it.")
+            )
         refused = set(asked).difference(granted)
         session = self.exchange.session
         Consent.remember(session, user.id, request.client.id, granted, refused)
-        return self._redirect(request.grant(store, granted))
+        return self.answers.redirect(request.grant(store, granted))
+
+    def go_on(self, request: AuthorizationRequest) -> Answer:
+        """Lead back to a request that waited; go on with it here if its address is too long.
+
+        To this server's own endpoint, which judges the request again: never straight elsewhere.
+        """
+        place = self.answers.place_of(request)
+        return self.answers.redirect(place) if self.answers.fits(place) else self._proceed(request)
 
     def _held(self, request: AuthorizationRequest) -> AuthorizationRequest:
         """Read a request again, with all that it hangs on kept as it is until a code is stored.
@@ -80,19 +98,19 @@ class Authorization:
     def _proceed(self, request: AuthorizationRequest, *, is_held: bool = False) -> Answer:
         user = self.browser.user
         if user is None:
-            return self._to_login(request)
+            return self.answers.to_login(request)
         store = self._store(user)
         try:
             scopes = request.scopes(store)
         except OAuth2Error as error:
-            return self._redirect(
+            return self.answers.redirect(
                 request.refuse(error.error or "invalid_request", error.description)
             )
         if not self._is_remembered(request, user, scopes):
             return self._question(request, user, scopes)
         if not is_held:
             return self._proceed(self._held(request), is_held=True)
-        return self._redirect(request.grant(store, scopes))
+        return self.answers.redirect(request.grant(store, scopes))
 
     def _is_remembered(self, request: AuthorizationRequest, user: User, scopes: list[str]) -> bool:
         # Any app may listen on a loopback port or register a scheme, and so pose as the client:
@@ -112,7 +130,7 @@ class Authorization:
             authorize=request.raw,
             csrf=self.browser.form_code,
         )
-        return page(body, self.browser, leads_to_client=True)
+        return self.answers.page(body, leads_to_client=True)
 
     def _lifetime(self, request: AuthorizationRequest) -> int:
         if "refresh_token" in request.client.grant_types:
@@ -126,33 +144,3 @@ class Authorization:
 
     def _store(self, user: User) -> TokenStore:
         return token_store(self.exchange, self.settings, user=user)
-
-    def _to_login(self, request: AuthorizationRequest) -> Answer:
-        place = f"{self.browser.home}{LOGIN}?{urlencode({'authorize': request.raw})}"
-        return self._redirect(place)
-
-    def _redirect(self, place: str) -> Answer:
-        return redirect(place, self.browser)
-
-
-def page(
-    body: str, browser: Browser, *, status: int = 200, leads_to_client: bool = False
-) -> Answer:
-    """Make the answer that shows a page."""
-    headers = [
-        ("Content-Type", "text/html; charset=utf-8"),
-        ("Content-Security-Policy", pages.policy(leads_to_client=leads_to_client)),
-    ]
-    return Answer(status, body.encode(), (*headers, *_cookies(browser)))
-
-
-def redirect(place: str, browser: Browser) -> Answer:
-    """Make the answer that leads the browser elsewhere, always by GET (RFC 9700 section 4.12)."""
-    return Answer(303, b"", (("Location", place), *_cookies(browser)))
-
-
-def _cookies(browser: Browser) -> list[tuple[str, str]]:
-    return [("Set-Cookie", cookie) for cookie in browser.set_cookies]
-
-
-__all__ = ["LOGIN", "PATH", "Authorization", "page", "redirect"]

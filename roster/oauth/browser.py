@@ -11,7 +11,6 @@ from werkzeug.sansio.http import parse_cookie
 
 from models.browser_session import BrowserSession, SessionLifetimes
 from models.user import User
-from roster.errors import Refusal
 from roster.exchange import Exchange
 from roster.oauth import devices
 from roster.oauth.devices import Device
@@ -19,6 +18,7 @@ from roster.origins import host_of, is_loopback
 from roster.settings import Settings
 
 _MOST_COOKIES = 65_536
+_HALF = 64  # of a form's code: a SHA-256 in hexadecimal
 
 
 class Browser:
@@ -26,8 +26,9 @@ class Browser:
 
     The session cookie holds a random id, whose hash finds the session's row. Another cookie
     holds a random value from the first page on; a form is genuine if it brings a code made of
-    that value and of the session, which no other site can read or set. A third one outlives the
-    session, and tells the limits on guessing that its user signed in here before.
+    that value, which no other site can read or set. The code tells too for which user the page
+    was made. A third cookie outlives the session, and tells the limits on guessing that its user
+    signed in here before.
     """
 
     def __init__(self, exchange: Exchange, settings: Settings) -> None:
@@ -93,6 +94,7 @@ class Browser:
         self.sign_out()
         most = self._settings.quotas.sessions
         value = BrowserSession.begin(self._exchange.session, user, self._lifetimes, most)
+        self._cookies = {**self._cookies, self._session_name: value}
         self._set(self._session_name, value, self._settings.session_total_seconds)
 
     def sign_out(self) -> None:
@@ -123,25 +125,29 @@ class Browser:
             value = secrets.token_urlsafe(32)
             self._cookies = {**self._cookies, self._form_name: value}
             self._set(self._form_name, value, None)
-        return self._code(value)
+        return self._genuine(value) + self._current(value)
 
-    def check_form(self, code: str | None) -> None:
-        """Let a genuine form pass.
-
-        :raises Refusal: 403, where another site may have made it.
-        """
+    def is_genuine(self, code: str | None) -> bool:
+        """Tell whether a form comes from a page that this browser was given, at whatever time."""
         value = self._cookies.get(self._form_name)
-        if (
-            not value
-            or not code
-            or not hmac.compare_digest(code.encode(), self._code(value).encode())
-        ):
-            raise Refusal(403, "This form is out of date. Go back, load the page again, and retry.")
+        if not value or not code:
+            return False
+        return hmac.compare_digest(code[:_HALF].encode(), self._genuine(value).encode())
 
-    def _code(self, value: str) -> str:
+    def is_current(self, code: str) -> bool:
+        """Tell whether a genuine form comes from a page for the user who is signed in now."""
+        value = self._cookies.get(self._form_name, "")
+        return hmac.compare_digest(code[_HALF:].encode(), self._current(value).encode())
+
+    def _genuine(self, value: str) -> str:
+        return self._code(f"form {value}")
+
+    def _current(self, value: str) -> str:
+        return self._code(f"page {self.user.id if self.user else 0} {value}")
+
+    def _code(self, text: str) -> str:
         key = self._settings.signing_key.encode()
-        bound = f"form {value} {self._cookies.get(self._session_name, '')}"
-        return hmac.new(key, bound.encode("utf-8", "surrogatepass"), hashlib.sha256).hexdigest()
+        return hmac.new(key, text.encode("utf-8", "surrogatepass"), hashlib.sha256).hexdigest()
 
     def _set(self, name: str, value: str, max_age: int | None) -> None:
         self._to_set[name] = dump_cookie(

@@ -9,8 +9,9 @@ from roster.definition import Definition
 from roster.errors import Answer
 from roster.exchange import Exchange
 from roster.oauth import pages
-from roster.oauth.authorization import PATH, AuthorizationRequest
-from roster.oauth.authorize import LOGIN, page, redirect
+from roster.oauth.answers import Answers
+from roster.oauth.authorization import AuthorizationRequest
+from roster.oauth.authorize import Authorization
 from roster.oauth.browser import Browser
 from roster.oauth.forms import read_page_form, read_page_query
 from roster.oauth.limits import Limits
@@ -24,8 +25,18 @@ class Login:
     exchange: Exchange
     settings: Settings
     definition: Definition
-    browser: Browser
     limits: Limits
+    authorization: Authorization
+
+    @property
+    def browser(self) -> Browser:
+        """The browser that asks."""
+        return self.authorization.browser
+
+    @property
+    def answers(self) -> Answers:
+        """What it can be answered."""
+        return self.authorization.answers
 
     def show(self) -> Answer:
         """Show the form, or to a user who is signed in, as whom.
@@ -35,20 +46,23 @@ class Login:
         request = self._read(read_page_query(self.exchange).get("authorize"))
         user = self.browser.user
         if user is None:
-            return self._form(request)
+            return self.answers.sign_in_form(request)
         if request is not None:
-            return redirect(self._back_to(request), self.browser)
+            return self._go_on(request)
         body = pages.render("signed_in", user=user, csrf=self.browser.form_code, authorize="")
-        return page(body, self.browser)
+        return self.answers.page(body)
 
     def sign_in(self) -> Answer:
         """Check username and password, and begin a session.
 
-        :raises Refusal: 400 for a malformed form, 403 for one that another site may have made.
+        A form that another site may have made is answered by 403 and a link to a fresh one.
+
+        :raises Refusal: 400 for a malformed form.
         """
         form = read_page_form(self.exchange)
         request = self._read(form.get("authorize"))
-        self.browser.check_form(form.get("csrf"))
+        if not self.browser.is_genuine(form.get("csrf")):
+            return self.answers.out_of_date(request)
         username, password = form.get("username", ""), form.get("password", "")
         self.limits.guard(self.exchange, self.browser.device)
         try:
@@ -56,27 +70,35 @@ class Login:
         except TooManyAttempts as error:
             minutes = -(-error.retry_after // 60)
             problem = f"There were too many attempts. Try again in {minutes} min."
-            refused = self._form(request, problem, 429, username)
+            refused = self.answers.sign_in_form(request, problem, 429, username)
             retry = ("Retry-After", str(error.retry_after))
             return Answer(refused.status, refused.body, (*refused.headers, retry))
         if user is None:
-            return self._form(request, "Username or password is wrong.", 400, username)
+            return self.answers.sign_in_form(
+                request, "Username or password is wrong.", 400, username
+            )
         self.browser.sign_in(user)
         self._remember(login_account(user))
-        place = self.browser.home + LOGIN if request is None else self._back_to(request)
-        return redirect(place, self.browser)
+        return self._go_on(request)
 
     def sign_out(self) -> Answer:
         """End the session.
 
-        :raises Refusal: 400 for a malformed form, 403 for one that another site may have made.
+        A form that another site may have made is answered by 403 and a link to a fresh one.
+
+        :raises Refusal: 400 for a malformed form.
         """
         form = read_page_form(self.exchange)
         request = self._read(form.get("authorize"))
-        self.browser.check_form(form.get("csrf"))
+        if not self.browser.is_genuine(form.get("csrf")):
+            return self.answers.out_of_date(request)
         self.browser.sign_out()
-        place = self.browser.home + LOGIN if request is None else self._back_to(request)
-        return redirect(place, self.browser)
+        return self._go_on(request)
+
+    def _go_on(self, request: AuthorizationRequest | None) -> Answer:
+        if request is None:
+            return self.answers.redirect(self.answers.place_of(None))
+        return self.authorization.go_on(request)
 
     def _remember(self, account: str) -> None:
         device = self.browser.device
@@ -90,26 +112,3 @@ class Login:
             return None
         session, issuer = self.exchange.session, self.settings.origin
         return AuthorizationRequest.read(session, raw, self.definition, issuer)
-
-    def _back_to(self, request: AuthorizationRequest) -> str:
-        # To this server's own endpoint, which judges the request again: never straight elsewhere.
-        return f"{self.browser.home}{PATH}?{request.raw}"
-
-    def _form(
-        self,
-        request: AuthorizationRequest | None,
-        problem: str = "",
-        status: int = 200,
-        username: str = "",
-    ) -> Answer:
-        longest = self.definition.operation(LOGIN, "POST").form_fields["username"]["maxLength"]
-        body = pages.render(
-            "login",
-            client=request.client if request else None,
-            authorize=request.raw if request else "",
-            problem=problem,
-            username=username[:longest],
-            longest=longest,
-            csrf=self.browser.form_code,
-        )
-        return page(body, self.browser, status=status, leads_to_client=request is not None)

@@ -5,6 +5,7 @@ from typing import Any
 
 from roster.definition import Definition
 from roster.exchange import Exchange
+from roster.oauth.answers import Answers
 from roster.oauth.authorize import Authorization
 from roster.oauth.browser import Browser
 from roster.oauth.limits import Limits
@@ -19,11 +20,11 @@ def oauth_providers(
     """Make the table of what a handler of an OAuth endpoint may ask for by name."""
 
     def authorization(exchange: Exchange) -> Authorization:
-        return Authorization(exchange, settings, definition, Browser(exchange, settings))
+        browser = Browser(exchange, settings)
+        return Authorization(exchange, settings, definition, browser, Answers(browser, definition))
 
     def login(exchange: Exchange) -> Login:
-        browser = Browser(exchange, settings)
-        return Login(exchange, settings, definition, browser, limits)
+        return Login(exchange, settings, definition, limits, authorization(exchange))
 
     return {
         "oauth": lambda exchange: AuthorizationServer(exchange, settings),
