@@ -100,6 +100,8 @@ class Boundary:
         :raises Refusal: 405 or 413.
         """
         if scope["method"] == "OPTIONS":
+            if exchange.header(b"access-control-request-method") and exchange.header(b"origin"):
+                return Answer(204)  # a preflight that nobody answered: its origin may nothing
             return await self.options(scope, exchange)
         operation = exchange.operation
         if operation is None:

@@ -89,6 +89,11 @@ class Operation:
         """
         return str(self.spec.get("x-opener-policy", ISOLATED))
 
+    @property
+    def is_for_any_origin(self) -> bool:
+        """Whether the scripts of every page may read the answers."""
+        return bool(self.spec.get("x-origins") == "any")
+
     @cached_property
     def success(self) -> tuple[int, dict[str, Any]]:
         """The status and the description of the answer to a request that went well."""
@@ -123,6 +128,7 @@ class Route:
         self.template = template
         self.operations = operations
         self.error_media_type = next(iter(operations.values())).error_media_type
+        self.is_for_any_origin = next(iter(operations.values())).is_for_any_origin
         self.opener_policy = next(iter(operations.values())).opener_policy
         # HEAD is a GET without the body, and must do nothing (RFC 9110 section 9.2.1).
         self.has_head = "GET" in operations and not operations["GET"].acts

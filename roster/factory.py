@@ -14,7 +14,6 @@ from connexion.middleware.response_validation import ResponseValidationMiddlewar
 from connexion.middleware.security import SecurityMiddleware
 from sqlalchemy import Engine
 from sqlalchemy.orm import Session, sessionmaker
-from starlette.middleware.cors import CORSMiddleware
 from starlette.routing import Router
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -25,6 +24,7 @@ from roster.assets import Assets, from_file
 from roster.boundary import Boundary
 from roster.bridge import FlaskInPlace
 from roster.captcha import Captcha
+from roster.cors import with_cors
 from roster.definition import Definition
 from roster.detours import hash_elsewhere
 from roster.documentation import Documentation
@@ -46,8 +46,6 @@ from roster.worker import Worker, step_through
 
 # What connexion itself puts before these answers errors, which the boundary does.
 _STACK = (RoutingMiddleware, SecurityMiddleware, ValidationMiddleware)
-_SHARED_WITH_ORIGINS = ("/api/v1/", "/auth/oauth2/token", "/auth/oauth2/revoke")
-_EXPOSED = ("Link", "Location", "X-Total-Count", "WWW-Authenticate", "Retry-After")
 # A request id from outside goes into answers and logs, so only a UUID is taken over.
 _REQUEST_ID = re.compile(r"[0-9A-Fa-f]{8}(-?)(?:[0-9A-Fa-f]{4}\1){3}[0-9A-Fa-f]{12}")
 
@@ -126,7 +124,7 @@ def create_app(settings: Settings, *, validate_responses: bool = False) -> Appli
         engine.dispose()
 
     http = CorrelationIdMiddleware(
-        known_hosts_only(_with_cors(boundary, settings), boundary.refuse, settings),
+        known_hosts_only(with_cors(boundary, settings), boundary.refuse, settings),
         update_request_header=False,
         validator=lambda value: _REQUEST_ID.fullmatch(value) is not None,
     )
@@ -160,28 +158,6 @@ def _connexion(
 
 async def _never(*_: Any) -> Any:
     raise RuntimeError("There is nothing to receive or to send here.")
-
-
-def _with_cors(boundary: Boundary, settings: Settings) -> ASGIApp:
-    """Let the scripts of the origins that the operator named read answers, the pages' excepted."""
-    if not settings.cors_origins:
-        return boundary
-    shared = CORSMiddleware(
-        boundary,
-        allow_origins=settings.cors_origins,
-        allow_methods=("GET", "POST", "PATCH", "DELETE"),
-        allow_headers=("Authorization", "Content-Type"),
-        expose_headers=_EXPOSED,
-        max_age=3600,
-    )
-
-    async def with_cors(scope: Scope, receive: Receive, send: Send) -> None:
-        path = scope["path"]
-        is_page = path == "/api/v1/" or path in boundary.assets
-        is_shared = path.startswith(_SHARED_WITH_ORIGINS) and not is_page
-        await (shared if is_shared else boundary)(scope, receive, send)
-
-    return with_cors
 
 
 @dataclass(frozen=True)

@@ -582,16 +582,61 @@ def test_an_origin_that_may_reads_all_answers(
     answer = shared.client.request(method, path, headers={"Origin": ORIGIN})
 
     assert answer.status_code == status
-    assert answer.headers["access-control-allow-origin"] == ORIGIN
+    is_public = path == "/api/v1/openapi.json"
+    assert answer.headers["access-control-allow-origin"] == ("*" if is_public else ORIGIN)
     assert answer.headers["vary"] == "Origin"
     assert "access-control-allow-credentials" not in answer.headers
-    assert set(answer.headers["access-control-expose-headers"].split(", ")) == {
-        "Link",
-        "Location",
-        "X-Total-Count",
-        "WWW-Authenticate",
-        "Retry-After",
-    }
+    exposed = set(answer.headers["access-control-expose-headers"].split(", "))
+    operations = shared.app.definition.operations
+    for operation in (each for each in operations if each.path == path):
+        for declared in operation.spec["responses"].values():
+            assert exposed >= declared.get("headers", {}).keys()
+    assert exposed >= {"X-Request-ID", *(["ETag"] if is_public else ["Link", "Retry-After"])}
+
+
+@pytest.mark.parametrize("origins", [(), (ORIGIN,)])
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/api/v1/openapi.json",
+        "/api/v1/openapi.yaml",
+        "/.well-known/oauth-authorization-server",
+        "/.well-known/oauth-protected-resource",
+    ],
+)
+def test_any_origin_reads_what_is_public(serve: Serve, origins: tuple[str, ...], path: str) -> None:
+    client = serve(cors_origins=origins).client
+
+    for origin in (ORIGIN, OTHER_ORIGIN, "null"):
+        answer = client.get(path, headers={"Origin": origin})
+        preflight = client.options(
+            path,
+            headers={
+                "Origin": origin,
+                "Access-Control-Request-Method": "GET",
+                "Access-Control-Request-Headers": "if-none-match,mcp-protocol-version",
+            },
+        )
+
+        assert (answer.status_code, preflight.status_code) == (200, 200)
+        for each in (answer, preflight):
+            assert each.headers["access-control-allow-origin"] == "*"
+            assert "access-control-allow-credentials" not in each.headers
+        assert "ETag" in answer.headers["access-control-expose-headers"]
+        allowed = preflight.headers["access-control-allow-headers"]
+        assert allowed == "if-none-match,mcp-protocol-version"
+
+
+def test_a_named_origin_sends_the_headers_that_it_likes(shared: Server) -> None:
+    asked = "authorization,traceparent,x-request-id,x-requested-with"
+
+    for path in ("/api/v1/users", "/auth/oauth2/token", "/auth/oauth2/introspect"):
+        headers = {**PREFLIGHT, "Access-Control-Request-Method": "POST"}
+        headers["Access-Control-Request-Headers"] = asked
+        answer = shared.client.options(path, headers=headers)
+
+        assert answer.status_code == 200
+        assert answer.headers["access-control-allow-headers"] == asked
 
 
 @pytest.mark.parametrize("path", ["/api/v1/users", "/auth/oauth2/token"])
@@ -659,7 +704,8 @@ def test_without_the_setting_no_origin_may(client: CheckedClient, headers: dict[
     for method in ("GET", "OPTIONS"):
         answer = client.request(method, "/api/v1/users/me", headers=headers)
 
-        assert answer.status_code == 401
+        is_preflight = method == "OPTIONS" and headers == PREFLIGHT
+        assert answer.status_code == (204 if is_preflight else 401)
         assert not [name for name in answer.headers if name.startswith("access-control-")]
 
 
