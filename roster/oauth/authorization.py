@@ -13,7 +13,7 @@ from models import Client, TokenStore, secret
 from models.redirect_uris import matches
 from roster.definition import Definition
 from roster.errors import Refusal
-from roster.oauth.forms import MOST_FIELDS, is_clean
+from roster.oauth.forms import MOST_FIELDS, UNKNOWN, is_clean
 
 PATH = "/auth/oauth2/authorize"
 # A SHA-256 in base64url without padding (RFC 7636 section 4.2).
@@ -63,7 +63,12 @@ class AuthorizationRequest:
         raw = urlencode([pair for pair in pairs if pair[0] in longest or pair[0] in repeated])
         if len(raw) > _LONGEST:
             raise Refusal(400, _TOO_MUCH)
-        fields = {name: value for name, value in pairs if name in longest and value}
+        # The state is the client's own: a long one is no value that this server does not know.
+        fields = {
+            name: value if len(value) <= longest[name] or name == "state" else UNKNOWN
+            for name, value in pairs
+            if name in longest and value
+        }
         client = Client.find(session, fields.get("client_id", ""))
         if client is None or "client_id" in repeated:
             raise Refusal(400, "The application that sent you here is not known.")

@@ -16,8 +16,13 @@ from roster.media_types import media_type_of
 
 MOST_FIELDS = 50
 
+# What stands for a value that is longer than any real one. No token, code, name or password, no
+# scope, grant or redirect URI is this, so that it is answered as any value that nobody knows.
+UNKNOWN = "?"
+
 # What is longer is refused or ignored before it is decoded, which takes longer than to receive it.
 _LONGEST_QUERY = 16_384
+_LONGEST_VALUE = 8_000
 _LONGEST_NAME = 500
 _LONGEST_CREDENTIALS = 10_000
 _LONGEST_PART_HEADER = 1000
@@ -34,11 +39,11 @@ def read_form(exchange: Exchange, *, from_url: bool) -> dict[str, str]:
     """Read the parameters of a request to an OAuth endpoint, the client's credentials among them.
 
     Returns only parameters that the definition knows, without empty ones (RFC 6749 §3.2: as if
-    omitted). `from_url` says whether the URL may carry them too. Once read, the form stays in the
-    exchange.
+    omitted). What is longer than any real value comes as `UNKNOWN`. `from_url` says whether the URL
+    may carry parameters too. Once read, the form stays in the exchange.
 
-    :raises OAuthRefused: `invalid_request` for what cannot be read, is repeated, too long or in the
-        wrong place; `invalid_client` for an Authorization header that is no Basic one.
+    :raises OAuthRefused: `invalid_request` for what cannot be read, is repeated or in the wrong
+        place; `invalid_client` for Basic credentials that cannot be read.
     """
     if exchange.form is None:
         exchange.form = _read_form(exchange, from_url=from_url)
@@ -53,7 +58,7 @@ def _read_form(exchange: Exchange, *, from_url: bool) -> dict[str, str]:
     pairs = in_url + _read_body(exchange, known)
     fields = {name: value for name, value in _single(pairs).items() if value}
     fields = _with_basic(fields, exchange.header(b"authorization"))
-    _check_lengths(known, fields)
+    fields = _bounded(known, fields)
     if "scope" in fields:
         fields["scope"] = " ".join(part for part in fields["scope"].split(" ") if part)
     return fields
@@ -62,32 +67,35 @@ def _read_form(exchange: Exchange, *, from_url: bool) -> dict[str, str]:
 def read_page_form(exchange: Exchange) -> dict[str, str]:
     """Read the form that a page of this server sent: the fields that the definition knows.
 
-    :raises OAuthRefused: for what cannot be read, is repeated or too long.
+    What is longer than any real value comes as `UNKNOWN`.
+
+    :raises OAuthRefused: for what cannot be read or is repeated.
     """
     known = _known_fields(exchange)
-    fields = _single(_parse_fields(exchange.raw_body, known))
-    _check_lengths(known, fields)
-    return fields
+    return _bounded(known, _single(_parse_fields(exchange.raw_body, known)))
 
 
 def read_page_query(exchange: Exchange) -> dict[str, str]:
     """Read the parameters in the URL of a page: those that the definition knows.
 
-    :raises OAuthRefused: for what cannot be read, is repeated or too long.
+    What is longer than any real value comes as `UNKNOWN`.
+
+    :raises OAuthRefused: for what cannot be read or is repeated.
     """
     parameters = exchange.operation.parameters if exchange.operation else ()
     known = {each["name"]: each["schema"] for each in parameters if each["in"] == "query"}
     return _single(_read_url(exchange, known))
 
 
-def _check_lengths(known: Known, fields: dict[str, str]) -> None:
-    for name, value in fields.items():
-        if len(value) > known.get(name, {}).get("maxLength", len(value)):
-            raise _too_long(name)
+def _bounded(known: Known, fields: dict[str, str]) -> dict[str, str]:
+    return {
+        name: value if len(value) <= _longest(known.get(name, {})) else UNKNOWN
+        for name, value in fields.items()
+    }
 
 
-def _too_long(name: str) -> OAuthRefused:
-    return refuse(f"The parameter {name} is too long.")
+def _longest(schema: dict[str, Any]) -> int:
+    return min(int(schema.get("maxLength", _LONGEST_VALUE)), _LONGEST_VALUE)
 
 
 def _single(pairs: Fields) -> dict[str, str]:
@@ -137,9 +145,8 @@ def _parse_fields(raw: bytes, known: Known) -> Fields:
             if name in known:
                 if name in found:
                     raise refuse("A parameter is given more than once.")
-                if len(value) > _MOST_BYTES * known[name].get("maxLength", len(value)):
-                    raise _too_long(name)
-                found[name] = value
+                is_long = len(value) > _MOST_BYTES * _longest(known[name])
+                found[name] = UNKNOWN.encode() if is_long else value
         return _checked((name, _decode(value)) for name, value in found.items())
     except UnicodeDecodeError:
         raise refuse("The parameters cannot be read.") from None
@@ -203,19 +210,23 @@ def _not_clean() -> OAuthRefused:
 
 
 def _with_basic(fields: dict[str, str], header: str | None) -> dict[str, str]:
-    """Add the client's id and secret from HTTP Basic (RFC 6749 §2.3.1), if it is used."""
-    if header is None:
+    """Add the client's id and secret from HTTP Basic (RFC 6749 §2.3.1), if it is used.
+
+    Another scheme is none by which a client authenticates: some send the token that has just
+    expired along with everything.
+    """
+    scheme, _, credentials = (header or "").strip().partition(" ")
+    if scheme.lower() != "basic":
         return fields
-    client_id, secret = _read_basic(header)
+    client_id, secret = _read_basic(credentials)
     if "client_secret" in fields or fields.get("client_id", client_id) != client_id:
         raise refuse("The client authenticates in two ways at once.")
     return {**fields, "client_id": client_id, "client_secret": secret}
 
 
-def _read_basic(header: str) -> tuple[str, str]:
-    scheme, _, credentials = header.partition(" ")
+def _read_basic(credentials: str) -> tuple[str, str]:
     try:
-        if scheme.lower() != "basic" or len(credentials) > _LONGEST_CREDENTIALS:
+        if len(credentials) > _LONGEST_CREDENTIALS:
             raise ValueError
         client_id, separator, secret = base64.b64decode(
             credentials.strip(), validate=True

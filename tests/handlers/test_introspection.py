@@ -215,3 +215,19 @@ def test_json_is_no_form(server: Server) -> None:
 
     assert refused.status_code == 415
     assert refused.json().keys() == {"error", "error_description"}
+
+
+@pytest.mark.parametrize("length", [1, 513, 5_000, 900_000])
+def test_a_token_of_any_length_that_nobody_knows_is_not_active(server: Server, length: int) -> None:
+    for form in ({}, {"token_type_hint": "h" * 1000}):
+        answer = ask(server, "t" * length, **form)
+
+        assert (answer.status_code, answer.json()) == (200, INACTIVE)
+
+
+def test_a_hint_of_any_length_is_no_more_than_a_hint(server: Server, ada: int) -> None:
+    issued = issue(server)
+
+    answer = ask(server, issued["access_token"], token_type_hint="h" * 100_000)
+
+    assert answer.json()["active"] is True

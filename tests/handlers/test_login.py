@@ -103,14 +103,16 @@ def test_a_name_that_is_limited_is_kept_too(server: Server, browser: Browser) ->
 
 
 @pytest.mark.parametrize(("field", "longest"), [("username", 320), ("password", 1024)])
-def test_a_field_has_a_greatest_length(browser: Browser, field: str, longest: int) -> None:
+def test_what_is_typed_is_wrong_whatever_its_length(
+    browser: Browser, field: str, longest: int
+) -> None:
     browser.open(LOGIN)
     form = {**browser.hidden(LOGIN), "username": "user", "password": "w"}
 
-    for length, said in ((longest, "is wrong"), (longest + 1, f"{field} is too long")):
+    for length in (longest, longest + 1, 100_000):
         page = browser._send("POST", LOGIN, data={**form, field: "x" * length})
         assert page.status_code == 400
-        assert said in page.text
+        assert "is wrong" in page.text
 
 
 def test_one_logs_in_by_e_mail_in_any_letter_case(browser: Browser) -> None:

@@ -401,9 +401,70 @@ def test_an_unknown_client_and_a_wrong_secret_look_the_same(client: CheckedClien
     assert refused(unknown, "invalid_client") == refused(wrong, "invalid_client")
 
 
-@pytest.mark.parametrize("header", ["Basic", "Basic !", "Bearer x", "", "Negotiate x"])
-def test_a_header_that_is_no_basic_one_is_refused(client: CheckedClient, header: str) -> None:
+@pytest.mark.parametrize("header", ["Basic", "Basic !"])
+def test_a_basic_header_that_cannot_be_read_is_refused(client: CheckedClient, header: str) -> None:
     refused(client.post(TOKEN, data=LOGIN, headers={"Authorization": header}), "invalid_client")
+
+
+@pytest.mark.parametrize("header", ["Bearer expired", "", "Negotiate x", "DPoP x"])
+def test_a_header_that_is_not_basic_is_ignored(client: CheckedClient, header: str) -> None:
+    authorization = {"Authorization": header}
+    found = issued(client.post(TOKEN, data=LOGIN, headers=authorization))
+    form = {"client_id": "documentation", "refresh_token": found["refresh_token"]}
+    refreshed = {"grant_type": "refresh_token", **form}
+    found = issued(client.post(TOKEN, data=refreshed, headers=authorization))
+
+    token = {"client_id": "documentation", "token": found["access_token"]}
+    assert client.post(REVOKE, data=token, headers=authorization).status_code == 200
+
+    bearer = {"Authorization": f"Bearer {found['access_token']}"}
+    assert client.get("/api/v1/users/me", headers=bearer).status_code == 401
+    refused(
+        client.post(TOKEN, data=SERVICE | {"client_secret": ""}, headers=bearer), "invalid_client"
+    )
+
+
+@pytest.mark.parametrize(
+    ("form", "error"),
+    [
+        (LOGIN | {"username": "x" * 400}, "invalid_grant"),
+        (LOGIN | {"password": "x" * 2000}, "invalid_grant"),
+        (LOGIN | {"client_id": "x" * 300}, "invalid_client"),
+        (LOGIN | {"client_secret": "x" * 300}, "invalid_client"),
+        (LOGIN | {"scope": "x" * 2000}, "invalid_scope"),
+        (LOGIN | {"grant_type": "x" * 300}, "unsupported_grant_type"),
+        (
+            {
+                "grant_type": "refresh_token",
+                "client_id": "documentation",
+                "refresh_token": "x" * 9000,
+            },
+            "invalid_grant",
+        ),
+        (
+            {
+                "grant_type": "authorization_code",
+                "client_id": "documentation",
+                "code": "x" * 9000,
+                "redirect_uri": "https://app.example/" + "x" * 9000,
+                "code_verifier": "v" * 43,
+            },
+            "invalid_grant",
+        ),
+    ],
+)
+def test_a_value_of_any_length_is_answered_as_one_that_nobody_knows(
+    client: CheckedClient, form: dict[str, str], error: str
+) -> None:
+    refused(client.post(TOKEN, data=form), error)
+
+
+def test_any_token_may_be_revoked_whatever_its_length_and_its_hint(client: CheckedClient) -> None:
+    for length in (1, 513, 5_000, 900_000):
+        form = {"token": "t" * length, "client_id": "documentation"}
+        for hint in ("access_token", "saml", "h" * 50_000):
+            answer = client.post(REVOKE, data=form | {"token_type_hint": hint})
+            assert answer.status_code == 200, answer.text
 
 
 @pytest.mark.parametrize(

@@ -113,7 +113,7 @@ NOT_HASHING_TOKEN_REQUESTS: dict[str, tuple[int, Any, bytes]] = {
     "a blank after the grant": (400, [FORM], b"grant_type=password+&client_id=documentation"),
     "a grant twice": (400, [FORM], b"grant_type=password&grant_type=password"),
     "no clean text": (400, [FORM], b"grant_type=password&username=%ff"),
-    "too long": (400, [FORM], b"grant_type=password&username=" + b"x" * 400),
+    "a long grant": (400, [FORM], b"client_id=documentation&grant_type=" + b"password" * 400),
     "JSON": (415, [(b"content-type", b"application/json")], b'{"grant_type": "password"}'),
     "a form that is called JSON": (415, [(b"content-type", b"application/json")], BY_URL),
     "a refresh token": (400, [FORM], b"grant_type=refresh_token&client_id=documentation"),
