@@ -19,12 +19,14 @@ class Operation(TypedDict):
 def apply(document: dict[str, Any], operations: Sequence[Operation]) -> dict[str, Any]:
     """Return the document as it is after all operations, one after the other.
 
-    The operations are valid, and their paths are those of the document. A `test` that fails
-    is a Conflict that points to its value.
+    The operations are valid, and their paths are those of the document. Other members that they
+    have mean nothing (RFC 6902 section 4). A `test` that fails is a Conflict that points to its
+    value.
     """
     for index, operation in enumerate(operations):
+        defined = {name: operation[name] for name in ("op", "path", "value")}
         try:
-            document = JsonPatch([operation]).apply(document)
+            document = JsonPatch([defined]).apply(document)
         except JsonPatchTestFailed:
             raise Conflict(
                 "A test of the patch failed: nothing was changed.",

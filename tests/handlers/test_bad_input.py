@@ -142,6 +142,33 @@ def test_what_is_no_clean_text_is_bad(boss: Person, operation: Operation) -> Non
     assert answered == dict.fromkeys(NO_TEXTS, 400)
 
 
+every_patch = pytest.mark.parametrize(
+    "operation", [each for each in with_a_body if each.method == "PATCH"], ids=lambda each: each.id
+)
+
+
+@every_patch
+@pytest.mark.parametrize("media_type", ["application/json-patch+json", "application/json"])
+def test_a_patch_may_have_members_that_its_operations_do_not_have(
+    boss: Person, operation: Operation, media_type: str
+) -> None:
+    more = {"from": "/nothing", "xyz": 123, "comment": {"a": [None]}, "Value": "x", "": True}
+    body = [{**more, **each} for each in BODIES[operation.id][0]]
+
+    answer = send(boss, operation, json.dumps(body).encode(), media_type)
+
+    assert answer.status_code == 200, answer.text
+
+
+@every_patch
+def test_a_member_that_a_patch_does_not_have_may_not_come_twice(
+    boss: Person, operation: Operation
+) -> None:
+    body = right(operation).replace(b"{", b'{"xyz": 1, "xyz": 1, ', 1)
+
+    assert send(boss, operation, body).status_code == 400
+
+
 @every_operation_with_a_body
 def test_a_name_given_twice_is_bad(boss: Person, operation: Operation) -> None:
     body = right(operation).replace(b"{", b'{"op": "test", "op": "test", ', 1)
@@ -152,7 +179,9 @@ def test_a_name_given_twice_is_bad(boss: Person, operation: Operation) -> None:
     assert "twice" in answer.text
 
 
-@every_operation_with_a_body
+@pytest.mark.parametrize(
+    "operation", [each for each in with_a_body if each.method != "PATCH"], ids=lambda each: each.id
+)
 def test_an_unknown_key_is_bad_and_not_repeated(boss: Person, operation: Operation) -> None:
     body = right(operation).replace(b"{", b'{"s3cr3t": 1, ', 1)
 

@@ -1,3 +1,5 @@
+from typing import Any
+
 import pytest
 
 from models import patch
@@ -40,3 +42,11 @@ def test_only_replace_replaces() -> None:
 def test_the_pointer_is_to_the_last_replacement() -> None:
     operations = [replacing("/a", 1), replacing("/a", 2), checking("/a", 2), replacing("/b", 1)]
     assert patch.pointer(operations, "/a") == "/1/value"
+
+
+def test_members_that_an_operation_does_not_have_mean_nothing() -> None:
+    operations: list[Any] = [
+        {**checking("/title", "Old"), "from": "/size", "comment": {"a": [1]}},
+        {**replacing("/title", "New"), "from": 1, "xyz": None},
+    ]
+    assert patch.apply({"title": "Old", "size": 1}, operations) == {"title": "New", "size": 1}
