@@ -11,3 +11,8 @@ def read_authorization_server_metadata(metadata: Any) -> Any:
 def read_protected_resource_metadata(metadata: Any) -> Any:
     """Tell which tokens this API takes, and from where."""
     return metadata.protected_resource
+
+
+def read_api_resource_metadata(metadata: Any, asked_path: str) -> Any:
+    """Tell the same of the API's own URL."""
+    return metadata.resource_below(asked_path)

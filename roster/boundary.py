@@ -87,6 +87,7 @@ class Boundary:
             operation=route.operations.get(method),
             path=path,
             path_parameters=path_parameters,
+            asked_path=scope["path"],
             query_string=scope["query_string"],
             headers=scope["headers"],
             client_address=self.client_address(scope),

@@ -23,7 +23,7 @@ class Exchange:
 
     The boundary fills in what it read, security adds the caller, validation the parameters and the
     body. It lives in one thread at a time and ends with the answer, and so does its database
-    session.
+    session. `path` is the path as the definition has it, `asked_path` as the client wrote it.
     """
 
     connections: Connections
@@ -31,6 +31,7 @@ class Exchange:
     operation: Operation | None
     path: str
     path_parameters: dict[str, Any]
+    asked_path: str = ""
     query_string: bytes = b""
     headers: list[tuple[bytes, bytes]] = field(default_factory=list)
     raw_body: bytes = b""

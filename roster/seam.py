@@ -186,6 +186,7 @@ def providers(settings: Settings, **services: Any) -> Providers:
         "connection": lambda exchange: exchange.connection,
         "caller": lambda exchange: exchange.caller,
         "gate": lambda exchange: exchange.gate,
+        "asked_path": lambda exchange: exchange.asked_path,
         "window": lambda exchange: window(exchange, settings),
         "settings": lambda _: settings,
         "quotas": lambda _: settings.quotas,

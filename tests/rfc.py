@@ -1631,6 +1631,12 @@ ROWS = (
     Row(9728, "3.1", "it is read by GET", Shown(METADATA, "test_the_metadata_can_only_be_read")),
     Row(
         9728,
+        "3.1",
+        "the path of a resource follows the well-known path, and keeps the slash at its end",
+        Shown(METADATA, "test_the_metadata_of_the_api_names_the_url_that_its_own_was_made_of"),
+    ),
+    Row(
+        9728,
         "3.2",
         "it is 200 application/json",
         Shown(METADATA, "test_the_resource_describes_itself"),

@@ -102,6 +102,7 @@ def test_a_handler_takes_what_its_operation_has_to_give(operation: Operation) ->
     assert ("window" in taken) is ({"limit", "offset", "cursor"} <= query)
     assert (operation.permission.object in taken) is (operation.permission.object is not None)
     assert taken <= {
+        "asked_path",
         "authorization",
         "body",
         "caller",

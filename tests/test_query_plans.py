@@ -238,8 +238,8 @@ class Scene:
             _right(self.server.client.get(path))
         for path in ("openapi.json", "openapi.yaml", "users/signup-form"):
             _right(self.server.client.get(f"{API}/{path}"))
-        for name in ("oauth-authorization-server", "oauth-protected-resource"):
-            _right(self.server.client.get(f"/.well-known/{name}"))
+        for name in ("authorization-server", "protected-resource", "protected-resource/api/v1"):
+            _right(self.server.client.get(f"/.well-known/oauth-{name}"))
 
     def _read_lists(self) -> None:
         plain, busy = self.person(0), self.person(BUSY)

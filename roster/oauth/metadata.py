@@ -49,5 +49,14 @@ class Metadata:
             "resource_documentation": self._url("read_documentation"),
         }
 
+    def resource_below(self, asked_path: str) -> dict[str, Any]:
+        """Return the metadata of a resource below the origin, in whose URL `asked_path` was put.
+
+        It names the resource as the client did, with a slash at its end or without (RFC 9728
+        section 3.3).
+        """
+        path = asked_path.removeprefix(self._paths["read_protected_resource_metadata"])
+        return {**self.protected_resource, "resource": self._origin + path}
+
     def _url(self, operation_id: str) -> str:
         return self._origin + self._paths[operation_id]

@@ -10,6 +10,7 @@ from tests.signing_in import AUTHORIZE, Browser, led_to, register
 
 SERVER = "/.well-known/oauth-authorization-server"
 RESOURCE = "/.well-known/oauth-protected-resource"
+OF_THE_API = f"{RESOURCE}{API}"
 ISSUER = "http://127.0.0.1:5000"
 
 
@@ -52,7 +53,7 @@ def test_the_resource_describes_itself(client: CheckedClient) -> None:
     assert sorted(found["scopes_supported"]) == sorted(SCOPES.split())
 
 
-@pytest.mark.parametrize("path", [SERVER, RESOURCE])
+@pytest.mark.parametrize("path", [SERVER, RESOURCE, OF_THE_API])
 def test_no_member_is_empty(client: CheckedClient, path: str) -> None:
     assert all(value not in ([], "", None) for value in client.get(path).json().values())
 
@@ -64,7 +65,7 @@ def urls(value: Any) -> list[str]:
     return [value] if isinstance(value, str) and "://" in value else []
 
 
-@pytest.mark.parametrize("path", [SERVER, RESOURCE])
+@pytest.mark.parametrize("path", [SERVER, RESOURCE, OF_THE_API])
 def test_every_url_is_the_issuers_and_answers(client: CheckedClient, path: str) -> None:
     document = client.get(path).json()
     found = {name: url for name, value in document.items() for url in urls(value)}
@@ -131,7 +132,7 @@ def test_a_missing_scope_leads_to_the_metadata(server: Server) -> None:
     assert f'resource_metadata="{ISSUER}{RESOURCE}"' in challenge
 
 
-@pytest.mark.parametrize("path", [SERVER, RESOURCE])
+@pytest.mark.parametrize("path", [SERVER, RESOURCE, OF_THE_API])
 def test_the_issuer_is_a_setting_and_never_the_host_header(serve: Serve, path: str) -> None:
     server = serve(issuer="https://roster.example", development_exposed=True)
 
@@ -148,7 +149,7 @@ def test_the_issuer_is_a_setting_and_never_the_host_header(serve: Serve, path: s
     assert place in refused.headers["www-authenticate"]
 
 
-@pytest.mark.parametrize("path", [SERVER, RESOURCE])
+@pytest.mark.parametrize("path", [SERVER, RESOURCE, OF_THE_API])
 def test_a_copy_is_confirmed_by_its_tag(client: CheckedClient, path: str) -> None:
     first = client.get(path)
 
@@ -158,7 +159,25 @@ def test_a_copy_is_confirmed_by_its_tag(client: CheckedClient, path: str) -> Non
     assert again.content == b""
 
 
-@pytest.mark.parametrize("path", [SERVER, RESOURCE])
+@pytest.mark.parametrize("path", [SERVER, RESOURCE, OF_THE_API])
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE"])
 def test_the_metadata_can_only_be_read(client: CheckedClient, path: str, method: str) -> None:
     assert client.request(method, path).status_code == 405
+
+
+@pytest.mark.parametrize("path", ["/api/v1", "/api/v1/"])
+def test_the_metadata_of_the_api_names_the_url_that_its_own_was_made_of(
+    client: CheckedClient, path: str
+) -> None:
+    answer = client.get(RESOURCE + path)
+
+    assert answer.status_code == 200
+    assert answer.json() == {**client.get(RESOURCE).json(), "resource": ISSUER + path}
+
+
+@pytest.mark.parametrize(
+    "path", ["/api", "/api/v1/users/me", "/api/v2", "/auth", "//", "/api/v1//"]
+)
+def test_nothing_else_below_the_origin_is_a_resource(client: CheckedClient, path: str) -> None:
+    assert client.get(RESOURCE + path).status_code == 404
+    assert client.get(f"{SERVER}{path}").status_code == 404

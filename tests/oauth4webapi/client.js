@@ -19,12 +19,14 @@ const server = await oauth.processDiscoveryResponse(
 assert.equal(server.authorization_response_iss_parameter_supported, true);
 assert.ok(server.code_challenge_methods_supported.includes("S256"));
 
-const resourceUrl = new URL(issuer);
-const resource = await oauth.processResourceDiscoveryResponse(
-  resourceUrl,
-  await oauth.resourceDiscoveryRequest(resourceUrl, insecure),
-);
-assert.deepEqual(resource.authorization_servers, [server.issuer]);
+for (const path of ["/", "/api/v1", "/api/v1/"]) {
+  const resourceUrl = new URL(path, issuer);
+  const resource = await oauth.processResourceDiscoveryResponse(
+    resourceUrl,
+    await oauth.resourceDiscoveryRequest(resourceUrl, insecure),
+  );
+  assert.deepEqual(resource.authorization_servers, [server.issuer]);
+}
 
 const verifier = oauth.generateRandomCodeVerifier();
 const state = oauth.generateRandomState();

@@ -317,6 +317,7 @@ def test_what_waits_for_nothing_is_answered_while_all_threads_wait(
         "read_signup_form": 200,
         "read_authorization_server_metadata": 200,
         "read_protected_resource_metadata": 200,
+        "read_api_resource_metadata": 200,
     }
 
 
