@@ -11,9 +11,13 @@ EMAIL_LENGTH = 120
 EMAIL_KEY_LENGTH = 512  # some letters become several; an index of PostgreSQL ends at 2,704 bytes
 NAME_LENGTH = 30
 
-_USERNAME_RULE = (
+USERNAME_RULE = (
     f"A username has 1 to {USERNAME_LENGTH} letters (A to Z), digits, dots, underscores and "
     "hyphens, and begins with a letter or a digit."
+)
+EMAIL_RULE = (
+    f"An e-mail address has an @, a domain behind it, no blanks, and at most {EMAIL_LENGTH}"
+    " characters, all of them ASCII."
 )
 _USERNAME = re.compile(rf"[A-Za-z0-9][A-Za-z0-9._-]{{0,{USERNAME_LENGTH - 1}}}")
 _EMAIL = re.compile(r"[^@\s]+@[^@\s]+")
@@ -43,12 +47,25 @@ def email_key(email: str) -> str:
     return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", email).casefold())
 
 
+def typed_login(text: str) -> str:
+    """Return a username or an address without what surrounds it by accident.
+
+    Blanks come along when one copies it, and so do characters that nobody sees.
+    """
+    seen = [index for index, character in enumerate(text) if not _surrounds(character)]
+    return text[seen[0] : seen[-1] + 1] if seen else ""
+
+
+def _surrounds(character: str) -> bool:
+    return character.isspace() or unicodedata.category(character) in {"Cc", "Cf"}
+
+
 def check_username(username: str) -> None:
     """Raise Unprocessable for a username that nobody may have."""
     if not _USERNAME.fullmatch(username):
         raise Unprocessable(
             "The username cannot be used.",
-            [("/username", _USERNAME_RULE)],
+            [("/username", USERNAME_RULE)],
         )
 
 
@@ -62,7 +79,7 @@ def check_email(email: str, pointer: str = "/email") -> None:
     ):
         raise Unprocessable(
             "The e-mail address cannot be used.",
-            [(pointer, f"An e-mail address has an @ and at most {EMAIL_LENGTH} characters.")],
+            [(pointer, EMAIL_RULE)],
         )
 
 

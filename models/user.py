@@ -127,9 +127,13 @@ class User(Identified, Timestamps, Addressed, Base):
 
     @classmethod
     def find_by_login(cls, session: Session, login: str) -> Self | None:
-        """Return the user with that username or e-mail address, in any letter case."""
+        """Return the user with that username or e-mail address, in any letter case.
+
+        Blanks around it do not matter.
+        """
         if not is_storable(login):
             return None
+        login = names.typed_login(login)
         email_key = names.email_key(login)
         if "@" in email_key:  # which no username has
             found = cls.email_key == email_key
@@ -208,7 +212,8 @@ class User(Identified, Timestamps, Addressed, Base):
         A hash of another cost is renewed. Raise TooManyAttempts where the gate is closed.
         """
         user = cls.find_by_login(session, login)
-        account = user_patch.login_account(user) if user else f"name {names.email_key(login)}"
+        typed = names.email_key(names.typed_login(login))
+        account = user_patch.login_account(user) if user else f"name {typed}"
         gate.enter("login", account)
         if user is None or not user.is_active:
             passwords.verify_nobody(password)

@@ -4,7 +4,7 @@ import json
 import os
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
@@ -14,6 +14,7 @@ from models import Client, User, database, development, migrate
 from models.base import is_storable
 from models.client import CONFIDENTIAL, GRANT_TYPES, PUBLIC
 from models.errors import Unprocessable
+from models.names import EMAIL_RULE, USERNAME_RULE
 from models.redirect_uris import check as check_redirect_uri
 from roster import definition, serving, settings
 from roster.database_commands import NEWER, db, opened, tokens
@@ -21,6 +22,10 @@ from roster.definition import Operation
 from roster.mistakes import told_in_one_line
 from roster.schemas import Schema
 from roster.settings import Settings, SettingsError
+
+_NAME_RULE = (
+    "a name has {minLength} to {maxLength} characters that can be seen, and no blank at an end"
+)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -106,9 +111,23 @@ def users() -> None:
     """Create and change users."""
 
 
+def _check_by(
+    schema: str, sentence: str, error: Callable[[str], Exception]
+) -> Callable[[click.Context, click.Parameter, str], str]:
+    """Make the callback that refuses what the API refuses, by a schema of the definition."""
+
+    def check(_context: click.Context, _parameter: click.Parameter, value: str) -> str:
+        schemas = definition.load("production").document["components"]["schemas"]
+        if not is_storable(value) or Schema(schemas[schema]).errors(value):
+            raise error(sentence.format_map(schemas[schema]))
+        return value
+
+    return check
+
+
 @users.command("create")
-@click.argument("username")
-@click.option("--email", required=True)
+@click.argument("username", callback=_check_by("Username", USERNAME_RULE, Unprocessable))
+@click.option("--email", required=True, callback=_check_by("Email", EMAIL_RULE, Unprocessable))
 @click.option("--admin", is_flag=True, help="Make the user an admin.")
 @click.option("--internal", is_flag=True, help="Make the user an internal one.")
 @click.option("--inactive", is_flag=True, help="Leave the user inactive.")
@@ -166,16 +185,6 @@ def clients() -> None:
     """Register and change OAuth clients."""
 
 
-def _check_name(_context: click.Context, _parameter: click.Parameter, name: str) -> str:
-    schema = definition.load("production").document["components"]["schemas"]["ClientName"]
-    if not is_storable(name) or Schema(schema).errors(name):
-        raise click.BadParameter(
-            f"a name has {schema['minLength']} to {schema['maxLength']} characters that can be"
-            " seen, and no blank at an end"
-        )
-    return name
-
-
 def _check_uris(
     _context: click.Context, _parameter: click.Parameter, uris: tuple[str, ...]
 ) -> tuple[str, ...]:
@@ -189,7 +198,9 @@ def _check_uris(
 
 @clients.command("create")
 @click.option("--owner", required=True, help="The username of the user to whom the client belongs.")
-@click.option("--name", required=True, callback=_check_name)
+@click.option(
+    "--name", required=True, callback=_check_by("ClientName", _NAME_RULE, click.BadParameter)
+)
 @click.option("--grant", "grants", multiple=True, required=True, type=click.Choice(GRANT_TYPES))
 @click.option("--scope", "scopes", multiple=True, required=True)
 @click.option("--redirect-uri", "redirect_uris", multiple=True, callback=_check_uris)

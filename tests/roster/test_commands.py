@@ -24,6 +24,7 @@ from models.secret import digest
 from roster import commands, database_commands, definition
 from roster.commands import main, roster
 from tests.live import PRODUCTION
+from tests.serving import API, Server
 
 PASSWORD = "correct horse battery staple"
 
@@ -227,6 +228,58 @@ def test_an_error_of_the_program_is_not_taken_for_a_missing_database(
 
     with pytest.raises(IntegrityError):
         run("db", "current")
+
+
+# One rule at both doors
+
+
+ADDRESSES = (
+    "jörg@bücher.example",
+    "x@-example-.org",
+    "a..b@example.org",
+    ".a@example.org",
+    "a" * 70 + "@example.org",
+    "a b@example.org",
+    '"quoted x"@example.org',
+    "ada@example.org.",
+    " ada@example.org",
+    "a@b@example.org",
+    "\u212aate@example.org",
+    "x" * 110 + "@example.org",
+)
+
+
+@pytest.mark.parametrize("email", ADDRESSES)
+def test_an_address_that_the_api_refuses_is_refused_here(
+    server: Server, run: Run, monkeypatch: pytest.MonkeyPatch, email: str
+) -> None:
+    monkeypatch.setenv("DATABASE_URL", server.app.settings.database_url)
+    body = {"username": "joerg", "email": email, "password": PASSWORD}
+    answer = server.client.post(f"{API}/users", json={**body, "recaptcha_key": "secret_key"})
+    assert answer.status_code in {400, 422}
+
+    line = run("users", "create", "joerg", "--email", email, stdin=PASSWORD).line
+
+    assert "address" in line
+    assert email.strip() not in line
+
+
+@pytest.mark.parametrize(
+    "username", ["jörg", "a b", "-ada", "ada\n", "", "a" * 81, "ada@x", " ada"]
+)
+def test_a_username_that_the_api_refuses_is_refused_here(
+    migrated: Migrated, run: Run, username: str
+) -> None:
+    line = run("users", "create", "--email", "a@x.example", "--", username, stdin=PASSWORD).line
+
+    assert "A username has 1 to 80 letters" in line
+
+
+@pytest.mark.parametrize("email", ["ada@localhost", "a@[127.0.0.1]", "a+b@xn--bcher-kva.example"])
+def test_an_address_that_the_api_takes_is_taken_here(
+    migrated: Migrated, run: Run, email: str
+) -> None:
+    assert run("users", "create", "joerg", "--email", email, stdin=PASSWORD).status == 0
 
 
 # users create
