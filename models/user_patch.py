@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hmac
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -41,7 +40,8 @@ def check_current_password(
 ) -> User:
     """Return the caller, whose own password every test of `/current_password` gives.
 
-    The first operation has to be such a test. Whatever their number, one hash is computed.
+    The first operation has to be such a test. Whatever their number, the hash is computed for one
+    of them.
     """
     if caller is None:
         raise Forbidden("Only a user may do this.")
@@ -52,7 +52,7 @@ def check_current_password(
         )
     account = login_account(caller)
     gate.enter("current_password", account)
-    all_same = all(_same(given[0], other) for other in given[1:])
+    all_same = all(passwords.are_same(given[0], other) for other in given[1:])
     if not passwords.is_right(given[0], caller.password_hash) or not all_same:
         raise PasswordRequired("The current password is wrong.")
     gate.passed("current_password", account)
@@ -70,16 +70,15 @@ def apply(user: User, operations: Sequence[patch.Operation]) -> tuple[dict[str, 
     A test of the password itself fails, unless the password was replaced just before.
     """
     document = {field: getattr(user, field) for field in _FIELDS}
-    document |= {"password": None, "current_password": operations[0]["value"]}
-    document = patch.apply(document, operations)
+    # Each test of the current password has been judged, however it was typed.
+    proven = operations[0]["value"]
+    judged: list[patch.Operation] = [
+        {**each, "value": proven} if _tests_password(each) else each for each in operations
+    ]
+    document |= {"password": None, "current_password": proven}
+    document = patch.apply(document, judged)
     return {field: document[field] for field in _FIELDS}, document["password"]
 
 
 def _tests_password(operation: patch.Operation) -> bool:
     return operation["op"] == "test" and operation["path"] == _CURRENT_PASSWORD
-
-
-def _same(one: str, other: str) -> bool:
-    return hmac.compare_digest(
-        one.encode("utf-8", "surrogatepass"), other.encode("utf-8", "surrogatepass")
-    )

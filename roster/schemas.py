@@ -8,6 +8,7 @@ from typing import Any
 
 import jsonschema_rs
 
+from models import passwords
 from models.names import is_visible_text
 from roster.json_bodies import MOST_VALUES
 
@@ -18,9 +19,14 @@ _MOST_STEPS = 2_000
 Errors = list[tuple[str, str]]
 
 # Formats of the definition's own, which it describes in words.
-_FORMATS: dict[str, Callable[[str], bool]] = {"visible-text": is_visible_text}
+_FORMATS: dict[str, Callable[[str], bool]] = {
+    # Of what is too short to begin with, `minLength` says so.
+    "opaque-string": lambda text: len(text) < passwords.MIN_LENGTH or passwords.is_acceptable(text),
+    "visible-text": is_visible_text,
+}
 _OF_FORMATS = {
-    "visible-text": "This must have a character that can be seen, and none that is invisible."
+    "opaque-string": passwords.FORM,
+    "visible-text": "This must have a character that can be seen, and none that is invisible.",
 }
 
 # Asked first: of what is of another type or too large no more is said, and nothing in it is

@@ -558,6 +558,21 @@ def test_a_wrong_login_is_told_on_the_page(live: LiveServer, page: Page) -> None
     expect(page.get_by_role("main")).to_contain_text("You are signed in as user")
 
 
+def test_a_long_password_is_typed_in_full(live: LiveServer, page: Page) -> None:
+    password = "horse-" + "🐎" * 120
+    body = {"username": "rider", "email": "rider@x.example", "recaptcha_key": "secret_key"}
+    made = page.request.post(f"{live.url}/api/v1/users", data={**body, "password": password})
+    assert made.status == 201
+
+    page.goto(live.url + LOGIN)
+    page.get_by_label("Username").fill(" rider ")
+    page.get_by_label("Password").focus()
+    page.keyboard.insert_text(password)
+    page.keyboard.press("Enter")
+
+    expect(page.get_by_role("main")).to_contain_text("You are signed in as rider")
+
+
 def test_the_keyboard_is_enough(live: LiveServer, page: Page, app: App) -> None:
     client = app.register(live)
     ask(page, live, client)

@@ -24,7 +24,7 @@ from schemathesis.specs.openapi.schemas import OpenApiSchema
 from sqlalchemy.orm import Session
 from starlette.types import Receive, Scope, Send
 
-from models import Client, Grant, Team, Token, TokenStore, User, development
+from models import Client, Grant, Team, Token, TokenStore, User, development, passwords
 from models.base import now
 from models.names import is_visible_text
 from models.token import ACCESS, digest, generate
@@ -93,6 +93,13 @@ schemathesis.openapi.format(
     "visible-text",
     st.text(st.characters(categories=["L", "N", "P", "S"]), min_size=3, max_size=30).filter(
         is_visible_text
+    ),
+)
+# And what passwords are made up of. They are looked at here for the form, and not for the rules.
+schemathesis.openapi.format(
+    "opaque-string",
+    st.text(st.characters(categories=["L", "N", "P", "S", "Zs"]), min_size=8, max_size=128).filter(
+        passwords.is_acceptable
     ),
 )
 
