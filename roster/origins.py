@@ -4,7 +4,16 @@ import ipaddress
 import re
 from urllib.parse import urlsplit
 
+import idna
+
 # RFC 3986 section 3.2: an address in brackets, or a name or an IPv4 address; perhaps a port.
+_ORIGIN = re.compile(
+    r"(?P<scheme>https?)://(?P<host>\[[0-9a-f:.]+\]|[^\s\[\]/?#@:\\]+)(?::[0-9]{1,5})?",
+    re.IGNORECASE,
+)
+_LABEL = "[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?"
+_NAME = re.compile(rf"{_LABEL}(?:\.{_LABEL})*")
+_USUAL_PORTS = {"http": 80, "https": 443}
 _HOST = re.compile(r"(?P<host>\[[0-9a-f:.]+\]|[0-9a-z._~-]+)(?::[0-9]{0,5})?", re.ASCII)
 
 
@@ -42,22 +51,39 @@ def is_safe(url: str) -> bool:
 
 
 def check_origin(value: str) -> str:
-    """Check that a value is an origin (RFC 6454): scheme, host and perhaps a port, nothing else.
+    """Return an origin as browsers write it: scheme, host and perhaps a port (RFC 6454 section 4).
+
+    The host is in lower case and in ASCII, without a dot at its end; the scheme's own port is left
+    out.
 
     :raises ValueError: where it is none.
     """
+    found = _ORIGIN.fullmatch(value)
     try:
-        parts = urlsplit(value)
-        port = parts.port
+        port = urlsplit(value).port
     except ValueError:
-        raise ValueError("must be an origin such as https://example.com") from None
-    host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname
-    origin = f"{parts.scheme}://{host}" + (f":{port}" if port is not None else "")
-    if parts.scheme not in {"http", "https"} or not parts.hostname or value.lower() != origin:
+        found = None
+    if found is None:
         raise ValueError(
             "must be an origin such as https://example.com: no path, no query, no trailing slash"
         )
-    return origin
+    scheme, host = found["scheme"].lower(), _ascii_host(found["host"])
+    is_usual = port is None or port == _USUAL_PORTS[scheme]
+    return f"{scheme}://{host}" if is_usual else f"{scheme}://{host}:{port}"
+
+
+def _ascii_host(host: str) -> str:
+    try:
+        if host.startswith("["):
+            return f"[{ipaddress.IPv6Address(host[1:-1])}]"
+        host = host.removesuffix(".").lower()
+        # Browsers map a name first (UTS 46), as when it is typed in capitals.
+        ascii_host = host if host.isascii() else idna.encode(host, uts46=True).decode()
+    except (ValueError, UnicodeError):
+        ascii_host = ""
+    if not (host.startswith("[") or _NAME.fullmatch(ascii_host)):
+        raise ValueError("must be an origin whose host is a name or an address")
+    return ascii_host
 
 
 def host_of(header: str) -> str | None:

@@ -3,6 +3,7 @@
 import pytest
 
 from roster.errors import OAUTH_ERROR, PAGE
+from roster.origins import check_origin
 from tests.roster.raw import Headers, converse, http_scope
 from tests.serving import PRODUCTION, Serve, Server
 
@@ -124,3 +125,49 @@ def test_the_names_of_the_settings_are_answered(serve: Serve) -> None:
 @pytest.mark.parametrize("settings", [PRODUCTION, {"development_exposed": True}])
 def test_who_is_exposed_on_purpose_does_not_look(serve: Serve, settings: dict[str, object]) -> None:
     assert ask(serve(**settings), b"evil.example")[0] == 200
+
+
+@pytest.mark.parametrize(
+    ("written", "origin"),
+    [
+        ("https://example.com", "https://example.com"),
+        ("HTTPS://Example.COM", "https://example.com"),
+        ("https://example.com:443", "https://example.com"),
+        ("http://example.com:80", "http://example.com"),
+        ("http://example.com:443", "http://example.com:443"),
+        ("https://example.com:08443", "https://example.com:8443"),
+        ("https://example.com.", "https://example.com"),
+        ("https://bücher.example", "https://xn--bcher-kva.example"),
+        ("https://BÜCHER.example:443", "https://xn--bcher-kva.example"),
+        ("https://[0:0:0:0:0:0:0:1]:8443", "https://[::1]:8443"),
+    ],
+)
+def test_an_origin_is_written_as_browsers_write_it(written: str, origin: str) -> None:
+    assert check_origin(written) == origin
+    assert check_origin(origin) == origin
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        "https://",
+        "https://example.com/",
+        "https://example.com:",
+        "https://example.com:65536",
+        "https://exa mple.com",
+        "https://ex%61mple.com",
+        "https://a..b",
+        "https://-a.example",
+        "https://a\nb",
+        'https://a"b',
+        "https://me@example.com",
+        "https://[::1",
+        "https://[zz]",
+        "https://\u200b.example",
+        "com.example.app://",
+        "",
+    ],
+)
+def test_what_is_no_origin_is_refused(written: str) -> None:
+    with pytest.raises(ValueError, match="must be an origin"):
+        check_origin(written)
