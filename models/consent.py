@@ -128,6 +128,12 @@ class Consent(Identified, Base):
         return _authorised().given(user_id=user_id, moment=now())
 
     @classmethod
+    def is_authorised(cls, session: Session, user_id: int, client_id: str) -> bool:
+        """Tell whether a user has authorised a client."""
+        mine = (cls.user_id == user_id, cls.client_id == Client.id, Client.client_id == client_id)
+        return session.scalar(select(cls.id).where(*mine, _is_live(now()))) is not None
+
+    @classmethod
     def withdraw(cls, session: Session, user_id: int, client_id: str) -> None:
         """End all that is between a user and a client: tokens, codes, what is remembered.
 

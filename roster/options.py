@@ -1,8 +1,9 @@
 """OPTIONS: what this caller may do on a path, decided as for the operations themselves."""
 
-from models import Caller
+from models import Caller, Consent
 from models import errors as domain
 from roster.access import Rules
+from roster.definition import Operation
 from roster.errors import Answer, Refusal, answer, unauthorized
 from roster.exchange import Exchange
 from roster.permissions import Verdict
@@ -37,8 +38,23 @@ def _allowed_methods(exchange: Exchange, rules: Rules) -> list[str]:
         has_scope = known is not None and operation.scopes <= known.scopes
         if has_scope or operation.is_open:
             exchange.caller = known if known is not None and has_scope else Caller.anonymous()
-            verdicts[operation.method], _ = rules.judge(exchange, operation)
+            verdict, _ = rules.judge(exchange, operation)
+            if verdict is Verdict.GRANTED and not _has_own(exchange, operation):
+                verdict = Verdict.ABSENT
+            verdicts[operation.method] = verdict
     # A token without any scope for this path learns nothing, not even whether the object is there.
     if verdicts and all(verdict is Verdict.ABSENT for verdict in verdicts.values()):
         raise domain.NotFound("There is nothing here.")
     return [method for method, verdict in verdicts.items() if verdict is Verdict.GRANTED]
+
+
+def _has_own(exchange: Exchange, operation: Operation) -> bool:
+    """Tell whether the caller has what the path names, where only the handler looks for it."""
+    find = _OWN.get(operation.spec.get("x-own", ""))
+    user = exchange.caller.user
+    if find is None or user is None:
+        return True
+    return find(exchange.session, user.id, **exchange.path_parameters)
+
+
+_OWN = {"authorization": Consent.is_authorised}

@@ -2,7 +2,8 @@
 
 import pytest
 
-from tests.serving import CHALLENGE, PRODUCTION, Person, Serve, Server
+from roster import definition
+from tests.serving import API, CHALLENGE, PASSWORD, PRODUCTION, Person, Serve, Server
 
 
 def allow(person: Person, path: str) -> list[str]:
@@ -176,3 +177,32 @@ def test_every_method_that_options_tells_is_not_refused_for_a_role(server: Serve
                     assert answer.status_code in {200, 400}, (path, method)
                 elif method == "GET":
                     assert answer.status_code in {403, 404}, (path, method)
+
+
+WITH_IDS = [
+    route.template
+    for route in definition.load("development").routes
+    if not route.is_literal and route.template.startswith(API)
+]
+
+
+@pytest.mark.parametrize("template", WITH_IDS)
+def test_options_of_what_is_not_there_is_absent_as_for_every_method(
+    server: Server, template: str
+) -> None:
+    path = template.removeprefix(API).format(user_id=999, team_id=999, client_id="unknown")
+
+    for person in (server.admin, server.person("ada")):
+        assert person.request("OPTIONS", path).status_code == 404
+
+
+def test_options_of_an_application_is_told_to_those_who_let_it_in(server: Server) -> None:
+    ada = server.person("ada")
+    form = {"grant_type": "password", "client_id": "documentation"}
+    form |= {"username": "ada", "password": PASSWORD}
+    path = "/users/me/authorizations/documentation"
+
+    assert server.client.post("/auth/oauth2/token", data=form).status_code == 200
+
+    assert allow(ada, path) == ["DELETE", "OPTIONS"]
+    assert ada.request("DELETE", path).status_code == 204
