@@ -8,7 +8,7 @@ import idna
 
 # RFC 3986 section 3.2: an address in brackets, or a name or an IPv4 address; perhaps a port.
 _ORIGIN = re.compile(
-    r"(?P<scheme>https?)://(?P<host>\[[0-9a-f:.]+\]|[^\s\[\]/?#@:\\]+)(?::[0-9]{1,5})?",
+    r"(?P<scheme>https?)://(?P<host>\[[0-9a-f:.]+\]|[^\s\[\]/?#@:\\]+)(?::(?P<port>[0-9]{1,5}))?",
     re.IGNORECASE,
 )
 _LABEL = "[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?"
@@ -59,16 +59,13 @@ def check_origin(value: str) -> str:
     :raises ValueError: where it is none.
     """
     found = _ORIGIN.fullmatch(value)
-    try:
-        port = urlsplit(value).port
-    except ValueError:
-        found = None
-    if found is None:
+    port = int(found["port"] or 0) if found else 0
+    if found is None or port > 65535:
         raise ValueError(
             "must be an origin such as https://example.com: no path, no query, no trailing slash"
         )
     scheme, host = found["scheme"].lower(), _ascii_host(found["host"])
-    is_usual = port is None or port == _USUAL_PORTS[scheme]
+    is_usual = port in {0, _USUAL_PORTS[scheme]}
     return f"{scheme}://{host}" if is_usual else f"{scheme}://{host}:{port}"
 
 

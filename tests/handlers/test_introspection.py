@@ -219,8 +219,8 @@ def test_json_is_no_form(server: Server) -> None:
 
 @pytest.mark.parametrize("length", [1, 513, 5_000, 900_000])
 def test_a_token_of_any_length_that_nobody_knows_is_not_active(server: Server, length: int) -> None:
-    for form in ({}, {"token_type_hint": "h" * 1000}):
-        answer = ask(server, "t" * length, **form)
+    for hint in ("", "h" * 1000):
+        answer = ask(server, "t" * length, token_type_hint=hint)
 
         assert (answer.status_code, answer.json()) == (200, INACTIVE)
 
