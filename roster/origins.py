@@ -6,7 +6,6 @@ from urllib.parse import urlsplit
 
 import idna
 
-# RFC 3986 section 3.2: an address in brackets, or a name or an IPv4 address; perhaps a port.
 _ORIGIN = re.compile(
     r"(?P<scheme>https?)://(?P<host>\[[0-9a-f:.]+\]|[^\s\[\]/?#@:\\]+)(?::(?P<port>[0-9]{1,5}))?",
     re.IGNORECASE,
@@ -14,6 +13,7 @@ _ORIGIN = re.compile(
 _LABEL = "[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?"
 _NAME = re.compile(rf"{_LABEL}(?:\.{_LABEL})*")
 _USUAL_PORTS = {"http": 80, "https": 443}
+# RFC 3986 section 3.2: an address in brackets, or a name or an IPv4 address; perhaps a port.
 _HOST = re.compile(r"(?P<host>\[[0-9a-f:.]+\]|[0-9a-z._~-]+)(?::[0-9]{0,5})?", re.ASCII)
 
 
