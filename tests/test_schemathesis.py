@@ -1,5 +1,6 @@
 """Requests that schemathesis makes up from the definition, one by one and in chains."""
 
+import json
 from collections.abc import Sequence
 from datetime import timedelta
 from itertools import count
@@ -78,7 +79,9 @@ WITHOUT_A_TOKEN = {
 def excluded_checks(case: Case[Any]) -> list[CheckFunction]:
     """Return the checks that do not hold for a request, whatever its operation."""
     # A cursor is opaque: what this server has not made for this very list is refused.
-    return [positive_data_acceptance] if "cursor" in (case.query or {}) else []
+    # Members of a patch that mean nothing may be called anything, but no body holds a NUL.
+    has_nul = isinstance(case.body, list) and "\\u0000" in json.dumps(case.body)
+    return [positive_data_acceptance] if "cursor" in (case.query or {}) or has_nul else []
 
 
 # With these a team can go, though nobody deletes it: it goes with its last member.
