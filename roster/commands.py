@@ -103,7 +103,10 @@ def _shared_metrics(current: Settings) -> Iterator[None]:
         raise SettingsError("TMPDIR: there is no folder in which a file can be made") from None
     with made as folder:
         os.environ["PROMETHEUS_MULTIPROC_DIR"] = folder
-        yield
+        try:
+            yield
+        finally:
+            del os.environ["PROMETHEUS_MULTIPROC_DIR"]
 
 
 @roster.group()
