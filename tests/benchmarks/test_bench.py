@@ -26,6 +26,7 @@ ANYWHERE: frozenset[int] = frozenset()
 LIMIT = next(kind for kind in KINDS if kind.name == "limit")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("database", ["sqlite", "postgresql"])
 def test_all_servers_answer_the_same_and_are_measured(
     database: str, tmp_path: Path, request: pytest.FixtureRequest

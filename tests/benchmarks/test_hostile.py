@@ -1,10 +1,12 @@
 """The benchmark of hostile requests, on one small operation."""
 
+import pytest
 from click.testing import CliRunner
 
 from tests.benchmarks.hostile import main
 
 
+@pytest.mark.slow
 def test_the_worst_of_an_operation_is_printed() -> None:
     done = CliRunner().invoke(main, ["--only", "create_team"], catch_exceptions=False)
 

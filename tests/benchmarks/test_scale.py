@@ -8,6 +8,7 @@ from tests.benchmarks import scale, scale_ending
 from tests.benchmarks.scale_data import Size
 
 
+@pytest.mark.slow
 def test_growth_is_measured_on_both_databases(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -28,6 +29,7 @@ def test_growth_is_measured_on_both_databases(
         assert measured["purge"]["meanwhile"]["writes"]["requests"] > 0
 
 
+@pytest.mark.slow
 def test_ending_very_many_grants_is_measured_on_both_databases() -> None:
     options = ("--grants", "50", "--quiet", "0.2")
 
