@@ -10,24 +10,14 @@ from typing import Any
 
 from sqlalchemy import URL, Engine, create_engine, event
 
-from models.checkpoints import Checkpoints
-
 BUSY_TIMEOUT = 10.0  # seconds
 _BETWEEN_TRIES = 0.002
-_DELETED = "the database file was deleted"
 
 
 def connect_sqlite(url: URL, **options: Any) -> Engine:
     """Return an engine for a SQLite file."""
     turn = Lock()
     path = str(url.database)
-
-    def open_again() -> SQLiteConnection:
-        if _identity(path) is None:
-            raise sqlite3.OperationalError(_DELETED)
-        return SQLiteConnection(path, isolation_level=None, timeout=0)
-
-    checkpoints = Checkpoints(open_again, turn)
     engine = create_engine(
         url,
         connect_args={
@@ -44,7 +34,7 @@ def connect_sqlite(url: URL, **options: Any) -> Engine:
     def check_file(*_: object) -> None:
         # A file that was deleted must not be replaced by an empty one.
         if was_there and _identity(path) is None:
-            raise sqlite3.OperationalError(_DELETED)
+            raise sqlite3.OperationalError("the database file was deleted")
 
     @event.listens_for(engine, "connect")
     def prepare(connection: SQLiteConnection, _record: object) -> None:
@@ -54,14 +44,11 @@ def connect_sqlite(url: URL, **options: Any) -> Engine:
         if _use_wal(connection):
             # Readers have nobody to wait for then, and `begin` waits by itself.
             connection.execute("PRAGMA busy_timeout = 0")
-            connection.execute("PRAGMA wal_autocheckpoint = 0")
-            connection.checkpoints = checkpoints
         connection.execute("PRAGMA synchronous = NORMAL")
         connection.execute("PRAGMA foreign_keys = ON")
         if not connection.is_alive():  # or its log might be that of another file
             raise sqlite3.OperationalError("the database file was replaced")
 
-    event.listen(engine, "engine_disposed", lambda _: checkpoints.close())
     return engine
 
 
@@ -74,7 +61,6 @@ class SQLiteConnection(sqlite3.Connection):
 
     turn: Lock
     has_turn = False
-    checkpoints: Checkpoints | None = None
 
     def __init__(self, path: str | os.PathLike[str], *arguments: Any, **options: Any) -> None:
         _create_private(path)
@@ -124,10 +110,7 @@ class SQLiteConnection(sqlite3.Connection):
         except BaseException:
             self.rollback()  # SQLAlchemy, for which the transaction has ended, does not
             raise
-        had_turn = self.has_turn
         self._pass_turn()
-        if had_turn and self.checkpoints:
-            self.checkpoints.note_commit()
 
     def rollback(self) -> None:
         """Roll back, and let the next one write."""
