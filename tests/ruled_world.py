@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -27,7 +25,7 @@ from tests.interleaving import SIDE
 from tests.model_of_rules import ALL, APP, DESK, SERVICE, Action, Model
 from tests.serving import API, PASSWORD, SCOPES, Server, empty, patch, replace
 from tests.signing_in import AUTHORIZE, CALLBACK, CHALLENGE, LOGIN, VERIFIER
-from tests.writers import TOKEN, Hand
+from tests.writers import TOKEN, Hand, form_code
 
 PEOPLE: dict[str, dict[str, Any]] = {
     "ada": {"is_admin": True},
@@ -350,8 +348,7 @@ def _send(method: str, url: str, hand: Hand, **options: Any) -> Any:
 
 
 def _submit(server: Server, url: str, session: str, form: dict[str, str], hand: Hand) -> Any:
-    key = server.app.settings.signing_key.encode()
-    csrf = hmac.new(key, f"form value {session}".encode(), hashlib.sha256).hexdigest()
+    csrf = form_code(server, session)
     cookie = {"Cookie": f"roster_form=value; roster_session={session}"}
     return _send("POST", url, hand, headers=cookie, data={**form, "csrf": csrf})
 

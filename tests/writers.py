@@ -285,12 +285,21 @@ def post(url: str, client: str, **form: str) -> Callable[[Hand], Any]:
     return lambda hand: hand.send("POST", url, data={**form, "client_id": client, **secret})
 
 
+def form_code(server: Server, session: str) -> str:
+    """Return the code of a form that a browser with the cookie "value" was given when signed in."""
+    key = server.app.settings.signing_key.encode()
+    with server.session() as database:
+        found = select(BrowserSession.user_id).where(BrowserSession.hash == digest(session))
+        user_id = database.scalar(found) or 0
+    texts = ("form value", f"page {user_id} value")
+    return "".join(hmac.new(key, each.encode(), hashlib.sha256).hexdigest() for each in texts)
+
+
 def page(method: str, url: str, session: str = "", **form: str) -> Callable[[Hand], Any]:
     """Ask for a page, or send its form, as a browser that is signed in or not."""
 
     def act(hand: Hand) -> Any:
-        key = hand.server.app.settings.signing_key.encode()
-        csrf = hmac.new(key, f"form value {session}".encode(), hashlib.sha256).hexdigest()
+        csrf = form_code(hand.server, session)
         cookie = f"roster_form=value; roster_session={session}"
         options = {"data": {**form, "csrf": csrf}} if form else {}
         return hand.send(method, url, {"Cookie": cookie}, **options)
