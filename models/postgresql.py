@@ -22,8 +22,8 @@ from psycopg.pq.abc import PGresult
 from sqlalchemy import URL, Engine, ExceptionContext, create_engine, event
 
 from models import failures
-from models.patience import Door, Watchdog
 from models.preparing import Preparing, name_of
+from models.timeouts import ConnectAttempts, Watchdog
 
 # For a server that vanished without a word, where TCP alone would wait for hours; of no meaning on
 # a Unix socket. Only what has been sent is counted, not the time that a statement takes.
@@ -58,14 +58,14 @@ def connect_postgresql(
     if url.host and "%" in url.host:  # a Unix socket's folder, as libpq writes it in a host
         url = url.set(host=unquote(url.host))
     engine = create_engine(url, connect_args={"autocommit": True}, **options)
-    door = Door(ConnectionTimeout, psycopg.OperationalError)
+    attempts = ConnectAttempts(ConnectionTimeout, psycopg.OperationalError)
 
     @event.listens_for(engine, "do_connect")
     def open_connection(_: object, __: object, arguments: Any, named: Any) -> Any:
         named = {"connect_timeout": connect_seconds, **_TCP, **named, "client_encoding": "utf8"}
         said = str(named.get("options", ""))
         unsaid = {name: value for name, value in limits.items() if value and name not in said}
-        with door.opened():
+        with attempts.one():
             connection = PostgreSQLConnection.connect(*arguments, **named)
             try:
                 _check_encoding(connection)

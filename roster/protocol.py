@@ -15,7 +15,7 @@ from uvicorn.protocols.http.httptools_impl import (
 )
 
 from roster import settings
-from roster.room import REFUSED_POLITELY, room
+from roster.capacity import REFUSED_POLITELY, capacity
 from roster.settings import Settings
 
 _A_MOMENT = 0.05  # seconds, less than uvicorn waits for its connections at the least
@@ -40,7 +40,7 @@ def _settings() -> Settings:
 
 @cache
 def _most() -> int:
-    return room(_settings()).connections
+    return capacity(_settings()).connections
 
 
 class Bounded(HttpToolsProtocol):

@@ -16,8 +16,8 @@ import uvicorn
 from uvicorn.config import STARTUP_FAILURE
 from uvicorn.supervisors import Multiprocess
 
+from roster.capacity import capacity
 from roster.origins import is_every
-from roster.room import room
 from roster.settings import Settings, SettingsError
 
 # Of the time to end: what is left for answers to those who are not waited for any longer, and for
@@ -122,7 +122,7 @@ def _protocol(settings: Settings) -> dict[str, Any]:
         from roster.protocol import Bounded  # noqa: PLC0415
     except ImportError:
         return {"limit_concurrency": settings.connections + 1}
-    found = room(settings)
+    found = capacity(settings)
     if found.connections < settings.connections:
         click.echo(
             "roster: ROSTER_CONNECTIONS: the files that the system lets a process open"

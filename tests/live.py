@@ -7,7 +7,7 @@ import sysconfig
 import time
 import uuid
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -66,6 +66,15 @@ class LiveServer:
     def bearer(self, username: str, password: str) -> dict[str, str]:
         """Return the header with which a user makes requests."""
         return {"Authorization": f"Bearer {self.login(username, password)['access_token']}"}
+
+
+def read(client: socket.socket) -> bytes:
+    """Read what a server sends on one connection, until the server closes it."""
+    received = b""
+    with suppress(ConnectionError):
+        while piece := client.recv(65536):
+            received += piece
+    return received
 
 
 def free_port() -> int:

@@ -156,6 +156,17 @@ class Seen:
             self.complaints.append(message.text)
 
 
+def try_out_who_am_i(page: Page) -> None:
+    """Execute the operation that shows the caller, on the documentation's page, as root."""
+    operation = page.locator("#operations-users-read_me")
+    operation.locator(".opblock-summary-control").click()
+    operation.get_by_role("button", name="Try it out").click()
+    operation.get_by_role("button", name="Execute").click()
+    answer = operation.locator(".live-responses-table .response")
+    expect(answer.locator(".response-col_status")).to_contain_text("200")
+    expect(answer.locator(".response-col_description")).to_contain_text('"username": "root"')
+
+
 def test_somebody_logs_in_and_tries_an_operation_out(live: LiveServer, page: Page) -> None:
     seen = Seen()
     seen.watch(page)
@@ -170,13 +181,7 @@ def test_somebody_logs_in_and_tries_an_operation_out(live: LiveServer, page: Pag
     expect(password_flow.get_by_text("Logout", exact=True)).to_be_visible()
     page.locator(".close-modal").click()
 
-    operation = page.locator("#operations-users-read_me")
-    operation.locator(".opblock-summary-control").click()
-    operation.get_by_role("button", name="Try it out").click()
-    operation.get_by_role("button", name="Execute").click()
-    answer = operation.locator(".live-responses-table .response")
-    expect(answer.locator(".response-col_status")).to_contain_text("200")
-    expect(answer.locator(".response-col_description")).to_contain_text('"username": "root"')
+    try_out_who_am_i(page)
 
     assert not seen.complaints
     assert f"{live.url}/api/v1/users/me" in seen.requests
@@ -263,13 +268,7 @@ def test_somebody_logs_in_to_the_documentation_through_the_pages(
         expect(form.get_by_text("Logout", exact=True)).to_be_visible()
         page.locator(".close-modal").click()
 
-        operation = page.locator("#operations-users-read_me")
-        operation.locator(".opblock-summary-control").click()
-        operation.get_by_role("button", name="Try it out").click()
-        operation.get_by_role("button", name="Execute").click()
-        answer = operation.locator(".live-responses-table .response")
-        expect(answer.locator(".response-col_status")).to_contain_text("200")
-        expect(answer.locator(".response-col_description")).to_contain_text('"username": "root"')
+        try_out_who_am_i(page)
         assert not seen.complaints
         assert not seen.elsewhere(url)
         page.goto("about:blank")  # so that no connection is left to a port that closes

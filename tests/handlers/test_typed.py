@@ -1,4 +1,4 @@
-"""What people type, at every door: passwords in several spellings, blanks around a username."""
+"""What people type, wherever they do: passwords in several spellings, blanks around a username."""
 
 from typing import Any
 from unicodedata import normalize

@@ -230,7 +230,7 @@ def test_an_error_of_the_program_is_not_taken_for_a_missing_database(
         run("db", "current")
 
 
-# One rule at both doors
+# One rule for the API and the command line
 
 
 ADDRESSES = (

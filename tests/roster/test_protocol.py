@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.live import PATIENCE_SECONDS, ROSTER, LiveServer, serving
+from tests.live import PATIENCE_SECONDS, ROSTER, LiveServer, read, serving
 
 HEAD = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n"
 POST = b"POST /api/v1/users HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
@@ -53,15 +53,6 @@ def converse(server: LiveServer, *pieces: bytes, end: bool = False) -> bytes:
             if end:
                 client.shutdown(socket.SHUT_WR)
         return read(client)
-
-
-def read(client: socket.socket) -> bytes:
-    """Read to the end."""
-    received = b""
-    with contextlib.suppress(ConnectionError):
-        while piece := client.recv(65536):
-            received += piece
-    return received
 
 
 def status_of_next(client: socket.socket) -> int:

@@ -14,7 +14,7 @@ import pytest
 
 from roster import serving as parts
 from roster.settings import SettingsError
-from tests.live import PATIENCE_SECONDS, ROSTER, LiveServer, free_port, serving
+from tests.live import PATIENCE_SECONDS, ROSTER, LiveServer, free_port, read, serving
 
 HEAD = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n"
 POST = b"POST /api/v1/users HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
@@ -33,15 +33,6 @@ PATIENT = {
 
 def connect(port: int) -> socket.socket:
     return socket.create_connection(("127.0.0.1", port), PATIENCE_SECONDS)
-
-
-def read(client: socket.socket) -> bytes:
-    """Read to the end."""
-    received = b""
-    with contextlib.suppress(ConnectionError):
-        while piece := client.recv(65536):
-            received += piece
-    return received
 
 
 def next_answer(client: socket.socket) -> tuple[int, bytes]:

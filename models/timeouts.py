@@ -1,4 +1,4 @@
-"""How long a server is waited for that does not answer, and does not hang up either."""
+"""Timeouts: how long a server is waited for that does not answer, and does not hang up either."""
 
 import threading
 from collections.abc import Iterator
@@ -10,7 +10,7 @@ from weakref import WeakSet
 _BETWEEN_LOOKS = 1.0  # seconds
 
 
-class Line(Protocol):
+class Watched(Protocol):
     """A connection that somebody may be waiting on: since when, and for how long at most."""
 
     waits_since: float | None
@@ -23,19 +23,19 @@ class Line(Protocol):
 class Watchdog:
     """Hang up on servers that have kept somebody waiting for too long.
 
-    A driver that waits inside of C code cannot be told to wait less. One thread looks at all lines
-    of this process, once a second.
+    A driver that waits inside of C code cannot be told to wait less. One thread looks at all
+    connections of this process, once a second.
     """
 
     def __init__(self) -> None:
-        self._lines: WeakSet[Line] = WeakSet()
+        self._watched: WeakSet[Watched] = WeakSet()
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
 
-    def watch(self, line: Line) -> None:
-        """Look at a line as long as it lives."""
+    def watch(self, connection: Watched) -> None:
+        """Look at a connection as long as it lives."""
         with self._lock:
-            self._lines.add(line)
+            self._watched.add(connection)
             # A process that was forked has the object, but not the thread.
             if self._thread is None or not self._thread.is_alive():
                 self._thread = threading.Thread(target=self._run, name="watchdog", daemon=True)
@@ -44,12 +44,12 @@ class Watchdog:
     def look(self) -> None:
         """Hang up where that is due."""
         with self._lock:
-            lines = list(self._lines)
+            watched = list(self._watched)
         now = monotonic()
-        for line in lines:
-            since, patience = line.waits_since, line.patience
+        for each in watched:
+            since, patience = each.waits_since, each.patience
             if since is not None and patience is not None and now - since > patience:
-                line.hang_up()
+                each.hang_up()
 
     def _run(self) -> None:
         while True:
@@ -57,7 +57,7 @@ class Watchdog:
             self.look()
 
 
-class Door:
+class ConnectAttempts:
     """Let one at a time try to connect where the server did not answer the last one.
 
     Else all threads of a server would wait for it, again and again, and everybody else for them.
@@ -70,7 +70,7 @@ class Door:
         self._trying = threading.Lock()
 
     @contextmanager
-    def opened(self) -> Iterator[None]:
+    def one(self) -> Iterator[None]:
         """Wrap an attempt to connect.
 
         :raises Exception: the `refusal`, at once, where somebody else is already trying.

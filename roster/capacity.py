@@ -1,4 +1,4 @@
-"""Room: how many connections a process may have, as far as the files allow that it may open."""
+"""Capacity: how many connections a process may have, as far as the files allow that it may open."""
 
 from typing import NamedTuple
 
@@ -16,15 +16,15 @@ _OTHER_FILES = 60
 _FILES_OF_DATABASE = 2
 
 
-class Room(NamedTuple):
+class Capacity(NamedTuple):
     """How many connections a process may have, and be handed over by the system all at once."""
 
     connections: int
     at_once: int
 
 
-def room(settings: Settings) -> Room:
-    """Return the room for connections, which is what the files allow that the process may open.
+def capacity(settings: Settings) -> Capacity:
+    """Return how many connections the files allow that the process may open.
 
     Systems often start with 1,024 files, which may be raised up to another limit; that is done.
     Without a file for a connection none for the database is left either.
@@ -34,14 +34,14 @@ def room(settings: Settings) -> Room:
     others = _OTHER_FILES + _FILES_OF_DATABASE * (settings.threads + 4 * CORES) + REFUSED_POLITELY
     allowed = _allowed_files(settings.connections + others + _AT_ONCE)
     if allowed >= settings.connections + others + _AT_ONCE:
-        return Room(settings.connections, _AT_ONCE)
+        return Capacity(settings.connections, _AT_ONCE)
     others += _AT_ONCE_AT_LEAST
     if allowed <= others:
         raise SettingsError(
             f"ROSTER_CONNECTIONS: the system lets a process open {allowed} files (`ulimit -n`),"
             f" and {others + 1} are needed"
         )
-    return Room(min(settings.connections, allowed - others), _AT_ONCE_AT_LEAST)
+    return Capacity(min(settings.connections, allowed - others), _AT_ONCE_AT_LEAST)
 
 
 def _allowed_files(wanted: int) -> int:
