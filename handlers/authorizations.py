@@ -5,7 +5,7 @@ from sqlalchemy.orm import Session
 
 from handlers.schemas.clients import authorizations as authorizations_schema
 from models import Caller, Consent
-from models.pages import Page, Window
+from models.database.pagination import Page, Window
 
 
 def list_authorizations(connection: Connection, caller: Caller, window: Window) -> Page:

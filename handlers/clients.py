@@ -8,8 +8,9 @@ from sqlalchemy.orm import Session
 
 from handlers.schemas.clients import client as client_schema
 from handlers.schemas.clients import clients as clients_schema
-from models import Caller, Client, registration
-from models.pages import Page, Window
+from models import Caller, Client
+from models.database.pagination import Page, Window
+from models.oauth import registration
 from models.patch import Operation
 from models.quotas import Quotas
 

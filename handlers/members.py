@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 from handlers.schemas.teams import member as member_schema
 from handlers.schemas.teams import members as members_schema
 from models import Member, ShownTeam, Team
-from models.pages import Page, Window
+from models.database.pagination import Page, Window
 from models.patch import Operation
 from models.quotas import Quotas
 

@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 from handlers.schemas.teams import base_teams
 from handlers.schemas.teams import team as team_schema
 from models import Caller, ShownTeam, Team
-from models.pages import Page, Window
+from models.database.pagination import Page, Window
 from models.patch import Operation
 from models.quotas import Quotas
 

@@ -8,8 +8,9 @@ from sqlalchemy.orm import Session
 
 from handlers.schemas.users import base_users
 from handlers.schemas.users import user as user_schema
-from models import Caller, User, ending
-from models.pages import Page, Window
+from models import Caller, User
+from models.database.pagination import Page, Window
+from models.oauth import ending
 from models.patch import Operation
 
 

@@ -1,17 +1,17 @@
 """The data and its rules: SQLAlchemy classes, the token store, migrations; nothing of HTTP."""
 
-from models.base import Base
-from models.browser_session import BrowserSession
 from models.caller import Caller
-from models.client import Client
-from models.code import Code
-from models.consent import Consent
-from models.grant import Grant
-from models.member import Member
-from models.team import ShownTeam, Team
-from models.token import Token
-from models.token_store import TokenStore
-from models.user import User
+from models.database.base import Base
+from models.oauth.browser_session import BrowserSession
+from models.oauth.client import Client
+from models.oauth.code import Code
+from models.oauth.consent import Consent
+from models.oauth.grant import Grant
+from models.oauth.token import Token
+from models.oauth.token_store import TokenStore
+from models.teams.member import Member
+from models.teams.team import ShownTeam, Team
+from models.users.user import User
 
 __all__ = [
     "OBJECTS",

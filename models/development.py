@@ -3,11 +3,11 @@
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from models.client import GRANT_TYPES, PUBLIC, Client
-from models.database import begin_alone
-from models.passwords import hash_password
-from models.secret import digest
-from models.user import User
+from models.database.connections import begin_alone
+from models.oauth.client import GRANT_TYPES, PUBLIC, Client
+from models.oauth.secret import digest
+from models.users.passwords import hash_password
+from models.users.user import User
 
 CLIENT_ID = "documentation"
 CLIENT_SECRET = "KQ()SWK)SQK)QWSKQW(SKQ)S(QWSQW(SJ*HQ&HQW*SQ*^SSQWSGQSG"

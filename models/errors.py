@@ -55,7 +55,7 @@ class NotReady(DomainError):
     """The database is not as this version of the server needs it."""
 
 
-class OAuthRefused(DomainError):
+class OAuthError(DomainError):
     """An OAuth request was refused, with an error of RFC 6749 section 5.2."""
 
     def __init__(

@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import Connection, Select, func, select
 from sqlalchemy.orm import Session
 
-from models.database import begin
+from models.database.connections import begin
 from models.errors import Conflict
 
 # The first key of PostgreSQL's advisory locks, which these share with no others.

@@ -10,14 +10,14 @@ def __getattr__(name: str) -> Any:
     """
     if name != "app":
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from roster import memory  # noqa: PLC0415 (see above)
+    from roster.server import memory  # noqa: PLC0415 (see above)
 
     memory.share_one_arena()
     with memory.starting():
-        from roster import factory, settings  # noqa: PLC0415
+        from roster import application, settings  # noqa: PLC0415
 
         try:
-            app = factory.create_app(settings.load())
+            app = application.create_app(settings.load())
         except settings.SettingsError as error:
             raise SystemExit(f"roster: {error}") from None
         globals()["app"] = app

@@ -9,9 +9,9 @@ from pydantic import Field, SecretStr, ValidationError, field_validator, model_v
 from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from models.database import TimeLimits
+from models.database.connections import TimeLimits
+from models.database.urls import check_url
 from models.quotas import Quotas
-from models.urls import check_url
 from roster.environment import is_link, is_text
 from roster.origins import check_origin, is_every, is_loopback, is_safe
 

@@ -56,7 +56,7 @@ def _no_settings_from_outside() -> Iterator[None]:
 @pytest.fixture(scope="session", autouse=True)
 def _cheap_passwords() -> None:
     """Lower the cost of a password hash to the least that argon2 allows."""
-    from models import passwords  # noqa: PLC0415
+    from models.users import passwords  # noqa: PLC0415
 
     passwords.configure(time_cost=1, memory_cost=8)
 

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from roster.boundary import LARGEST_BODY
-from roster.definition import Operation
-from roster.json_bodies import MOST_VALUES
+from roster.contract.operation import Operation
+from roster.http.json_bodies import MAX_VALUES
+from roster.server.body import MAX_BODY_BYTES
 
 Headers = list[tuple[bytes, bytes]]
 
@@ -59,7 +59,7 @@ def attacks_on(operation: Operation) -> Iterator[Attack]:
     for name, value in _headers():
         yield Attack(f"header: {name} of {value[:12]!r}", path, headers=((name.encode(), value),))
     if "{client_id}" in operation.path:
-        yield Attack("path", operation.path.replace("{client_id}", "a" * LARGEST_BODY))
+        yield Attack("path", operation.path.replace("{client_id}", "a" * MAX_BODY_BYTES))
 
 
 def _bodies(media_type: str, schema: dict[str, Any]) -> Iterator[tuple[str, bytes, bytes]]:
@@ -88,7 +88,7 @@ def json_bodies(schema: dict[str, Any]) -> Iterator[tuple[str, bytes]]:
             continue
         seen.add(rules)
         before, _, after = json.dumps(frame).encode().partition(_HOLE_IN_JSON)
-        room = LARGEST_BODY - len(before) - len(after)
+        room = MAX_BODY_BYTES - len(before) - len(after)
         for what, fill in _fills(inner, room):
             yield f"{where or '/'} {what}", before + fill + after
 
@@ -147,7 +147,7 @@ def _fills(schema: dict[str, Any], room: int) -> Iterator[tuple[str, bytes]]:
     yield "quotes", b'"' * room
     yield "blanks", b" " * (room - 2) + b"{}"
     yield "many names", _members(room, room)
-    yield "some names", _members(room, MOST_VALUES // 2 - 200)
+    yield "some names", _members(room, MAX_VALUES // 2 - 200)
     yield "long names", _members(room, 400)
     yield "one name", b"{" + b'"a":0,' * ((room - 8) // 6) + b'"a":0}'
     for item in _items(schema):
@@ -155,7 +155,7 @@ def _fills(schema: dict[str, Any], room: int) -> Iterator[tuple[str, bytes]]:
         yield f"as many as fit of {label}", _list(item, room // (len(item) + 1))
         yield f"as many as are let in of {label}", _list(item, _most(item))
     long = b'"' + b"a" * 100 + b'"'
-    yield "strings", _list(long, min(room // (len(long) + 1), MOST_VALUES - 500))
+    yield "strings", _list(long, min(room // (len(long) + 1), MAX_VALUES - 500))
 
 
 def _items(schema: dict[str, Any]) -> list[bytes]:
@@ -174,7 +174,7 @@ def _items(schema: dict[str, Any]) -> list[bytes]:
 
 def _most(item: bytes) -> int:
     nodes = 1 + sum(map(item.count, (b",", b":", b"[", b"{")))
-    return (MOST_VALUES - 200) // nodes
+    return (MAX_VALUES - 200) // nodes
 
 
 def _list(item: bytes, number: int) -> bytes:
@@ -196,7 +196,7 @@ def _members(room: int, number: int) -> bytes:
 
 
 def _forms(fields: dict[str, Any]) -> Iterator[tuple[str, bytes]]:
-    room = LARGEST_BODY - 100
+    room = MAX_BODY_BYTES - 100
     texts = (b"%41", b"%", b"+", b"%zz", "%41\u00e9".encode(), "\u00e9".encode(), b"a", b"%C3%A9")
     for name in (*fields, "unknown"):
         for text in texts if name in {"unknown", next(iter(fields), "")} else texts[:1]:
@@ -212,7 +212,7 @@ def _forms(fields: dict[str, Any]) -> Iterator[tuple[str, bytes]]:
 
 
 def _multipart_bodies(schema: dict[str, Any]) -> Iterator[tuple[str, bytes, bytes]]:
-    room = LARGEST_BODY - 500
+    room = MAX_BODY_BYTES - 500
     begin = b"--XX\r\n"
     field = b'Content-Disposition: form-data; name="%s"'
     end = b"\r\n--XX--\r\n"
@@ -246,7 +246,7 @@ def _multipart_bodies(schema: dict[str, Any]) -> Iterator[tuple[str, bytes, byte
 
 
 def _headers() -> Iterator[tuple[str, bytes]]:
-    room = LARGEST_BODY
+    room = MAX_BODY_BYTES
     basic = base64.b64encode(b"%41" * (room // 5))
     yield "authorization", b"Basic " + basic
     yield "authorization", b"Basic " + base64.b64encode(b"%" * (room // 2))

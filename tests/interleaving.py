@@ -12,22 +12,22 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine, event
 
-from models.postgresql import PostgreSQLConnection
-from models.sqlite import SQLiteConnection
-from roster.exchange import current
+from models.database.postgresql import PostgreSQLConnection
+from models.database.sqlite import SQLiteConnection
+from roster.http.context import current
 
 # The header that says whose a request is, to who meets it in one of the server's threads.
 SIDE = "X-Side"
-LONGEST = 20.0  # seconds, after which a test fails that would wait for ever
-_LONGEST_PAUSE = 0.002
+DEADLINE = 20.0  # seconds, after which a test fails that would wait for ever
+_MAX_PAUSE = 0.002
 
 _side: ContextVar[str | None] = ContextVar("side", default=None)
 
 
 def side() -> str | None:
     """Return whose work the present thread does: that of a request, or of a writer beside it."""
-    exchange = current.get(None)
-    header = exchange and exchange.header(SIDE.lower().encode())
+    context = current.get(None)
+    header = context and context.header(SIDE.lower().encode())
     return header or _side.get()
 
 
@@ -87,7 +87,7 @@ class Turns:
             self._changed.notify_all()
 
     def _wait(self, is_so: Callable[[], bool]) -> None:
-        assert self._changed.wait_for(is_so, LONGEST), f"{side()} waits for ever"
+        assert self._changed.wait_for(is_so, DEADLINE), f"{side()} waits for ever"
 
 
 @contextmanager
@@ -97,7 +97,7 @@ def pauses(engine: Engine, seed: str) -> Iterator[None]:
 
     def pause(*_: Any) -> None:
         if side() is not None:
-            time.sleep(chance.random() * _LONGEST_PAUSE)
+            time.sleep(chance.random() * _MAX_PAUSE)
 
     event.listen(engine, "before_cursor_execute", pause)
     try:
@@ -124,4 +124,4 @@ def side_by_side(writers: Mapping[str, Writer], turns: Turns | None = None) -> d
     hooked: AbstractContextManager[None] = before_begin(turns.arrive) if turns else nullcontext()
     with hooked, ThreadPoolExecutor(len(writers)) as threads:
         running = {name: threads.submit(run, name) for name in writers}
-        return {name: each.result(3 * LONGEST) for name, each in running.items()}
+        return {name: each.result(3 * DEADLINE) for name, each in running.items()}

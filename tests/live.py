@@ -16,7 +16,7 @@ import httpx2
 import psycopg
 import pytest
 
-from models import database
+from models.database import connections
 from tests.serving import empty
 
 if TYPE_CHECKING:
@@ -178,7 +178,7 @@ def live(request: pytest.FixtureRequest) -> LiveServer:
     """
     # Asked for here, so that a run on SQLite alone starts no other server.
     server: LiveServer = request.getfixturevalue(f"_live_on_{request.param}")
-    engine = database.connect(server.database_url)
+    engine = connections.connect(server.database_url)
     empty(engine, server.url, server.port)
     engine.dispose()
     return server

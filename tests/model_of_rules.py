@@ -503,7 +503,7 @@ class Model:
         return CODE_SENT
 
     def exchange(self, action: Action) -> int:
-        """Exchange a code; one that was used before ends what came of it."""
+        """RequestContext a code; one that was used before ends what came of it."""
         self._authenticate(action, action.what)
         code = self.codes.get(action.on)
         if code is None:

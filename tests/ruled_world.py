@@ -12,14 +12,15 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 
 from sqlalchemy import delete, insert, select
 
-from models import Client, Consent, Grant, Member, Team, Token, User, names, passwords
-from models.base import now
-from models.browser_session import BrowserSession
-from models.code import Code
+from models import Client, Consent, Grant, Member, Team, Token, User
+from models.database.base import now
 from models.development import CLIENT_ID
 from models.errors import Conflict, NotFound
-from models.secret import digest
-from models.token import ACCESS, REFRESH
+from models.oauth.browser_session import BrowserSession
+from models.oauth.code import Code
+from models.oauth.secret import digest
+from models.oauth.token import ACCESS, REFRESH
+from models.users import names, passwords
 from tests import model_of_rules as rules
 from tests.interleaving import SIDE
 from tests.model_of_rules import ALL, APP, DESK, SERVICE, Action, Model

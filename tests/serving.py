@@ -15,15 +15,16 @@ from sqlalchemy import Engine
 from sqlalchemy.orm import Session
 from starlette.testclient import TestClient
 
-from models import Client, Grant, Team, Token, User, development, migrate
-from models.base import now
-from models.database import session_factory
-from models.secret import digest, generate
-from models.token import ACCESS
+from models import Client, Grant, Team, Token, User, development
+from models.database import migrate
+from models.database.base import now
+from models.database.connections import session_factory
+from models.oauth.secret import digest, generate
+from models.oauth.token import ACCESS
 from roster import settings
-from roster.definition import PROBLEM, Operation
-from roster.factory import Application, create_app
-from roster.schemas import as_draft4, compiled
+from roster.application import Application, create_app
+from roster.contract.operation import PROBLEM, Operation
+from roster.contract.schemas import as_draft4, compiled
 from tests.databases import wipe
 
 PASSWORD = "correct horse battery staple"

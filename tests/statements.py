@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine, event
 
-from models import prepared
+from models.database import prepared
 
 
 @contextmanager

@@ -5,7 +5,8 @@ from contextlib import contextmanager
 
 from sqlalchemy import text
 
-from models import Team, Token, User, database
+from models import Team, Token, User
+from models.database import connections
 from tests.live import LiveServer
 
 REQUESTS = 6
@@ -33,7 +34,7 @@ OF_POSTGRESQL = tuple(
 
 @contextmanager
 def altered(server: LiveServer, there: str, back: str) -> Iterator[None]:
-    engine = database.connect(server.database_url)
+    engine = connections.connect(server.database_url)
     try:
         with engine.begin() as connection:
             connection.execute(text(there))

@@ -18,15 +18,17 @@ import openapi_spec_validator
 import pytest
 import yaml
 
-from roster import definition, factory, settings
-from roster.bridge import FlaskInPlace
-from roster.definition import Definition, Operation
-from roster.factory import create_app
+from roster import application, settings
+from roster.application import create_app
+from roster.contract import loader, references
+from roster.contract.definition import Definition
+from roster.contract.operation import Operation
+from roster.stack.wsgi import FlaskAdapter
 from tests.serving import CheckedClient
 
 ROOT = Path(__file__).resolve().parent.parent
-DEVELOPMENT = definition.load("development")
-PRODUCTION = definition.load("production")
+DEVELOPMENT = loader.load("development")
+PRODUCTION = loader.load("production")
 ENVIRONMENTS: dict[str, dict[str, Any]] = {
     "development": {},
     "production": {"secret_key": "0123456789abcdef", "trusted_proxies": 0},
@@ -49,12 +51,12 @@ def test_the_server_has_the_routes_of_the_definition_and_no_others(
 ) -> None:
     apps: list[flask.Flask] = []
 
-    class Recorded(FlaskInPlace):
+    class Recorded(FlaskAdapter):
         def __init__(self, app: flask.Flask) -> None:
             super().__init__(app)
             apps.append(app)
 
-    monkeypatch.setattr(factory, "FlaskInPlace", Recorded)
+    monkeypatch.setattr(application, "FlaskAdapter", Recorded)
     made = create_app(
         settings.load(
             environment=environment,
@@ -69,7 +71,7 @@ def test_the_server_has_the_routes_of_the_definition_and_no_others(
         for rule in apps[0].url_map.iter_rules()
         for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}
     }
-    document = definition.load(environment).document
+    document = loader.load(environment).document
     assert routed == {
         (path, method.upper())
         for path, item in document["paths"].items()
@@ -164,7 +166,7 @@ def examples(node: Any) -> Iterator[tuple[Any, Any]]:
 
 
 def test_every_example_fits_its_schema() -> None:
-    found = list(examples(definition.dereference(DEVELOPMENT.document)))
+    found = list(examples(references.dereference(DEVELOPMENT.document)))
 
     assert len(found) > 200
     for schema, example in found:
@@ -235,7 +237,7 @@ def test_every_name_that_people_read_is_text_that_they_can_see() -> None:
     read = {"title", "first_name", "middle_name", "last_name", "name"}
     found = [
         schema
-        for name, schema in named_schemas(definition.dereference(DEVELOPMENT.document)["paths"])
+        for name, schema in named_schemas(references.dereference(DEVELOPMENT.document)["paths"])
         if name in read and schema["description"] != "The name of the status."
     ]
 
@@ -358,7 +360,7 @@ def test_one_module_knows_passlib() -> None:
         if any(name.partition(".")[0] == "passlib" for name in imported(path))
     }
 
-    assert knowing == {"models/passwords.py"}
+    assert knowing == {"models/users/passwords.py"}
 
 
 def test_passlib_is_that_of_its_maintained_fork() -> None:

@@ -16,8 +16,8 @@ from sqlalchemy.exc import InvalidRequestError, OperationalError
 from sqlalchemy.orm import Session
 
 from models import Team
-from models.base import now
-from models.database import Connections, begin, connect, session_on
+from models.database.base import now
+from models.database.connections import Connections, begin, connect, session_on
 from tests.live import serving
 
 

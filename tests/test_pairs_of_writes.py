@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from roster import definition
+from roster.contract import loader
 from tests.interleaving import Turns, Writer, pauses, side_by_side
 from tests.serving import Server
 from tests.writers import ACTS, WRITES, Hand, Write, make_world, operator, purge_all, snapshot
@@ -137,7 +137,7 @@ def test_two_at_the_same_moment_end_as_one_after_the_other(server: Server, opera
 def test_every_operation_that_writes_takes_part() -> None:
     writing = {
         operation.id
-        for operation in definition.load("development").operations
+        for operation in loader.load("development").operations
         if (operation.method != "GET" or operation.id in WRITING) and operation.id not in READING
     }
 

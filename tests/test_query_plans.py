@@ -17,12 +17,13 @@ import pytest
 from psycopg.pq import TransactionStatus
 from sqlalchemy import Connection, Engine, event, inspect, text
 
-from models import Base, development, migrate
-from models.database import begin
-from models.prepared import Prepared
-from models.purge import purge
+from models import Base, development
+from models.database import migrate
+from models.database.connections import begin
+from models.database.prepared import Prepared
+from models.oauth.purge import purge
 from roster import settings
-from roster.factory import create_app
+from roster.application import create_app
 from tests.benchmarks.scale_data import (
     BUSY,
     FIRST,

@@ -25,11 +25,12 @@ from schemathesis.specs.openapi.schemas import OpenApiSchema
 from sqlalchemy.orm import Session
 from starlette.types import Receive, Scope, Send
 
-from models import Client, Grant, Team, Token, TokenStore, User, development, passwords
-from models.base import now
-from models.names import is_visible_text
-from models.token import ACCESS, digest, generate
-from roster import definition
+from models import Client, Grant, Team, Token, TokenStore, User, development
+from models.database.base import now
+from models.oauth.token import ACCESS, digest, generate
+from models.users import passwords
+from models.users.names import is_visible_text
+from roster.contract import loader
 from tests.serving import PASSWORD, PROOF, Server, empty
 
 # The word that stands for an admin's token in the requests.
@@ -216,7 +217,7 @@ def load(
             "checks": {"positive_data_acceptance": {"expected-statuses": ACCEPTED}},
         }
     )
-    document = definition.load("development").public
+    document = loader.load("development").public
     schema = schemathesis.openapi.from_dict(document, config=config)
     schema.app = under_test
     if is_admin:

@@ -34,7 +34,7 @@ def test_the_wheel_holds_all_that_is_served_and_no_tests(wheel: Path) -> None:
         for pattern in (
             "openapi/**/*.yaml",
             "{}/**/*.py",
-            "models/migrations/**/*",
+            "models/database/migrations/**/*",
             "roster/pages/*",
         )
         for room in ("roster", "handlers", "models")

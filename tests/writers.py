@@ -11,14 +11,15 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 
 from sqlalchemy import Connection, insert, select
 
-from models import Client, Consent, Grant, Member, Team, Token, User, names, passwords
-from models.base import now
-from models.browser_session import BrowserSession
-from models.code import Code
+from models import Client, Consent, Grant, Member, Team, Token, User
+from models.database.base import now
 from models.errors import DomainError
-from models.purge import purge
-from models.secret import digest
-from models.token import ACCESS, REFRESH
+from models.oauth.browser_session import BrowserSession
+from models.oauth.code import Code
+from models.oauth.purge import purge
+from models.oauth.secret import digest
+from models.oauth.token import ACCESS, REFRESH
+from models.users import names, passwords
 from tests.databases import wipe
 from tests.interleaving import SIDE
 from tests.serving import API, PASSWORD, SCOPES, CheckedClient, Server, patch, replace

@@ -9,15 +9,15 @@ from urllib.parse import urlsplit
 from werkzeug.http import dump_cookie
 from werkzeug.sansio.http import parse_cookie
 
-from models.browser_session import BrowserSession, SessionLifetimes
-from models.user import User
-from roster.exchange import Exchange
+from models.oauth.browser_session import BrowserSession, SessionLifetimes
+from models.users.user import User
+from roster.http.context import RequestContext
 from roster.oauth import devices
 from roster.oauth.devices import Device
 from roster.origins import host_of, is_loopback
 from roster.settings import Settings
 
-_MOST_COOKIES = 65_536
+_MAX_COOKIES = 65_536
 _HALF = 64  # of a form's code: a SHA-256 in hexadecimal
 
 
@@ -31,14 +31,14 @@ class Browser:
     signed in here before.
     """
 
-    def __init__(self, exchange: Exchange, settings: Settings) -> None:
-        self._exchange = exchange
+    def __init__(self, context: RequestContext, settings: Settings) -> None:
+        self._context = context
         self._settings = settings
         self._is_secure = settings.origin.startswith("https://")
         # Read as Latin-1: ours are ASCII, and others on the host may hold what is no UTF-8.
-        header = exchange.header(b"cookie") or ""
+        header = context.header(b"cookie") or ""
         # No browser sends so many for one host.
-        header = header if len(header) <= _MOST_COOKIES else ""
+        header = header if len(header) <= _MAX_COOKIES else ""
         self._cookies: dict[str, str] = dict(parse_cookie(header).items())
         # A cookie so named is bound to this very origin (RFC 6265bis section 4.1.3.2).
         prefix = "__Host-" if self._is_secure else ""
@@ -62,7 +62,7 @@ class Browser:
         """
         origin = self._settings.origin
         issuer = urlsplit(origin)
-        asked = (self._exchange.header(b"host") or "").lower()
+        asked = (self._context.header(b"host") or "").lower()
         hosts = (host_of(asked) or "", issuer.hostname or "")
         is_here = self._settings.is_development and all(map(is_loopback, hosts))
         return "" if is_here and asked != issuer.netloc else origin
@@ -72,7 +72,7 @@ class Browser:
         value = self._cookies.get(self._session_name)
         if not value:
             return None
-        return BrowserSession.find(self._exchange.session, value, self._lifetimes)
+        return BrowserSession.find(self._context.session, value, self._lifetimes)
 
     @property
     def user(self) -> User | None:
@@ -85,7 +85,7 @@ class Browser:
         Either may have ended just before; then nobody is signed in any more.
         """
         if self.user is not None:
-            User.hold(self._exchange.session, self.user.id)
+            User.hold(self._context.session, self.user.id)
             self.__dict__.pop("_session", None)
         return self.user
 
@@ -93,7 +93,7 @@ class Browser:
         """Begin a new session, in place of the one that there may be."""
         self.sign_out()
         most = self._settings.quotas.sessions
-        value = BrowserSession.begin(self._exchange.session, user, self._lifetimes, most)
+        value = BrowserSession.begin(self._context.session, user, self._lifetimes, most)
         self._cookies = {**self._cookies, self._session_name: value}
         self._set(self._session_name, value, self._settings.session_total_seconds)
 
@@ -102,7 +102,7 @@ class Browser:
         value = self._cookies.get(self._session_name)
         if value:
             # Only by its id: another user's row must not be locked after that of who signs in.
-            BrowserSession.end(self._exchange.session, value)
+            BrowserSession.end(self._context.session, value)
         self._set(self._session_name, "", 0)
         self.__dict__.pop("_session", None)
         self._cookies = {name: v for name, v in self._cookies.items() if name != self._session_name}

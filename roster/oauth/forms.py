@@ -10,24 +10,24 @@ from urllib.parse import unquote_to_bytes
 
 from werkzeug.formparser import MultiPartParser
 
-from models.errors import OAuthRefused
-from roster.exchange import Exchange
-from roster.media_types import media_type_of
+from models.errors import OAuthError
+from roster.http.context import RequestContext
+from roster.http.media_types import media_type_of
 
-MOST_FIELDS = 50
+MAX_FIELDS = 50
 
 # What stands for a value that is longer than any real one. No token, code, name or password, no
 # scope, grant or redirect URI is this, so that it is answered as any value that nobody knows.
 UNKNOWN = "?"
 
 # What is longer is refused or ignored before it is decoded, which takes longer than to receive it.
-_LONGEST_QUERY = 16_384
-_LONGEST_VALUE = 8_000
-_LONGEST_NAME = 500
-_LONGEST_CREDENTIALS = 10_000
-_LONGEST_PART_HEADER = 1000
+_MAX_QUERY_LENGTH = 16_384
+_MAX_VALUE_LENGTH = 8_000
+_MAX_NAME_LENGTH = 500
+_MAX_CREDENTIALS_LENGTH = 10_000
+_MAX_PART_HEADER = 1000
 # One character is at most four bytes of UTF-8, and each of them at most three signs.
-_MOST_BYTES = 12
+_MAX_BYTES = 12
 _END_OF_LINE = rb"[^\S\r\n]*(?:\r\n|\n|\r)"
 _BLANK_LINE = re.compile(rb"\r\n\r\n|\r\r|\n\n")
 
@@ -35,56 +35,56 @@ Fields = list[tuple[str, str]]
 Known = dict[str, dict[str, Any]]
 
 
-def read_form(exchange: Exchange, *, from_url: bool) -> dict[str, str]:
+def read_form(context: RequestContext, *, from_url: bool) -> dict[str, str]:
     """Read the parameters of a request to an OAuth endpoint, the client's credentials among them.
 
     Returns only parameters that the definition knows, without empty ones (RFC 6749 §3.2: as if
     omitted). What is longer than any real value comes as `UNKNOWN`. `from_url` says whether the URL
-    may carry parameters too. Once read, the form stays in the exchange.
+    may carry parameters too. Once read, the form stays in the request context.
 
-    :raises OAuthRefused: `invalid_request` for what cannot be read, is repeated or in the wrong
+    :raises OAuthError: `invalid_request` for what cannot be read, is repeated or in the wrong
         place; `invalid_client` for Basic credentials that cannot be read.
     """
-    if exchange.form is None:
-        exchange.form = _read_form(exchange, from_url=from_url)
-    return exchange.form
+    if context.form is None:
+        context.form = _read_form(context, from_url=from_url)
+    return context.form
 
 
-def _read_form(exchange: Exchange, *, from_url: bool) -> dict[str, str]:
-    known = _known_fields(exchange)
-    in_url = _read_url(exchange, known)
+def _read_form(context: RequestContext, *, from_url: bool) -> dict[str, str]:
+    known = _known_fields(context)
+    in_url = _read_url(context, known)
     if not from_url and in_url:
         raise refuse("A parameter stands in the URL; send it in the body.")
-    pairs = in_url + _read_body(exchange, known)
+    pairs = in_url + _read_body(context, known)
     fields = {name: value for name, value in _single(pairs).items() if value}
-    fields = _with_basic(fields, exchange.header(b"authorization"))
+    fields = _with_basic(fields, context.header(b"authorization"))
     fields = _bounded(known, fields)
     if "scope" in fields:
         fields["scope"] = " ".join(part for part in fields["scope"].split(" ") if part)
     return fields
 
 
-def read_page_form(exchange: Exchange) -> dict[str, str]:
+def read_page_form(context: RequestContext) -> dict[str, str]:
     """Read the form that a page of this server sent: the fields that the definition knows.
 
     What is longer than any real value comes as `UNKNOWN`.
 
-    :raises OAuthRefused: for what cannot be read or is repeated.
+    :raises OAuthError: for what cannot be read or is repeated.
     """
-    known = _known_fields(exchange)
-    return _bounded(known, _single(_parse_fields(exchange.raw_body, known)))
+    known = _known_fields(context)
+    return _bounded(known, _single(_parse_fields(context.raw_body, known)))
 
 
-def read_page_query(exchange: Exchange) -> dict[str, str]:
+def read_page_query(context: RequestContext) -> dict[str, str]:
     """Read the parameters in the URL of a page: those that the definition knows.
 
     What is longer than any real value comes as `UNKNOWN`.
 
-    :raises OAuthRefused: for what cannot be read or is repeated.
+    :raises OAuthError: for what cannot be read or is repeated.
     """
-    parameters = exchange.operation.parameters if exchange.operation else ()
+    parameters = context.operation.parameters if context.operation else ()
     known = {each["name"]: each["schema"] for each in parameters if each["in"] == "query"}
-    return _single(_read_url(exchange, known))
+    return _single(_read_url(context, known))
 
 
 def _bounded(known: Known, fields: dict[str, str]) -> dict[str, str]:
@@ -95,7 +95,7 @@ def _bounded(known: Known, fields: dict[str, str]) -> dict[str, str]:
 
 
 def _longest(schema: dict[str, Any]) -> int:
-    return min(int(schema.get("maxLength", _LONGEST_VALUE)), _LONGEST_VALUE)
+    return min(int(schema.get("maxLength", _MAX_VALUE_LENGTH)), _MAX_VALUE_LENGTH)
 
 
 def _single(pairs: Fields) -> dict[str, str]:
@@ -105,47 +105,47 @@ def _single(pairs: Fields) -> dict[str, str]:
     return fields
 
 
-def refuse(description: str) -> OAuthRefused:
+def refuse(description: str) -> OAuthError:
     """Make the 400 of RFC 6749 §5.2 for a malformed request."""
-    return OAuthRefused("invalid_request", description)
+    return OAuthError("invalid_request", description)
 
 
-def _known_fields(exchange: Exchange) -> Known:
-    return next(each.form_fields for each in exchange.route.operations.values() if each.form_fields)
+def _known_fields(context: RequestContext) -> Known:
+    return next(each.form_fields for each in context.route.operations.values() if each.form_fields)
 
 
-def _read_url(exchange: Exchange, known: Known) -> Fields:
-    if len(exchange.query_string) > _LONGEST_QUERY:
+def _read_url(context: RequestContext, known: Known) -> Fields:
+    if len(context.query_string) > _MAX_QUERY_LENGTH:
         raise refuse("The URL is too long.")
-    return _parse_fields(exchange.query_string, known)
+    return _parse_fields(context.query_string, known)
 
 
-def _read_body(exchange: Exchange, known: Known) -> Fields:
-    media_type, options = media_type_of(exchange)
+def _read_body(context: RequestContext, known: Known) -> Fields:
+    media_type, options = media_type_of(context)
     if media_type == "multipart/form-data":
-        return _parse_multipart(exchange.raw_body, options.get("boundary", ""), known)
-    return _parse_fields(exchange.raw_body, known)
+        return _parse_multipart(context.raw_body, options.get("boundary", ""), known)
+    return _parse_fields(context.raw_body, known)
 
 
 def _parse_fields(raw: bytes, known: Known) -> Fields:
     """Parse a query or a form body as UTF-8, strictly; unknown fields are left out undecoded.
 
-    :raises OAuthRefused: for what is none.
+    :raises OAuthError: for what is none.
     """
-    if raw.count(b"&") >= MOST_FIELDS:
+    if raw.count(b"&") >= MAX_FIELDS:
         raise refuse("The parameters cannot be read.")
     try:
         raw.decode("utf-8")
         found: dict[str, bytes] = {}
         for piece in filter(None, raw.split(b"&")):
             encoded, _, value = piece.partition(b"=")
-            name = _decode(encoded) if len(encoded) <= _LONGEST_NAME else ""
+            name = _decode(encoded) if len(encoded) <= _MAX_NAME_LENGTH else ""
             if not is_clean(name):
                 raise _not_clean()
             if name in known:
                 if name in found:
                     raise refuse("A parameter is given more than once.")
-                is_long = len(value) > _MOST_BYTES * _longest(known[name])
+                is_long = len(value) > _MAX_BYTES * _longest(known[name])
                 found[name] = UNKNOWN.encode() if is_long else value
         return _checked((name, _decode(value)) for name, value in found.items())
     except UnicodeDecodeError:
@@ -159,12 +159,12 @@ def _decode(part: bytes) -> str:
 
 def _parse_multipart(raw: bytes, boundary: str, known: Known) -> Fields:
     parser = MultiPartParser(
-        stream_factory=_refuse_file, max_form_memory_size=None, max_form_parts=MOST_FIELDS
+        stream_factory=_refuse_file, max_form_memory_size=None, max_form_parts=MAX_FIELDS
     )
     try:
         _check_part_headers(raw, boundary.encode("latin-1"))
         form, _ = parser.parse(io.BytesIO(raw), boundary.encode("latin-1"), len(raw))
-    except OAuthRefused:
+    except OAuthError:
         raise
     except Exception:  # noqa: BLE001 (werkzeug documents no one error for what it cannot parse)
         raise refuse("The multipart body cannot be read.") from None
@@ -180,10 +180,10 @@ def _check_part_headers(raw: bytes, boundary: bytes) -> None:
     :raises ValueError: for such a body.
     """
     mark = b"--" + boundary
-    if raw.count(mark) > MOST_FIELDS + 1:
+    if raw.count(mark) > MAX_FIELDS + 1:
         raise ValueError
     for begin in re.finditer(re.escape(mark) + _END_OF_LINE, raw):
-        end = begin.end() + _LONGEST_PART_HEADER
+        end = begin.end() + _MAX_PART_HEADER
         if end < len(raw) and not _BLANK_LINE.search(raw, begin.end(), end):
             raise ValueError
 
@@ -205,7 +205,7 @@ def _checked(pairs: Iterable[tuple[str, str]]) -> Fields:
     return found
 
 
-def _not_clean() -> OAuthRefused:
+def _not_clean() -> OAuthError:
     return refuse("A parameter is not clean UTF-8 text.")
 
 
@@ -226,7 +226,7 @@ def _with_basic(fields: dict[str, str], header: str | None) -> dict[str, str]:
 
 def _read_basic(credentials: str) -> tuple[str, str]:
     try:
-        if len(credentials) > _LONGEST_CREDENTIALS:
+        if len(credentials) > _MAX_CREDENTIALS_LENGTH:
             raise ValueError
         client_id, separator, secret = base64.b64decode(
             credentials.strip(), validate=True
@@ -235,7 +235,7 @@ def _read_basic(credentials: str) -> tuple[str, str]:
             raise ValueError
         return _unquote(client_id), _unquote(secret)
     except (ValueError, binascii.Error):
-        raise OAuthRefused(
+        raise OAuthError(
             "invalid_client",
             "The Authorization header holds no Basic credentials.",
             status=401,

@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from models.client import GRANT_TYPES
-from roster.definition import Definition
+from models.oauth.client import GRANT_TYPES
+from roster.contract.definition import Definition
 from roster.settings import Settings
 
 

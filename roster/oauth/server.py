@@ -16,11 +16,12 @@ from oauthlib.oauth2 import (
     TokenEndpoint,
 )
 
-from models import TokenStore, secret
-from models.errors import OAuthRefused
-from roster.exchange import Exchange
+from models import TokenStore, User
+from models.errors import OAuthError
+from models.oauth import secret
+from models.oauth.token_store import Lifetimes
+from roster.http.context import RequestContext
 from roster.oauth.forms import read_form, refuse
-from roster.oauth.stores import token_store
 from roster.settings import Settings
 
 _DESCRIPTIONS = {
@@ -39,13 +40,13 @@ _VERIFIER = re.compile(r"[A-Za-z0-9._~-]{43,128}", re.ASCII)
 class AuthorizationServer:
     """What a handler can ask of OAuth for the request at hand (RFC 6749, 7009, 7662)."""
 
-    exchange: Exchange
+    context: RequestContext
     settings: Settings
 
     def token(self) -> dict[str, Any]:
         """Answer a token request (RFC 6749 §3.2) with the body of §5.1.
 
-        :raises OAuthRefused: with the error of §5.2.
+        :raises OAuthError: with the error of §5.2.
         """
         form = self._form()
         store = self._store()
@@ -59,7 +60,7 @@ class AuthorizationServer:
         if "grant_type" not in form:
             raise refuse("The parameter grant_type is missing.")
         if form["grant_type"] not in grants:
-            raise OAuthRefused("unsupported_grant_type", "This grant type is not supported.")
+            raise OAuthError("unsupported_grant_type", "This grant type is not supported.")
         if form["grant_type"] == "authorization_code":
             _check_verifier(form.get("code_verifier", ""))
         # The stubs of oauthlib take the token type's and the grants' objects for their names.
@@ -70,7 +71,7 @@ class AuthorizationServer:
     def introspect(self) -> dict[str, Any]:
         """Answer an introspection request (RFC 7662 section 2) of a client about its own tokens.
 
-        :raises OAuthRefused: with the error of RFC 6749 §5.2.
+        :raises OAuthError: with the error of RFC 6749 §5.2.
         """
         form: Any = self._form()
         if not form.get("client_secret"):
@@ -84,7 +85,7 @@ class AuthorizationServer:
     def revoke(self) -> None:
         """Answer a revocation request (RFC 7009 §2); a token that is not the client's is no error.
 
-        :raises OAuthRefused: with the error of RFC 6749 §5.2.
+        :raises OAuthError: with the error of RFC 6749 §5.2.
         """
         store = self._store()
         endpoint = RevocationEndpoint(store)
@@ -94,13 +95,13 @@ class AuthorizationServer:
 
     @property
     def _uri(self) -> str:
-        return self.settings.origin + self.exchange.path
+        return self.settings.origin + self.context.path
 
     def _form(self) -> dict[str, str]:
-        return read_form(self.exchange, from_url=self.settings.is_development)
+        return read_form(self.context, from_url=self.settings.is_development)
 
     def _store(self) -> TokenStore:
-        return token_store(self.exchange, self.settings)
+        return token_store(self.context, self.settings)
 
     def _judge(
         self, answered: tuple[dict[str, str], str, int], store: TokenStore
@@ -112,7 +113,7 @@ class AuthorizationServer:
             return found
         code = found["error"]
         is_client_error = code == "invalid_client"
-        raise OAuthRefused(
+        raise OAuthError(
             code,
             found.get("error_description") or _DESCRIPTIONS.get(code, "The request is not valid."),
             status=401 if is_client_error else 400,
@@ -125,10 +126,23 @@ def _check_verifier(verifier: str) -> None:
         raise refuse("The code_verifier is missing or not as RFC 7636 section 4.1 has it.")
 
 
-def _refuse_client() -> OAuthRefused:
+def _refuse_client() -> OAuthError:
     """Make the 401 for a client that would need a secret (RFC 7662 section 2.1)."""
-    return OAuthRefused(
+    return OAuthError(
         "invalid_client",
         _DESCRIPTIONS["invalid_client"],
         status=401,
     )
+
+
+def token_store(
+    context: RequestContext, settings: Settings, user: User | None = None
+) -> TokenStore:
+    """Make the store; `user` is who is signed in, where a code is to be given."""
+    lifetimes = Lifetimes(
+        access=settings.access_token_seconds,
+        refresh_idle=settings.refresh_token_idle_seconds,
+        refresh_total=settings.refresh_token_total_seconds,
+        code=settings.code_seconds,
+    )
+    return TokenStore(context.session, lifetimes, context.gate, user, settings.quotas)

@@ -8,11 +8,13 @@ from datetime import timedelta
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
-from models import Client, Grant, Member, Team, Token, User, database, migrate, passwords
-from models.base import now
-from models.client import GRANT_TYPES, PUBLIC
-from models.secret import digest, generate
-from models.token import ACCESS, REFRESH
+from models import Client, Grant, Member, Team, Token, User
+from models.database import connections, migrate
+from models.database.base import now
+from models.oauth.client import GRANT_TYPES, PUBLIC
+from models.oauth.secret import digest, generate
+from models.oauth.token import ACCESS, REFRESH
+from models.users import passwords
 
 USERS = 1000
 TEAMS = 100
@@ -44,9 +46,9 @@ class Data:
 
 def fill(url: str) -> Data:
     """Make the tables by Roster's migrations, and fill them."""
-    engine = database.connect(url)
+    engine = connections.connect(url)
     migrate.upgrade(engine)
-    with database.session_factory(engine)() as session:
+    with connections.session_factory(engine)() as session:
         users = _users(session)
         client = Client(
             client_id=CLIENT,
@@ -89,8 +91,8 @@ def refresh_tokens(url: str, count: int) -> list[str]:
 
 @contextmanager
 def _session(url: str) -> Iterator[Session]:
-    engine = database.connect(url)
-    with database.session_factory(engine)() as session:
+    engine = connections.connect(url)
+    with connections.session_factory(engine)() as session:
         yield session
         session.commit()
     engine.dispose()

@@ -11,10 +11,12 @@ from pathlib import Path
 
 import click
 
-from models import development, migrate
-from roster import memory, settings
-from roster.definition import Operation
-from roster.factory import Application, create_app
+from models import development
+from models.database import migrate
+from roster import settings
+from roster.application import Application, create_app
+from roster.contract.operation import Operation
+from roster.server import memory
 from tests.hostile import Attack, attacks_on
 from tests.roster.raw import FORM, body_of, converse, http_scope
 

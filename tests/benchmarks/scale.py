@@ -13,9 +13,10 @@ from typing import Any
 import click
 import psycopg
 
-from models import development, migrate
+from models import development
+from models.database import migrate
 from roster import settings
-from roster.factory import Application, create_app
+from roster.application import Application, create_app
 from tests.benchmarks import scale_purge
 from tests.benchmarks.scale_data import Size, fill
 from tests.benchmarks.scale_requests import Visitor

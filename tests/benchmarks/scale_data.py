@@ -21,10 +21,10 @@ from models import (
     Token,
     User,
     development,
-    passwords,
 )
-from models.base import now
-from models.token import ACCESS, REFRESH
+from models.database.base import now
+from models.oauth.token import ACCESS, REFRESH
+from models.users import passwords
 
 PASSWORD = "correct horse battery staple"
 # What is filled in has ids from here on, so that it lies beside the development data.

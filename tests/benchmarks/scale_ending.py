@@ -17,11 +17,13 @@ import httpx2
 from sqlalchemy import Engine, event, insert
 from starlette.testclient import TestClient
 
-from models import Client, Consent, Grant, Token, User, database, development, migrate, passwords
-from models.base import now
-from models.token import ACCESS, REFRESH
+from models import Client, Consent, Grant, Token, User, development
+from models.database import connections, migrate
+from models.database.base import now
+from models.oauth.token import ACCESS, REFRESH
+from models.users import passwords
 from roster import settings
-from roster.factory import create_app
+from roster.application import create_app
 from tests.benchmarks.scale import DATABASES
 from tests.live import serving
 
@@ -218,9 +220,9 @@ def watching(engine: Engine, told: Told) -> Iterator[None]:
 
 def measure(url: str, folder: Path, grants: int, quiet_seconds: float) -> dict[str, Told]:
     """Measure all cases on a database, which is made."""
-    engine = database.connect(url)
+    engine = connections.connect(url)
     migrate.upgrade(engine)
-    with database.session_factory(engine)() as session:
+    with connections.session_factory(engine)() as session:
         development.load(session, "http://127.0.0.1:5000", 5000)
         session.commit()
     fill(engine, [grants] * 3 + [max(grants // 10, 1)] * 3)

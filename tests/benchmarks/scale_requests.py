@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
-from roster.factory import Application
+from roster.application import Application
 from tests.benchmarks.scale_data import BUSY, DOCUMENTATION, Size, access_token, refresh_token
 
 TOKEN = "/auth/oauth2/token"
@@ -122,7 +122,7 @@ class Visitor:
         return await self._page("/api/v1/teams", access_token(BUSY))
 
     async def refresh(self) -> float:
-        """Exchange a random refresh token for the next pair."""
+        """RequestContext a random refresh token for the next pair."""
         grant = self._living_grant()
         value = self._refresh_tokens.get(grant) or refresh_token(grant)
         form = f"grant_type=refresh_token&client_id=documentation&refresh_token={value}"

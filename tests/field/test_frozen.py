@@ -13,8 +13,8 @@ import pytest
 from sqlalchemy import Engine, func, select, text
 from sqlalchemy.exc import OperationalError
 
-from models.database import TimeLimits, begin, connect
-from models.prepared import Prepared
+from models.database.connections import TimeLimits, begin, connect
+from models.database.prepared import Prepared
 from tests.field.daemons import Proxy, proxy, socket_of
 from tests.field.traffic import UNEXPECTED, lost, make_requests, people
 from tests.live import PATIENCE_SECONDS, LiveServer, serving

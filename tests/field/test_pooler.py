@@ -7,8 +7,8 @@ import pytest
 from sqlalchemy import func, literal, select, text
 from sqlalchemy.exc import OperationalError
 
-from models.database import TimeLimits, begin, connect
-from models.prepared import Prepared
+from models.database.connections import TimeLimits, begin, connect
+from models.database.prepared import Prepared
 from tests.field.daemons import pgbouncer
 from tests.field.traffic import lost, make_requests, people
 from tests.live import serving

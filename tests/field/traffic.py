@@ -10,7 +10,8 @@ from urllib.parse import urlencode
 
 import psycopg
 
-from models import User, database
+from models import User
+from models.database import connections
 from tests.live import LiveServer
 from tests.serving import PASSWORD
 
@@ -195,8 +196,8 @@ class Somebody:
 def people(server: LiveServer, database_url: str, number: int) -> list[Somebody]:
     """Create users in the database of a server, and log them in."""
     found = [Somebody(server, each) for each in range(number)]
-    engine = database.connect(database_url)
-    with database.session_factory(engine)() as session:
+    engine = connections.connect(database_url)
+    with connections.session_factory(engine)() as session:
         for each in found:
             email = f"{each.name}@example.com"
             made = User.create(session, username=each.name, email=email, password=PASSWORD)

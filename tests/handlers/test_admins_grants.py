@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from models import Client, User, passwords
+from models import Client, User
+from models.users import passwords
 from tests.handlers.test_clients import CLIENTS, TOKEN, at, create, new, scoped
 from tests.handlers.test_codes_in_races import after_reading
 from tests.handlers.test_tokens import CountingSlots

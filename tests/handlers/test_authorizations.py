@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import select, update
 
 from models import Consent, Grant, Token
-from models.base import now
+from models.database.base import now
 from models.development import CLIENT_ID
 from tests.serving import API, PASSWORD, SCOPES, Person, Server, basic
 from tests.signing_in import AUTHORIZE, Browser, led_to, register
@@ -44,12 +44,12 @@ def code_for(browser: Browser, client: App, *scopes: str, username: str = "user"
 
 
 def exchange(server: Server, client: App, code: str) -> Any:
-    """Exchange a code."""
+    """RequestContext a code."""
     return server.client.post(TOKEN, data=client.exchange(code))
 
 
 def renew(server: Server, client: App, refresh_token: str) -> Any:
-    """Exchange a refresh token."""
+    """RequestContext a refresh token."""
     form = {"grant_type": "refresh_token", "refresh_token": refresh_token}
     form |= {"client_id": client.client_id, "client_secret": client.secret or ""}
     return server.client.post(TOKEN, data=form)

@@ -6,13 +6,13 @@ from typing import Any
 
 import pytest
 
-from roster import definition
-from roster.definition import PROBLEM, Operation
+from roster.contract import loader
+from roster.contract.operation import PROBLEM, Operation
 from tests.serving import API, PASSWORD, PROOF, Person, Server, pointers, replace
 
 OPERATIONS = [
     operation
-    for operation in definition.load("development").operations
+    for operation in loader.load("development").operations
     if operation.path.startswith(f"{API}/") and PROBLEM in str(operation.spec["responses"])
 ]
 MIB = 1024 * 1024
@@ -76,7 +76,7 @@ def spoilt(operation: Operation, text: bytes) -> bytes:
 def test_each_operation_with_a_json_body_is_in_the_table() -> None:
     takes_json = {
         operation.id
-        for operation in definition.load("development").operations
+        for operation in loader.load("development").operations
         if any("json" in media_type for media_type in operation.request_content)
     }
     assert takes_json == BODIES.keys()

@@ -9,8 +9,9 @@ import pytest
 from sqlalchemy import event, func, select
 from sqlalchemy.orm import Session
 
-from models import Caller, Client, Consent, User, registration
-from models.code import Code
+from models import Caller, Client, Consent, User
+from models.oauth import registration
+from models.oauth.code import Code
 from tests.serving import PASSWORD, SCOPES, Server, replace
 from tests.signing_in import AUTHORIZE, CALLBACK, Browser, led_to, register
 

@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import update
 
 from models import Token
-from models.base import now
+from models.database.base import now
 from models.development import CLIENT_ID, CLIENT_SECRET
 from tests.serving import PASSWORD, SCOPES, Server, basic, demand, replace
 from tests.signing_in import Client as App

@@ -12,9 +12,10 @@ from typing import Any
 
 import pytest
 
-from models import Client, Consent, Member, Team, User, passwords
-from roster import definition
-from roster.definition import Operation
+from models import Client, Consent, Member, Team, User
+from models.users import passwords
+from roster.contract import loader
+from roster.contract.operation import Operation
 from tests.serving import API, PASSWORD, PROOF, SCOPES, CheckedClient, Person, Server, replace
 
 
@@ -97,7 +98,7 @@ TABLE = {
 EXPECTED = {id: dict(zip(KINDS, row.replace(" ", ""), strict=True)) for id, row in TABLE.items()}
 SIGNS = {401: "!", 403: "-", 404: "."}
 
-DEFINITION = definition.load("development")
+DEFINITION = loader.load("development")
 PROTECTED = [operation for operation in DEFINITION.operations if operation.is_protected]
 PUBLIC = [operation for operation in DEFINITION.operations if not operation.is_protected]
 password_hash = cache(passwords.hash_password)

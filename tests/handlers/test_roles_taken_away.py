@@ -15,8 +15,8 @@ from sqlalchemy import Table, delete, select, text, update
 from sqlalchemy.orm import Session
 
 from models import Base, Client, Grant, Member, Team, Token, User
-from roster.definition import Operation
-from roster.exchange import current
+from roster.contract.operation import Operation
+from roster.http.context import current
 from tests.handlers.test_roles import (
     EXPECTED,
     KINDS,
@@ -35,7 +35,7 @@ from tests.serving import PASSWORD, Person, Serve, Server
 
 pytestmark = pytest.mark.slow
 
-LONGEST = 20.0  # seconds
+DEADLINE = 20.0  # seconds
 WAITING = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
 
 WRITING = [operation for operation in PROTECTED if operation.method != "GET"]
@@ -240,7 +240,7 @@ def test_who_waits_for_what_takes_a_role_away_is_judged_afterwards(
             request = threads.submit(send, operation, caller, world)
             waited = waits(server, request)
             session.commit()
-            answered = sign(request.result(LONGEST))
+            answered = sign(request.result(DEADLINE))
         # Where it needs none of the locks, it comes before the other one.
         if answered != (expected if waited else "+"):
             wrong[name] = f"{answered} instead of {expected}"
@@ -264,7 +264,7 @@ def test_who_is_no_admin_any_more_signs_nobody_up_in_an_admins_way(serve: Serve)
 
 def waits(server: Server, request: Future[Any]) -> bool:
     """Tell whether a request comes to wait for a lock, or ends without."""
-    ends = monotonic() + LONGEST
+    ends = monotonic() + DEADLINE
     # Each time anew: within a transaction the answer would stay as it was.
     with server.app.engine.connect() as connection:
         while not request.done() and monotonic() < ends:

@@ -8,10 +8,12 @@ from urllib.parse import quote_plus, urlencode
 import pytest
 from sqlalchemy import func, select, update
 
-from models import Client, Grant, Token, User, development, passwords, token_store
-from models.base import now
-from models.client import PUBLIC
-from models.secret import digest
+from models import Client, Grant, Token, User, development
+from models.database.base import now
+from models.oauth import token_store
+from models.oauth.client import PUBLIC
+from models.oauth.secret import digest
+from models.users import passwords
 from tests.roster.raw import FORM, ask, converse, http_scope
 from tests.serving import PASSWORD, PRODUCTION, SCOPES, CheckedClient, Serve, Server, basic
 

@@ -12,8 +12,9 @@ import pytest
 from sqlalchemy import Connection, Engine, event
 from sqlalchemy.orm import Session, sessionmaker
 
-from models import Base, passwords
-from models.database import connect, session_factory
+from models import Base
+from models.database.connections import connect, session_factory
+from models.users import passwords
 from tests.databases import wipe
 from tests.models.factories import is_writing
 

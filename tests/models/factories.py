@@ -10,12 +10,13 @@ from psycopg.pq import TransactionStatus
 from sqlalchemy import Connection, Engine
 from sqlalchemy.orm import Session
 
-from models import Caller, Client, Grant, Team, Token, User, passwords
-from models.base import now
-from models.client import CONFIDENTIAL
-from models.database import session_factory
+from models import Caller, Client, Grant, Team, Token, User
+from models.database.base import now
+from models.database.connections import session_factory
 from models.errors import DomainError
-from models.token import ACCESS, digest, generate
+from models.oauth.client import CONFIDENTIAL
+from models.oauth.token import ACCESS, digest, generate
+from models.users import passwords
 
 HOUR = timedelta(hours=1)
 PASSWORD = "correct horse battery"

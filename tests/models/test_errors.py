@@ -5,7 +5,7 @@ from models.errors import (
     DomainError,
     Forbidden,
     NotFound,
-    OAuthRefused,
+    OAuthError,
     PasswordRequired,
     Unprocessable,
 )
@@ -25,13 +25,13 @@ def test_a_missing_password_is_forbidden() -> None:
 
 
 def test_an_oauth_refusal_has_what_its_answer_needs() -> None:
-    error = OAuthRefused("invalid_client", "Unknown.", 401)
+    error = OAuthError("invalid_client", "Unknown.", 401)
     assert (error.error, error.description, error.status) == ("invalid_client", "Unknown.", 401)
     assert error.detail == "Unknown."
     assert not error.consequence
 
 
 def test_an_oauth_refusal_may_have_a_consequence() -> None:
-    error = OAuthRefused("invalid_grant", "Used before.", consequence=True)
+    error = OAuthError("invalid_grant", "Used before.", consequence=True)
     assert error.consequence
     assert error.status == 400

@@ -7,12 +7,13 @@ import pytest
 from sqlalchemy import Engine, func, select
 from sqlalchemy.orm import Session
 
-from models import BrowserSession, Client, Code, Consent, Grant, User, browser_session, registration
-from models.base import now
-from models.browser_session import SessionLifetimes
+from models import BrowserSession, Client, Code, Consent, Grant, User
+from models.database.base import now
 from models.errors import Conflict
+from models.oauth import browser_session, registration
+from models.oauth.browser_session import SessionLifetimes
+from models.oauth.secret import digest, generate
 from models.quotas import Quotas, serialize
-from models.secret import digest, generate
 from tests.models.factories import (
     SCOPES,
     acting,

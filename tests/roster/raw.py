@@ -7,7 +7,7 @@ from typing import Any
 import httpx2
 from starlette.types import ASGIApp, Message
 
-from roster.factory import Application
+from roster.application import Application
 from tests.serving import check_answer
 
 Headers = Sequence[tuple[bytes, bytes]]

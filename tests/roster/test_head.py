@@ -7,12 +7,12 @@ import pytest
 from sqlalchemy import text
 
 from models import Base
-from roster import definition
-from roster.definition import Operation
+from roster.contract import loader
+from roster.contract.operation import Operation
 from tests.serving import Server
 from tests.signing_in import AUTHORIZE, Browser, register
 
-GETS = [each for each in definition.load("development").operations if each.method == "GET"]
+GETS = [each for each in loader.load("development").operations if each.method == "GET"]
 every_get = pytest.mark.parametrize("operation", GETS, ids=[each.id for each in GETS])
 
 

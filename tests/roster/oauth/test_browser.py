@@ -14,8 +14,8 @@ ISSUER = "http://127.0.0.1:5000"
 
 def home_of(host: str, **chosen: Any) -> str:
     """Return what the addresses of pages begin with, for a browser that asked a host."""
-    exchange = SimpleNamespace(header={b"host": host}.get)
-    return Browser(cast("Any", exchange), settings.load(**chosen)).home
+    context = SimpleNamespace(header={b"host": host}.get)
+    return Browser(cast("Any", context), settings.load(**chosen)).home
 
 
 @pytest.mark.parametrize("host", ["localhost:5000", "localhost:8080", "127.0.0.1", "[::1]:5000"])

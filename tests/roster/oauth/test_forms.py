@@ -9,31 +9,31 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.errors import OAuthRefused
-from roster import definition
-from roster.errors import OAUTH_ERROR, answer
-from roster.exchange import Exchange
+from models.errors import OAuthError
+from roster.contract import loader
+from roster.http.context import RequestContext
+from roster.http.errors import OAUTH_ERROR, answer
 from roster.oauth.forms import UNKNOWN, read_form
 
 URLENCODED = b"application/x-www-form-urlencoded"
-ROUTE = definition.load("development").operation("/auth/oauth2/token", "POST")
+ROUTE = loader.load("development").operation("/auth/oauth2/token", "POST")
 
 CLEAN = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0\ufffd"))
 
 
-def exchange(
+def request_context(
     body: bytes = b"",
     *,
     query: bytes = b"",
     content_type: bytes | None = URLENCODED,
     authorization: bytes | None = None,
     fields: dict[str, Any] | None = None,
-) -> Exchange:
+) -> RequestContext:
     """Return a request to the token endpoint, or to one with other fields."""
     operation = ROUTE if fields is None else SimpleNamespace(form_fields=fields)
     headers = [(b"content-type", content_type)] if content_type is not None else []
     headers += [(b"authorization", authorization)] if authorization is not None else []
-    return Exchange(
+    return RequestContext(
         connections=cast(Any, None),
         route=cast(Any, SimpleNamespace(operations={"POST": operation})),
         operation=cast(Any, operation),
@@ -46,12 +46,12 @@ def exchange(
 
 
 def read(body: bytes = b"", *, from_url: bool = False, **options: Any) -> dict[str, str]:
-    return read_form(exchange(body, **options), from_url=from_url)
+    return read_form(request_context(body, **options), from_url=from_url)
 
 
-def refused(body: bytes = b"", *, from_url: bool = False, **options: Any) -> OAuthRefused:
+def refused(body: bytes = b"", *, from_url: bool = False, **options: Any) -> OAuthError:
     """Read a form that is refused; return the error, which says nothing of what was sent."""
-    with pytest.raises(OAuthRefused) as caught:
+    with pytest.raises(OAuthError) as caught:
         read(body, from_url=from_url, **options)
     assert "canary" not in caught.value.detail
     return caught.value
@@ -108,7 +108,7 @@ def test_a_multipart_form_is_read() -> None:
 
 def test_a_multipart_form_in_capitals_is_read() -> None:
     options = multipart(named(b"username", b"a"))
-    options["content_type"] = b"Multipart/FORM-DATA; Boundary=XX"
+    options["content_type"] = b"Multipart/FORM-DATA; EntryPoint=XX"
 
     assert read(**options) == {"username": "a"}
 

@@ -1,0 +1,249 @@
+"""How the databases are reached, and when their transactions begin.
+
+The drivers run in autocommit, so reading needs no transaction and holds no lock. A write
+transaction begins by itself before the first statement that writes, or that locks rows by
+`with_for_update()`, and ends with the session's commit or rollback: the same on both databases.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from sqlalchemy import URL, Connection, Engine, event, func, select
+from sqlalchemy.exc import InvalidatePoolError
+from sqlalchemy.orm import Session, sessionmaker
+from sqlalchemy.sql.selectable import GenerativeSelect
+
+from models.database.sqlite import connect_sqlite
+from models.database.urls import SQLITE, check_url
+
+_EXCLUSIVE = 0x526F73746572  # any number, the same in all processes: "Roster"
+
+
+@dataclass(frozen=True)
+class TimeLimits:
+    """How many seconds a PostgreSQL database may keep somebody waiting; None: as it likes.
+
+    `lock` is for one lock, `statement` for one statement, its locks included.
+    """
+
+    connect: int = 5
+    lock: int | None = None
+    statement: int | None = None
+
+
+def connect(
+    url: str | URL,
+    pool_size: int = 5,
+    limits: TimeLimits = TimeLimits(),
+    prepares: bool | None = None,
+) -> Engine:
+    """Return an engine for a SQLite file or a PostgreSQL database; ValueError for another.
+
+    SQLite waits for its one lock as long as `models/database/sqlite.py` says; its files keep no
+    request waiting otherwise. `prepares` tells whether PostgreSQL is to prepare statements, which
+    it cannot where a pooler stands in between; None has each connection find that out.
+    """
+    url = check_url(url)
+    options: dict[str, Any] = {
+        "pool_size": pool_size,
+        "max_overflow": -1,  # there are never more than threads
+        "pool_use_lifo": True,
+        "hide_parameters": True,
+    }
+    if url.drivername == SQLITE:
+        engine = connect_sqlite(url, **options)
+    else:
+        # A server on SQLite does without its driver (9 MiB).
+        from models.database.postgresql import connect_postgresql  # noqa: PLC0415
+
+        named = {"lock_timeout": limits.lock, "statement_timeout": limits.statement}
+        engine = connect_postgresql(url, limits.connect, named, prepares, **options)
+    event.listen(engine, "before_cursor_execute", _begin_before_write)
+    event.listen(engine, "checkout", _check_alive)
+    return engine
+
+
+class Connections:
+    """Connections of an engine that requests take over from each other, the last one first.
+
+    The engine's own pool, where they come from, resets and wraps each anew; that takes a tenth of
+    the time of a request for `users/me`. As many are kept as the pool would keep.
+    """
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._most = engine.pool.size()  # type: ignore[attr-defined]
+        # A list's `append` and `pop` need no lock.
+        self._idle: list[Connection] = []
+        # Connections from before one was lost may lead to where nobody is any more.
+        self._losses = 0
+        event.listen(engine, "engine_disposed", self._close)
+
+    def take(self) -> Connection:
+        """Return a connection on which nothing has begun."""
+        while True:
+            try:
+                connection = self._idle.pop()
+            except IndexError:
+                losses = self._losses
+                connection = self._engine.connect()
+                connection.__dict__["roster_losses"] = losses
+                return connection
+            if _driver(connection).is_alive():
+                return connection
+            connection.invalidate()
+            connection.close()
+
+    def give_back(self, connection: Connection) -> None:
+        """Undo what was not committed, and keep the connection for the next one."""
+        is_clean = False
+        if connection.invalidated:
+            self._losses += 1
+            self._close(self._engine)
+        check_at_begin(connection, None)
+        try:
+            connection.rollback()
+            is_clean = not connection.invalidated and not _driver(connection).in_transaction
+        finally:
+            if is_clean and self._is_worth_keeping(connection) and len(self._idle) < self._most:
+                self._idle.append(connection)
+            else:
+                _end(connection)
+
+    def _is_worth_keeping(self, connection: Connection) -> bool:
+        # Where a server only reads, another one may have taken its place, and know more. Nothing of
+        # the kind happens to a file.
+        if connection.__dict__["roster_losses"] != self._losses:
+            return False
+        return not getattr(_driver(connection), "only_reads", False)
+
+    def _close(self, _engine: Engine) -> None:
+        while self._idle:
+            _end(self._idle.pop())
+
+
+def _end(connection: Connection) -> None:
+    """Close a connection for good; the pool, which would keep it, may itself be gone."""
+    if not connection.invalidated:
+        connection.detach()
+    connection.close()
+
+
+def session_factory(engine: Engine) -> sessionmaker[Session]:
+    """Return the factory of sessions; objects stay readable after a commit."""
+    return sessionmaker(engine, expire_on_commit=False)
+
+
+def session_on(connection: Connection) -> Session:
+    """Return a session on a connection, which may have read before; its commit commits all."""
+    return Session(connection, join_transaction_mode="control_fully", expire_on_commit=False)
+
+
+def reader_on(connection: Connection) -> Session:
+    """Return a session that only reads on a connection, and ends nothing that has begun there."""
+    return Session(connection, join_transaction_mode="rollback_only", autoflush=False)
+
+
+# A select for PostgreSQL, and its values; the parameters in its text are `$1`, `$2`.
+Question = tuple[str, Sequence[Any]]
+
+
+class Check(Protocol):
+    """What is asked whenever a write transaction begins on a connection."""
+
+    def selects(self) -> Sequence[Question]:
+        """Return selects that lock rows, to be executed as the transaction begins.
+
+        The last one may also ask what `passed` has to know.
+        """
+
+    def passed(self, rows: list[Any] | None) -> None:
+        """Raise an error where what is about to be written must not be.
+
+        `rows` is what the last of the selects found; None where that is not known, as on SQLite,
+        where none is executed.
+        """
+
+
+def check_at_begin(connection: Connection, check: Check | None) -> None:
+    """Have a check made whenever a write transaction begins on a connection; None ends that."""
+    connection.__dict__["roster_check"] = check
+
+
+def begin(connection: Connection, locks: Sequence[Question] = ()) -> None:
+    """Begin the write transaction now, unless it has begun, and execute selects that lock rows.
+
+    They are for PostgreSQL alone: SQLite has one writer at a time. What the driver raises is raised
+    in SQLAlchemy's words.
+    """
+    if not connection.in_transaction():
+        connection.begin()
+    driver = _driver(connection)
+    if driver.in_transaction:
+        if locks:
+            _begin(connection, driver, locks)
+        return
+    check: Check | None = connection.__dict__.get("roster_check")
+    if check is None:
+        _begin(connection, driver, locks)
+        return
+    rows = _begin(connection, driver, [*check.selects(), *locks])
+    try:
+        check.passed(None if locks else rows)
+    except BaseException:
+        # Or what comes next would be written without the check.
+        _in_sqlalchemys_words(connection, "ROLLBACK", driver.rollback)
+        raise
+
+
+def _begin(connection: Connection, driver: Any, selects: Sequence[Question]) -> list[Any] | None:
+    found: list[Any] | None = _in_sqlalchemys_words(connection, "BEGIN", driver.begin, *selects)
+    return found
+
+
+def _in_sqlalchemys_words(
+    connection: Connection, sql: str, do: Callable[..., Any], *arguments: Any
+) -> Any:
+    """Call the driver; what it raises is told as SQLAlchemy would, which looks after the rest."""
+    try:
+        return do(*arguments)
+    except connection.dialect.loaded_dbapi.Error as error:
+        connection._handle_dbapi_exception(error, sql, None, None, None)  # noqa: SLF001
+
+
+def begin_alone(connection: Connection) -> None:
+    """Begin a write transaction that no other one of this kind runs beside, in any process."""
+    begin(connection)
+    if connection.dialect.name == "postgresql":
+        connection.execute(select(func.pg_advisory_xact_lock(_EXCLUSIVE)))
+
+
+def _driver(connection: Connection) -> Any:
+    return connection.connection.driver_connection
+
+
+def _check_alive(connection: Any, _: object, __: object) -> None:
+    # SQLAlchemy's own check (`pool_pre_ping`) asks the server each time, which doubles the round
+    # trips of a request that reads once.
+    if not connection.is_alive():
+        raise InvalidatePoolError
+
+
+def _begin_before_write(
+    connection: Connection,
+    _cursor: object,
+    sql: str,
+    _parameters: object,
+    context: Any,
+    _executemany: bool,
+) -> None:
+    if _writes(sql, context):
+        begin(connection)
+
+
+def _writes(sql: str, context: Any) -> bool:
+    statement = context.compiled.statement if context.compiled else None
+    if isinstance(statement, GenerativeSelect):
+        return statement._for_update_arg is not None  # noqa: SLF001 (nothing public tells)
+    return not sql.lstrip().upper().startswith(("SELECT", "PRAGMA", "SHOW"))

@@ -1,0 +1,41 @@
+"""How Alembic runs the migrations: on a connection that it is given, or on DATABASE_URL."""
+
+import os
+from typing import Literal
+
+from alembic import context
+from sqlalchemy import Connection
+
+from models import Base
+from models.database.base import UTCDateTime, Words
+from models.database.connections import connect
+
+
+def plain_type(kind: str, item: object, _context: object) -> str | Literal[False]:
+    """Write column types of our own as SQLAlchemy's, so that a revision stays as it was."""
+    if kind == "type" and isinstance(item, UTCDateTime):
+        return "sa.DateTime(timezone=True)"
+    if kind == "type" and isinstance(item, Words):
+        return "sa.Text()"
+    return False
+
+
+def run(connection: Connection) -> None:
+    """Run the migrations that are due, in the connection's transaction."""
+    context.configure(
+        connection=connection,
+        target_metadata=Base.metadata,
+        render_as_batch=connection.dialect.name == "sqlite",
+        render_item=plain_type,
+        transactional_ddl=True,
+    )
+    with context.begin_transaction():
+        context.run_migrations()
+
+
+given = context.config.attributes.get("connection")
+if given is not None:
+    run(given)
+else:
+    with connect(os.environ.get("DATABASE_URL", "sqlite:///roster.db")).begin() as connection:
+        run(connection)

@@ -1,0 +1,297 @@
+"""How PostgreSQL is reached: through psycopg, which is asked for no more than is needed."""
+
+import os
+import re
+import socket
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from time import monotonic
+from typing import Any
+from urllib.parse import unquote
+
+import psycopg
+from psycopg.adapt import PyFormat, Transformer
+from psycopg.errors import (
+    ConnectionTimeout,
+    DuplicatePreparedStatement,
+    QueryCanceled,
+    error_from_result,
+)
+from psycopg.pq import ExecStatus, TransactionStatus
+from psycopg.pq.abc import PGresult
+from sqlalchemy import URL, Engine, ExceptionContext, create_engine, event
+
+from models.database import failures
+from models.database.preparing import Preparing, name_of
+from models.database.timeouts import ConnectAttempts, Watchdog
+
+# For a server that vanished without a word, where TCP alone would wait for hours; of no meaning on
+# a Unix socket. Only what has been sent is counted, not the time that a statement takes.
+_TCP = {
+    "keepalives_idle": 30,
+    "keepalives_interval": 10,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 60_000,  # milliseconds
+}
+
+_PARAMETER = re.compile(r"\$(\d+)")
+# How many seconds later than the server itself a statement that takes too long is given up.
+_GRACE = 3
+_watchdog = Watchdog()
+
+
+def connect_postgresql(
+    url: URL,
+    connect_seconds: int,
+    limits: Mapping[str, int | None],
+    prepares: bool | None,
+    **options: Any,
+) -> Engine:
+    """Return an engine for a PostgreSQL database.
+
+    `limits` are seconds by the names of the server's settings. What the URL itself says of these,
+    or of the time to connect, goes first. `prepares` tells whether a connection keeps its server
+    session for itself, and may have it prepare statements; None has each one find that out.
+    """
+    if url.drivername in ("postgresql", "postgres"):
+        url = url.set(drivername="postgresql+psycopg")
+    if url.host and "%" in url.host:  # a Unix socket's folder, as libpq writes it in a host
+        url = url.set(host=unquote(url.host))
+    engine = create_engine(url, connect_args={"autocommit": True}, **options)
+    attempts = ConnectAttempts(ConnectionTimeout, psycopg.OperationalError)
+
+    @event.listens_for(engine, "do_connect")
+    def open_connection(_: object, __: object, arguments: Any, named: Any) -> Any:
+        named = {"connect_timeout": connect_seconds, **_TCP, **named, "client_encoding": "utf8"}
+        said = str(named.get("options", ""))
+        unsaid = {name: value for name, value in limits.items() if value and name not in said}
+        with attempts.one():
+            connection = PostgreSQLConnection.connect(*arguments, **named)
+            try:
+                _check_encoding(connection)
+                connection.set_up(unsaid, prepares, connect_seconds)
+            except BaseException:
+                connection.close()
+                raise
+        return connection
+
+    @event.listens_for(engine, "handle_error")
+    def drop_connection(context: ExceptionContext) -> None:
+        if failures.ends_connection(context.original_exception):
+            context.is_disconnect = True
+
+    return engine
+
+
+class _UnfitEncodingError(psycopg.OperationalError, failures.UnfitError):
+    """What is stored there is bytes, or cannot be all that people write."""
+
+
+def _check_encoding(connection: psycopg.Connection[Any]) -> None:
+    encoding = connection.info.parameter_status("server_encoding") or "UTF8"
+    if encoding != "UTF8":
+        raise _UnfitEncodingError(f"the encoding of this database is {encoding}, and must be UTF8")
+
+
+class PostgreSQLConnection(psycopg.Connection[Any]):
+    """A PostgreSQL connection that asks the server nothing where nothing has begun.
+
+    Behind a pooler that lends its server sessions for one transaction each, it leaves nothing
+    behind in them: it prepares nothing, and limits the time of transactions only.
+    """
+
+    waits_since: float | None = None
+    patience: float | None = None
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self._transformer: Any = Transformer(self)
+        self._names: dict[str, bytes] = {}
+        self._prepared = Preparing(self._names.clear)
+        self._prepares = True
+        self._begin = ["BEGIN"]
+        self._is_standby = self.pgconn.parameter_status(b"in_hot_standby") == b"on"
+        self._inode = os.fstat(self.pgconn.socket).st_ino
+        _watchdog.watch(self)
+
+    def set_up(self, limits: Mapping[str, int], prepares: bool | None, seconds: int) -> None:
+        """Find out what this connection leads to, and limit the time of statements.
+
+        `limits` and `prepares` are as for `connect_postgresql`. The server has to answer in so many
+        seconds.
+        """
+        self.patience = seconds
+        # A pooler tells an id of its own where a server tells that of its process.
+        is_own = f"pg_backend_pid() = {self.pgconn.backend_pid}" if prepares is None else prepares
+        # Not among the options of the connection: poolers refuse those.
+        settings = [
+            f"CASE WHEN {is_own} THEN set_config('{name}', '{seconds * 1000:d}', false) END"
+            for name, seconds in limits.items()
+        ]
+        limit = "extract(epoch FROM current_setting('statement_timeout')::interval)"
+        row = self._execute([f"SELECT {', '.join((str(is_own), *settings, limit))}"])[0]
+        self._prepares = row[0]
+        if not self._prepares:
+            self.prepare_threshold = None
+            self._begin += [
+                f"SET LOCAL {name} = {seconds * 1000:d}" for name, seconds in limits.items()
+            ]
+        longest = limits.get("statement_timeout") or float(row[-1])
+        self.patience = longest + _GRACE if longest else None
+
+    def begin(self, *selects: tuple[str, Sequence[Any]]) -> list[Any]:
+        """Begin a transaction, unless one has begun, and execute selects as its first statements.
+
+        They are given as to `fetch`, and sent with the BEGIN in one message. What the last one
+        finds is returned.
+        """
+        if self.in_transaction:
+            return self._execute([self._written_out(*select) for select in selects])
+        if not self._prepares:
+            return self._begin_written_out(selects)
+        try:
+            return self._execute([*self._begin, *(self._named(*select) for select in selects)])
+        except psycopg.Error as error:
+            if not failures.is_stale(error):
+                raise
+            # Nothing is written yet: all of it may be done again.
+            self.rollback()
+            self._forget()
+            return self._begin_written_out(selects)
+
+    def _begin_written_out(self, selects: Sequence[tuple[str, Sequence[Any]]]) -> list[Any]:
+        return self._execute([*self._begin, *(self._written_out(*select) for select in selects)])
+
+    def _named(self, sql: str, values: Sequence[Any]) -> str:
+        name = self._names.get(sql) or self._prepare(sql)
+        given = f"({', '.join(self._literals(values))})" if values else ""
+        return f"EXECUTE {name.decode()}{given}"
+
+    def _written_out(self, sql: str, values: Sequence[Any]) -> str:
+        literals = self._literals(values)
+        return _PARAMETER.sub(lambda found: literals[int(found[1]) - 1], sql)
+
+    def _literals(self, values: Sequence[Any]) -> list[str]:
+        return [self._transformer.as_literal(value).decode() for value in values]
+
+    def commit(self) -> None:
+        """Commit, where something has begun."""
+        if self.in_transaction:
+            self._execute(["COMMIT"])
+
+    def _execute(self, statements: Sequence[str]) -> list[Any]:
+        # psycopg's cursor, which can do much more, takes four times as long.
+        if not statements:
+            return []
+        result = self._wait_for(self.pgconn.exec_, "; ".join(statements).encode())
+        return self._read(result)
+
+    def rollback(self) -> None:
+        """Roll back, where something has begun; a server that is gone does that by itself."""
+        if self.in_transaction and not self.closed:
+            super().rollback()
+
+    def fetch(self, sql: str, values: Sequence[Any]) -> list[Any]:
+        """Execute a select and return its rows; the parameters in its text are `$1`, `$2`.
+
+        The server prepares it once; psycopg's cursors, which can do much more, take twice as long.
+        """
+        parameters = self._transformer.dump_sequence(values, [PyFormat.TEXT] * len(values))
+        if not self._prepares:
+            return self._read(self._wait_for(self.pgconn.exec_params, sql.encode(), parameters))
+        name = self._names.get(sql) or self._prepare(sql)
+        try:
+            return self._read(self._wait_for(self.pgconn.exec_prepared, name, parameters))
+        except psycopg.Error as error:
+            if failures.is_stale(error):
+                self._forget()
+            raise
+
+    # An insert is executed like a select, and may return rows as that does.
+    write = fetch
+
+    def _prepare(self, sql: str) -> bytes:
+        name = name_of(sql.encode())
+        try:
+            self._read(self._wait_for(self.pgconn.prepare, name, sql.encode()))
+        except DuplicatePreparedStatement:
+            # It is there already: who had this session before has prepared the same.
+            if self.in_transaction:
+                raise
+        self._names[sql] = name
+        return name
+
+    def _forget(self) -> None:
+        """Have the server forget what it has prepared, or it would be as stale the next time."""
+        self._names.clear()
+        if not self.in_transaction:
+            self._execute(["DEALLOCATE ALL"])
+
+    def may_try_again(self, error: BaseException) -> bool:
+        """Tell whether a select that failed may be executed once more, in SQLAlchemy's way.
+
+        It would fail in a transaction that is lost, and what took too long would take as long.
+        """
+        is_lost = self.pgconn.transaction_status == TransactionStatus.INERROR
+        return not is_lost and not isinstance(error, QueryCanceled)
+
+    def _read(self, result: PGresult) -> list[Any]:
+        if result.status == ExecStatus.COMMAND_OK:
+            return []
+        if result.status != ExecStatus.TUPLES_OK:
+            raise self._error(result)
+        self._transformer.set_pgresult(result)
+        rows: list[Any] = self._transformer.load_rows(0, result.ntuples, tuple)
+        return rows
+
+    def _error(self, result: PGresult) -> psycopg.Error:
+        # What libpq itself says, where there is no server any more, has no code.
+        if self.closed:
+            return psycopg.OperationalError("the connection is lost")
+        return error_from_result(result)
+
+    @property
+    def in_transaction(self) -> bool:
+        """Whether something has begun, or nobody can tell."""
+        return self.pgconn.transaction_status != TransactionStatus.IDLE
+
+    def _wait_for(self, ask: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
+        self.waits_since = monotonic()
+        try:
+            return ask(*arguments, **options)
+        finally:
+            self.waits_since = None
+
+    def wait(self, *arguments: Any, **options: Any) -> Any:
+        """Wait for the server in psycopg's way, but not for ever."""
+        return self._wait_for(super().wait, *arguments, **options)
+
+    def hang_up(self) -> None:
+        """End the connection, from another thread than the one that waits on it."""
+        with (
+            suppress(OSError, psycopg.Error),
+            socket.socket(fileno=os.dup(self.pgconn.socket)) as line,
+        ):
+            # The number may be another one's by now.
+            if os.fstat(line.fileno()).st_ino == self._inode:
+                line.shutdown(socket.SHUT_RDWR)
+
+    def is_alive(self) -> bool:
+        """Tell whether the server is still there, without asking it.
+
+        One that ends a connection says so, and hangs up: the first look reads the one, the second
+        sees the other. Neither waits.
+        """
+        try:
+            self.pgconn.consume_input()
+            self.pgconn.consume_input()
+        except psycopg.OperationalError:
+            return False
+        return not self.closed
+
+    @property
+    def only_reads(self) -> bool:
+        """Whether the server has said that it only reads, as PostgreSQL does from version 14 on."""
+        if self._is_standby:
+            return True
+        return self.pgconn.parameter_status(b"default_transaction_read_only") == b"on"

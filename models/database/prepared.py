@@ -1,0 +1,112 @@
+"""Statements that many requests execute, compiled once and then run by the driver itself."""
+
+from collections import namedtuple
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from sqlalchemy import Connection, Dialect, Insert, Select
+
+from models.database.connections import begin
+
+_Convert = Callable[[Any], Any]
+
+
+class Prepared:
+    """A select of columns, or an insert of one row.
+
+    A select that locks rows is executed where a transaction has begun, and locks them there.
+
+    Its parameters have names; an insert has one for each column, defaults or not. SQLAlchemy
+    compiles it and says how values are converted, as ever. What it does besides for each execution
+    (contexts, events, defaults, results of any kind) is left out: it takes several times as long as
+    the driver. What goes wrong is raised in SQLAlchemy's words, and it looks after the connection.
+    """
+
+    def __init__(self, statement: Select[*tuple[Any, ...]] | Insert) -> None:
+        self._statement = statement
+        self._writes = isinstance(statement, Insert)
+        self._forms: dict[str, _Form] = {}
+
+    def first(self, connection: Connection, **values: Any) -> Any | None:
+        """Return the first row, with the columns as attributes; None where there is none."""
+        rows = self.all(connection, **values)
+        return rows[0] if rows else None
+
+    def question(self, connection: Connection, **values: Any) -> tuple[str, list[Any]]:
+        """Return the select and its values, as the driver takes them, to be sent with others."""
+        form = self._form(connection)
+        return form.sql, form.bind(values)
+
+    def all(self, connection: Connection, **values: Any) -> list[Any]:
+        """Return all rows, with the columns as attributes."""
+        form = self._form(connection)
+        driver: Any = connection.connection.driver_connection
+        try:
+            if self._writes:
+                begin(connection)
+                return form.read(driver.write(form.sql, form.bind(values)))
+            return form.read(driver.fetch(form.sql, form.bind(values)))
+        except form.error as error:
+            # What went before is part of the same transaction: no second try.
+            if self._writes or driver.in_transaction or not driver.may_try_again(error):
+                connection._handle_dbapi_exception(error, form.sql, None, None, None)  # noqa: SLF001
+            return list(connection.execute(self._statement, values))
+
+    def _form(self, connection: Connection) -> "_Form":
+        name = connection.dialect.name
+        form = self._forms.get(name)
+        if form is None:
+            form = self._forms[name] = _Form(self._statement, connection.dialect)
+        return form
+
+
+def _row_class(names: Iterable[str]) -> Any:
+    return namedtuple("Row", tuple(names))  # noqa: PYI024 (not known before)
+
+
+class _Form:
+    """What a statement is to one kind of database: its text, and how its values are converted."""
+
+    def __init__(self, statement: Select[*tuple[Any, ...]] | Insert, dialect: Dialect) -> None:
+        # The one form of each database that its driver passes on as it is.
+        paramstyle = "numeric_dollar" if dialect.name == "postgresql" else "qmark"
+        kind: Any = type(dialect)
+        compiled: Any = statement.compile(dialect=kind(paramstyle=paramstyle))
+        if compiled.post_compile_params or compiled.literal_execute_params:
+            raise ValueError("A statement whose text depends on its values cannot be prepared.")
+        self.sql: str = compiled.string
+        self.error: type[Exception] = dialect.loaded_dbapi.Error
+        self._order: list[str] = compiled.positiontup or []
+        self._constants: dict[str, Any] = {}
+        # Where a name stands twice, it is the same parameter twice.
+        into: dict[str, _Convert | None] = {}
+        for parameter, name in compiled.bind_names.items():
+            into[name] = parameter.type.dialect_impl(dialect).bind_processor(dialect)
+            if not parameter.required:
+                self._constants[name] = parameter.value
+        self._into = [(name, convert) for name, convert in into.items() if convert]
+        columns = list(statement.exported_columns)
+        self._make: _Convert = _row_class(str(column.key) for column in columns)._make
+        out_of = [
+            column.type.dialect_impl(dialect).result_processor(dialect, None) for column in columns
+        ]
+        self._out_of = [(place, convert) for place, convert in enumerate(out_of) if convert]
+
+    def bind(self, values: dict[str, Any]) -> list[Any]:
+        """Return the values of the parameters in their order, as the driver takes them."""
+        bound = {**self._constants, **values}
+        for name, convert in self._into:
+            bound[name] = convert(bound[name])
+        return [bound[name] for name in self._order]
+
+    def read(self, found: Iterable[Any]) -> list[Any]:
+        """Return the rows that the driver found, their values converted."""
+        if not self._out_of:
+            return list(map(self._make, found))
+        rows = []
+        for each in found:
+            row = list(each)
+            for place, convert in self._out_of:
+                row[place] = convert(row[place])
+            rows.append(self._make(row))
+        return rows

@@ -1,0 +1,108 @@
+"""The sessions of browsers whose user has signed in."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Self
+
+from sqlalchemy import ForeignKey, Index, LargeBinary, delete, select, update
+from sqlalchemy.orm import Mapped, Session, mapped_column, relationship
+
+from models.database.base import Base, Id, Identified, now
+from models.oauth.secret import digest, generate
+from models.quotas import Quotas, serialize
+
+if TYPE_CHECKING:
+    from models.users.user import User
+
+# A session that is in use is not written at each request, but often enough to stay alive.
+_SEEN_ANEW = timedelta(minutes=1)
+_TIMES_WHILE_IDLE = 3
+# How many sessions a new one may end at most.
+_SURPLUS = 100
+
+
+@dataclass(frozen=True)
+class SessionLifetimes:
+    """How long a session lives without use and in all, in seconds."""
+
+    idle: int = 8 * 3600
+    total: int = 7 * 24 * 3600
+
+
+class BrowserSession(Identified, Base):
+    """A session, found by the hash of the random id that is in the browser's cookie."""
+
+    __tablename__ = "browser_sessions"
+
+    hash: Mapped[bytes] = mapped_column(LargeBinary(32), unique=True)
+    user_id: Mapped[int] = mapped_column(Id, ForeignKey("users.id", ondelete="CASCADE"))
+    created: Mapped[datetime] = mapped_column(default=now)
+    seen_at: Mapped[datetime] = mapped_column(default=now)
+    expires_at: Mapped[datetime] = mapped_column(index=True)
+
+    user: Mapped[User] = relationship(lazy="joined", innerjoin=True)
+
+    @classmethod
+    def begin(
+        cls,
+        session: Session,
+        user: User,
+        lifetimes: SessionLifetimes,
+        most: int = Quotas.sessions,
+    ) -> str:
+        """Begin a session; return its id, for the cookie alone.
+
+        The user, who has just logged in, is held. Where there are `most` sessions, the oldest one
+        ends, those first that have been idle for too long.
+        """
+        value = generate()
+        moment = now()
+        serialize(session.connection(), user.id)
+        is_idle = cls.seen_at <= moment - timedelta(seconds=lifetimes.idle)
+        oldest_last = (
+            select(cls.id)
+            .where(cls.user_id == user.id, cls.expires_at > moment)
+            .order_by(is_idle, cls.expires_at.desc(), cls.id.desc())
+        )
+        surplus = session.scalars(oldest_last.offset(most - 1).limit(_SURPLUS)).all()
+        if surplus:
+            # One that is locked is about to end by itself, or was seen just now.
+            free = select(cls.id).where(cls.id.in_(surplus)).with_for_update(skip_locked=True)
+            session.execute(delete(cls).where(cls.id.in_(session.scalars(free).all())))
+        ends = moment + timedelta(seconds=lifetimes.total)
+        moments = {"created": moment, "seen_at": moment, "expires_at": ends}
+        session.add(cls(hash=digest(value), user_id=user.id, **moments))
+        session.flush()
+        return value
+
+    @classmethod
+    def find(cls, session: Session, value: str, lifetimes: SessionLifetimes) -> Self | None:
+        """Return the live session of an active user that has this id."""
+        moment = now()
+        found = session.scalar(
+            select(cls).where(
+                cls.hash == digest(value),
+                cls.expires_at > moment,
+                cls.seen_at > moment - timedelta(seconds=lifetimes.idle),
+            )
+        )
+        if found is None or not found.user.is_active:
+            return None
+        idle = timedelta(seconds=lifetimes.idle)
+        if found.seen_at < moment - min(_SEEN_ANEW, idle / _TIMES_WHILE_IDLE):
+            # Users are locked before what hangs on them; who had this one may just have ended it.
+            found.user.hold(session, found.user_id)
+            seen = update(cls).where(cls.id == found.id).values(seen_at=moment).returning(cls.id)
+            if session.scalar(seen) is None:
+                return None
+        return found
+
+    @staticmethod
+    def end(session: Session, value: str) -> None:
+        """End the session that has this id, if there is one; its user is not locked for that."""
+        session.execute(delete(BrowserSession).where(BrowserSession.hash == digest(value)))
+
+
+Index(None, BrowserSession.user_id, BrowserSession.expires_at)

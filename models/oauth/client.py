@@ -1,0 +1,145 @@
+"""OAuth clients: the applications that ask for tokens."""
+
+import hmac
+import secrets
+from collections.abc import Iterable
+from functools import cache
+from typing import Any, Self
+
+from sqlalchemy import ForeignKey, Index, LargeBinary, String, bindparam, false, select
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Mapped, Session, mapped_column
+
+from models.caller import Account, Caller
+from models.database.base import Addressed, Base, Id, Identified, Timestamps, is_storable
+from models.database.pagination import Listing
+from models.errors import Forbidden
+from models.oauth.secret import digest, generate
+
+CONFIDENTIAL = "confidential"
+PUBLIC = "public"
+GRANT_TYPES = ("authorization_code", "client_credentials", "password", "refresh_token")
+# Grants that need no consent of a user's at the time, which only an admin may hand out.
+ADMINS_GRANTS = frozenset({"client_credentials", "password"})
+
+
+class Client(Identified, Timestamps, Addressed, Base):
+    """A registered client (RFC 6749 section 2) and the user that owns it.
+
+    `scopes` are the most it may ever get, and what it gets when it asks for none. A public
+    client may have a secret, a confidential one always has. One that was made `by_operator` needs
+    no admin as its owner, whatever its grants.
+    """
+
+    __tablename__ = "clients"
+
+    client_id: Mapped[str] = mapped_column(String(64), unique=True)
+    user_id: Mapped[int] = mapped_column(Id, ForeignKey("users.id", ondelete="CASCADE"))
+    name: Mapped[str] = mapped_column(String(80))
+    client_type: Mapped[str] = mapped_column(String(12))
+    secret_hash: Mapped[bytes | None] = mapped_column(LargeBinary(32))
+    scopes: Mapped[tuple[str, ...]]
+    grant_types: Mapped[tuple[str, ...]]
+    redirect_uris: Mapped[tuple[str, ...]]
+    by_operator: Mapped[bool] = mapped_column(default=False, server_default=false(), sort_order=2)
+
+    @classmethod
+    def create(
+        cls,
+        session: Session,
+        *,
+        user_id: int,
+        name: str,
+        client_type: str = CONFIDENTIAL,
+        scopes: Iterable[str] = (),
+        grant_types: Iterable[str] = (),
+        redirect_uris: Iterable[str] = (),
+        with_secret: bool = False,
+        by_operator: bool = False,
+    ) -> tuple[Self, str | None]:
+        """Register a client; return it and its secret, which is nowhere to be read later.
+
+        A public client has a secret only `with_secret`. Raise Forbidden where the owner's account
+        is gone.
+        """
+        secret = generate() if with_secret or client_type == CONFIDENTIAL else None
+        client = cls(
+            client_id=secrets.token_urlsafe(24),
+            user_id=user_id,
+            name=name,
+            client_type=client_type,
+            secret_hash=None if secret is None else digest(secret),
+            scopes=tuple(sorted(set(scopes))),
+            grant_types=tuple(sorted(set(grant_types))),
+            redirect_uris=tuple(dict.fromkeys(redirect_uris)),
+            by_operator=by_operator,
+        )
+        session.add(client)
+        try:
+            session.flush()
+        except IntegrityError:
+            raise Forbidden("The user's account no longer exists.") from None
+        return client, secret
+
+    @classmethod
+    def find(cls, session: Session, client_id: str) -> Self | None:
+        """Return the client with that client identifier (RFC 6749 section 2.2)."""
+        if not is_storable(client_id):
+            return None
+        return session.scalar(select(cls).where(cls.client_id == client_id))
+
+    @classmethod
+    def load(cls, session: Session, client_id: str) -> Self | None:
+        """Return the client with that client identifier."""
+        return cls.find(session, client_id)
+
+    @classmethod
+    def accounts(cls, session: Session, **ids: Any) -> dict[int, bool]:
+        """Return the owner, whose row is only held."""
+        client = cls.load(session, **ids)
+        return {} if client is None else {client.user_id: False}
+
+    @classmethod
+    def visible_to(cls, caller: Caller, user_id: int | None = None) -> Listing:
+        """List the clients of a user, the caller's own by default.
+
+        Raise Forbidden where they are another user's, and the caller no admin.
+        """
+        owner = caller.account.id if user_id is None else user_id
+        if owner != caller.account.id and not caller.is_admin:
+            raise Forbidden("Only an admin may see the clients of others.")
+        return _clients().given(user_id=owner)
+
+    def roles_of(self, caller: Caller) -> frozenset[str]:
+        """Return the caller's roles towards this client: `owner`."""
+        is_owner = caller.user is not None and caller.user.id == self.user_id
+        return frozenset({"owner"} if is_owner else ())
+
+    @property
+    def is_public(self) -> bool:
+        """Whether the client cannot keep a secret (RFC 6749 section 2.1)."""
+        return self.client_type == PUBLIC
+
+    def is_backed_by(self, owner: Account | None) -> bool:
+        """Tell whether the grants that only an admin may hand out are good, with this owner.
+
+        They end with the owner's role, unless the client was made by an operator.
+        """
+        return self.by_operator or (owner is not None and owner.is_active and owner.is_admin)
+
+    def secret_matches(self, secret: str) -> bool:
+        """Tell whether this is the client's secret, in the same time for all."""
+        return self.secret_hash is not None and hmac.compare_digest(
+            digest(secret), self.secret_hash
+        )
+
+
+# A user's clients, in the order of their list.
+Index(None, Client.user_id, Client.id)
+
+
+@cache
+def _clients() -> Listing:
+    hidden = {"secret_hash", "by_operator"}
+    columns = [column for column in Client.__table__.c if column.key not in hidden]
+    return Listing.of(select(*columns).where(Client.user_id == bindparam("user_id")), Client.id)

@@ -1,0 +1,202 @@
+"""What users have authorised clients to."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+from functools import cache
+from typing import Any, Self
+
+from sqlalchemy import (
+    BindParameter,
+    ColumnElement,
+    ForeignKey,
+    Index,
+    Text,
+    UniqueConstraint,
+    bindparam,
+    delete,
+    exists,
+    func,
+    literal_column,
+    or_,
+    select,
+    type_coerce,
+    update,
+)
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.orm import Mapped, Session, mapped_column
+
+from models.database.base import Base, Id, Identified, Words, now
+from models.database.pagination import Listing
+from models.errors import NotFound
+from models.oauth.client import Client
+from models.oauth.code import Code
+from models.oauth.grant import Grant
+from models.oauth.token import Token
+from models.users.user import User
+
+
+class Consent(Identified, Base):
+    """An authorised client of a user, from the first consent or token between the two.
+
+    `scope` is what the user need not be asked about again; it is empty where the client got its
+    tokens without asking, or where nothing is remembered.
+    """
+
+    __tablename__ = "consents"
+    __table_args__: Any = (UniqueConstraint("user_id", "client_id"), {"sqlite_autoincrement": True})
+
+    user_id: Mapped[int] = mapped_column(Id, ForeignKey("users.id", ondelete="CASCADE"))
+    client_id: Mapped[int] = mapped_column(Id, ForeignKey("clients.id", ondelete="CASCADE"))
+    scope: Mapped[str] = mapped_column(Text, default="")
+    created: Mapped[datetime] = mapped_column(default=now)
+
+    @classmethod
+    def begin(cls, session: Session, user_id: int, client_id: int) -> Self:
+        """Note that a client is authorised from now on, unless it already is; lock that.
+
+        Whoever adds a grant or a code between the two does so under this lock, and whoever ends
+        them all takes it too. User and client are held before.
+        """
+        insert = (
+            postgresql.insert if session.get_bind().dialect.name == "postgresql" else sqlite.insert
+        )
+        while True:
+            found = cls.lock_between(session, user_id, client_id)
+            if found is not None:
+                if session.scalar(select(cls.id).where(cls.id == found.id, _is_live(now()))):
+                    return found
+                # What has ended, and nobody has looked at since, does not count as a beginning.
+                session.execute(delete(cls).where(cls.id == found.id))
+            row = {"user_id": user_id, "client_id": client_id, "scope": "", "created": now()}
+            made = insert(cls).values(**row).on_conflict_do_nothing().returning(cls)
+            begun = session.scalar(made, execution_options={"populate_existing": True})
+            if begun is not None:
+                return begun
+            # Somebody was faster: look at theirs.
+
+    @classmethod
+    def lock_between(cls, session: Session, user_id: int, client_id: int) -> Self | None:
+        """Lock what is between a user and a client, and return it; None if there is nothing."""
+        between = (cls.user_id == user_id, cls.client_id == client_id)
+        locked = select(cls).where(*between).with_for_update(of=cls)
+        return session.scalar(locked, execution_options={"populate_existing": True})
+
+    @classmethod
+    def remember(
+        cls,
+        session: Session,
+        user_id: int,
+        client_id: int,
+        scopes: Iterable[str],
+        refused: Iterable[str] = (),
+    ) -> None:
+        """Remember that the user allowed the client some scopes, besides those of before.
+
+        Those that were `refused` at the same time are remembered no longer.
+        """
+        found = cls.begin(session, user_id, client_id)
+        found.scope = " ".join(sorted({*found.scope.split(), *scopes}.difference(refused)))
+        session.flush()
+
+    @classmethod
+    def covers(cls, session: Session, user_id: int, client_id: int, scopes: Iterable[str]) -> bool:
+        """Tell whether the user has already allowed the client all these scopes."""
+        between = (cls.user_id == user_id, cls.client_id == client_id)
+        remembered = session.scalar(select(cls.scope).where(*between)) or ""
+        return set(scopes) <= set(remembered.split())
+
+    @classmethod
+    def forget(cls, session: Session, client_id: int) -> None:
+        """Forget what users allowed a client; its tokens live on."""
+        remembered = (cls.client_id == client_id, cls.is_remembered())
+        session.execute(update(cls).where(*remembered).values(scope=""))
+
+    @classmethod
+    def is_remembered(cls) -> ColumnElement[bool]:
+        """Return the condition that something is remembered, in the words of its index."""
+        return cls.scope != literal_column("''")
+
+    @classmethod
+    def authorised(cls, user_id: int) -> Listing:
+        """List the clients that a user has authorised: those of live tokens or remembered.
+
+        The rows have `client_id` (as clients know it), `name`, `scopes` (with repetitions)
+        and `created`.
+        """
+        return _authorised().given(user_id=user_id, moment=now())
+
+    @classmethod
+    def is_authorised(cls, session: Session, user_id: int, client_id: str) -> bool:
+        """Tell whether a user has authorised a client."""
+        mine = (cls.user_id == user_id, cls.client_id == Client.id, Client.client_id == client_id)
+        return session.scalar(select(cls.id).where(*mine, _is_live(now()))) is not None
+
+    @classmethod
+    def withdraw(cls, session: Session, user_id: int, client_id: str) -> None:
+        """End all that is between a user and a client: tokens, codes, what is remembered.
+
+        Raise NotFound where the client is not authorised.
+        """
+        User.hold(session, user_id)
+        client = Client.find(session, client_id)
+        held = client and Client.hold(session, client.id)
+        # Every new grant and code takes this lock, so none can begin between what follows.
+        found = held and cls.lock_between(session, user_id, held.id)
+        live = found and session.scalar(select(cls.id).where(cls.id == found.id, _is_live(now())))
+        if not held or not found or live is None:
+            raise NotFound("There is no such authorised application.")
+        Grant.end_between(session, user_id, held.id)
+        mine = (Code.user_id == user_id) & (Code.client_id == held.id)
+        Code.end(session, mine & Code.grant_id.is_(None))
+        session.execute(delete(cls).where(cls.id == found.id))
+
+
+Index(None, Consent.client_id, Consent.id)
+Index(
+    "ix_consents_remembered_client_id",
+    Consent.client_id,
+    Consent.id,
+    sqlite_where=Consent.is_remembered(),
+    postgresql_where=Consent.is_remembered(),
+)
+
+
+def _has_live_token(moment: Any) -> ColumnElement[bool]:
+    return exists().where(
+        Token.grant_id == Grant.id, Token.used_at.is_(None), Token.expires_at > moment
+    )
+
+
+def _is_live(moment: Any) -> ColumnElement[bool]:
+    grants = exists().where(
+        Grant.user_id == Consent.user_id,
+        Grant.client_id == Consent.client_id,
+        Grant.expires_at > moment,
+        _has_live_token(moment),
+    )
+    return or_(Consent.scope != "", grants)
+
+
+@cache
+def _authorised() -> Listing:
+    moment: BindParameter[Any] = bindparam("moment")
+    granted = (
+        select(func.aggregate_strings(Grant.scope, literal_column("' '")))  # type: ignore[arg-type]
+        .where(
+            Grant.user_id == Consent.user_id,
+            Grant.client_id == Consent.client_id,
+            Grant.expires_at > moment,
+            _has_live_token(moment),
+        )
+        .correlate(Consent)
+        .scalar_subquery()
+    )
+    scopes = type_coerce(Consent.scope + " " + func.coalesce(granted, ""), Words).label("scopes")
+    rows = (
+        select(Client.client_id, Client.name, scopes, Consent.created)
+        .join(Client, Client.id == Consent.client_id)
+        .where(Consent.user_id == bindparam("user_id"), _is_live(moment))
+    )
+    return Listing.of(rows, Consent.id)

@@ -1,0 +1,172 @@
+"""Ending what is too much for one transaction, a batch at a time, each to be committed.
+
+What ends here would end anyway a moment later, with a client or an account, or with what a client
+loses. That last step then deals with the few that were added in between.
+"""
+
+from collections.abc import Callable, Collection, Iterator, Sequence
+from typing import Any
+
+from sqlalchemy import ColumnElement, Row, bindparam, delete, func, or_, select, tuple_, update
+from sqlalchemy.orm import InstrumentedAttribute, Session
+
+from models.database.base import now
+from models.oauth.client import Client
+from models.oauth.code import Code
+from models.oauth.consent import Consent
+from models.oauth.grant import Grant
+from models.oauth.token import Token
+
+# Rows that are found at once, and tokens that are deleted at once: some milliseconds' work.
+BATCH = 100
+_TOKENS = 3 * BATCH
+# With fewer tokens than these, less than a batch of grants is left to the last step.
+_HEAVY = 10 * BATCH
+# While some end others are added. This often they are looked for, until they are few.
+_ROUNDS = 5
+
+# Deals with rows of some ids, and yields after each transaction.
+_End = Callable[[Session, Sequence[int]], Iterator[None]]
+
+
+def of_client(session: Session, client_id: int, keep: int | None = None) -> Iterator[None]:
+    """End the grants and codes of a client, and what is between it and its users.
+
+    The grant with the id `keep`, which is that of the request itself, stays.
+    """
+    yield from of_scopes(session, client_id, Grant.scopes_of(session, client_id), keep)
+    yield from _codes(session, Code.client_id == client_id)
+    consents = [Consent.client_id == client_id]
+    yield from _end_all(session, Consent, [Consent.id], consents, _delete(Consent))
+
+
+def of_wider(
+    session: Session, client_id: int, scopes: Collection[str], keep: int | None = None
+) -> Iterator[None]:
+    """End the grants and codes of a client that have more than these scopes."""
+    wider = too_wide(Grant.scopes_of(session, client_id), scopes)
+    yield from of_scopes(session, client_id, wider, keep)
+    of_codes = select(Code.scope).where(Code.client_id == client_id, Code.grant_id.is_(None))
+    wider = too_wide(session.scalars(of_codes.distinct()), scopes)
+    is_over = or_(Code.expires_at <= now(), Code.scope.in_(wider))
+    yield from _codes(session, Code.client_id == client_id, is_over)
+
+
+def of_scopes(
+    session: Session, client_id: int, scopes: Collection[str], keep: int | None = None
+) -> Iterator[None]:
+    """End the grants of a client that have one of these scopes, to the letter."""
+    for scope in scopes:
+        which = [Grant.client_id == client_id, Grant.scope == scope, *_others(keep)]
+        yield from _end_all(session, Grant, [Grant.id], which, _end_grants)
+
+
+def of_account(session: Session, user_id: int, keep: int | None = None) -> Iterator[None]:
+    """End the grants that a user gave, and all that hangs on the clients that it owns."""
+    owned = select(Client.id).where(Client.user_id == user_id).order_by(Client.id)
+    for client_id in session.scalars(owned).all():
+        yield from of_client(session, client_id, keep)
+    key = [Grant.client_id, Grant.expires_at, Grant.id]
+    yield from _end_all(
+        session, Grant, key, [Grant.user_id == user_id, *_others(keep)], _end_grants
+    )
+
+
+def of_remembered(session: Session, client_id: int) -> Iterator[None]:
+    """Forget what users allowed a client; its tokens live on."""
+    which = [Consent.client_id == client_id, Consent.is_remembered()]
+    yield from _end_all(session, Consent, [Consent.id], which, _forget)
+
+
+def too_wide(found: Iterator[str] | Collection[str], scopes: Collection[str]) -> list[str]:
+    """Return those texts of scopes that have more than these."""
+    return [text for text in found if not set(text.split()).issubset(scopes)]
+
+
+def _others(keep: int | None) -> list[ColumnElement[bool]]:
+    return [] if keep is None else [Grant.id != keep]
+
+
+def _codes(session: Session, *which: ColumnElement[bool]) -> Iterator[None]:
+    """End codes that were not exchanged; the others go with their grants."""
+    waiting = [*which, Code.grant_id.is_(None)]
+    yield from _end_all(session, Code, [Code.user_id, Code.id], waiting, _delete(Code))
+
+
+def _end_all(
+    session: Session,
+    table: Any,
+    key: Sequence[InstrumentedAttribute[Any]],
+    which: Sequence[ColumnElement[bool]],
+    end: _End,
+) -> Iterator[None]:
+    """End rows of a table in the order of an index, whose columns behind those asked are `key`."""
+    for _ in range(_ROUNDS):
+        # No further than this, or who adds as fast as others end would never let this end.
+        newest = session.scalar(select(func.max(table.id))) or 0
+        total, last = 0, None
+        while rows := _find(session, table, key, [*which, table.id <= newest], last):
+            if len(rows) < BATCH and not total and not _is_heavy(session, table, rows):
+                return  # few enough for the last step, which is one transaction
+            yield from end(session, [row.found_id for row in rows])
+            total, last = total + len(rows), rows[-1]
+        if total < BATCH:
+            return
+
+
+def _is_heavy(session: Session, table: Any, rows: Sequence[Row[Any]]) -> bool:
+    """Tell whether rows are grants with more tokens than one transaction should delete."""
+    if table is not Grant:
+        return False
+    tokens = select(Token.id).where(Token.grant_id.in_([row.found_id for row in rows]))
+    return len(session.scalars(tokens.limit(_HEAVY)).all()) == _HEAVY
+
+
+def _find(
+    session: Session,
+    table: Any,
+    key: Sequence[InstrumentedAttribute[Any]],
+    which: Sequence[ColumnElement[bool]],
+    last: Row[Any] | None,
+) -> Sequence[Row[Any]]:
+    rows = select(table.id.label("found_id"), *key).where(*which)
+    if last is not None:
+        # The rows before are deleted, but PostgreSQL's index keeps them for a while.
+        reached: Sequence[Any] = last[1:]
+        pairs = zip(key, reached, strict=True)
+        values = [bindparam(None, value, column.type) for column, value in pairs]
+        rows = rows.where(tuple_(*key) > tuple_(*values))
+    return session.execute(rows.order_by(*key).limit(BATCH)).all()
+
+
+def _end_grants(session: Session, ids: Sequence[int]) -> Iterator[None]:
+    """Delete grants, and before that their tokens, of which a grant may have any number."""
+    some = select(Token.id).where(Token.grant_id.in_(ids)).limit(_TOKENS)
+    _lock(session, Grant, ids)
+    while len(tokens := session.scalars(some).all()) == _TOKENS:
+        session.execute(delete(Token).where(Token.id.in_(tokens)))
+        yield
+        _lock(session, Grant, ids)
+    session.execute(delete(Grant).where(Grant.id.in_(ids)))
+    yield
+
+
+def _delete(table: Any) -> _End:
+    def end(session: Session, ids: Sequence[int]) -> Iterator[None]:
+        _lock(session, table, ids)
+        session.execute(delete(table).where(table.id.in_(ids)))
+        yield
+
+    return end
+
+
+def _forget(session: Session, ids: Sequence[int]) -> Iterator[None]:
+    _lock(session, Consent, ids)
+    session.execute(update(Consent).where(Consent.id.in_(ids)).values(scope=""))
+    yield
+
+
+def _lock(session: Session, table: Any, ids: Sequence[int]) -> None:
+    session.execute(
+        select(table.id).where(table.id.in_(ids)).order_by(table.id).with_for_update()
+    ).all()

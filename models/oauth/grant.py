@@ -1,0 +1,119 @@
+"""What a client was granted: the family that all tokens of one authorization belong to."""
+
+from collections.abc import Collection
+from datetime import datetime
+
+from sqlalchemy import (
+    ColumnElement,
+    ForeignKey,
+    Index,
+    Text,
+    delete,
+    func,
+    select,
+    union_all,
+    update,
+)
+from sqlalchemy.orm import Mapped, Session, mapped_column
+
+from models.database.base import Base, Id, Identified, now
+from models.oauth.client import Client
+
+# How many grants a new one may end at most.
+_SURPLUS = 100
+
+
+class Grant(Identified, Base):
+    """An authorization grant that was redeemed for tokens (RFC 6749 section 1.3).
+
+    `scope` is the whole scope, which a refresh may narrow for one access token only. All
+    tokens end at `expires_at` at the latest, and with the grant when its row is deleted.
+    A grant without user is one of client credentials.
+    """
+
+    __tablename__ = "grants"
+
+    client_id: Mapped[int] = mapped_column(Id, ForeignKey("clients.id", ondelete="CASCADE"))
+    user_id: Mapped[int | None] = mapped_column(Id, ForeignKey("users.id", ondelete="CASCADE"))
+    scope: Mapped[str] = mapped_column(Text)
+    created: Mapped[datetime] = mapped_column(default=now)
+    expires_at: Mapped[datetime] = mapped_column(index=True)
+
+    @classmethod
+    def end_all(cls, session: Session, user_id: int, keep: int | None = None) -> None:
+        """End every living grant that a user gave, but for the one with the id `keep`."""
+        mine = (cls.user_id == user_id) & (cls.expires_at > now())
+        cls._end(session, mine if keep is None else mine & (cls.id != keep))
+
+    @classmethod
+    def end_account(cls, session: Session, user_id: int) -> None:
+        """End every grant that a user gave, and every grant of the clients that it owns.
+
+        What may be too many for one transaction `models.oauth.ending` ends before.
+        """
+        owned = select(Client.id).where(Client.user_id == user_id)
+        session.execute(owned.order_by(Client.id).with_for_update()).all()
+        # Two selects rather than an OR, so that an index serves each.
+        given = select(cls.id).where(cls.user_id == user_id)
+        received = select(cls.id).where(cls.client_id.in_(owned))
+        cls._end(session, cls.id.in_(union_all(given, received)))
+
+    @classmethod
+    def end_with_scopes(cls, session: Session, client_id: int, scopes: Collection[str]) -> None:
+        """End every grant of a client that has one of these scopes, to the letter."""
+        cls._end(session, (cls.client_id == client_id) & cls.scope.in_(scopes))
+
+    @classmethod
+    def end_between(cls, session: Session, user_id: int, client_id: int) -> None:
+        """End every living grant that a user gave to a client.
+
+        The others, of which there may be any number, are the purge's.
+        """
+        mine = (cls.user_id == user_id) & (cls.client_id == client_id)
+        cls._end(session, mine & (cls.expires_at > now()))
+
+    @classmethod
+    def make_room(cls, session: Session, user_id: int | None, client_id: int, most: int) -> None:
+        """End the oldest of the living grants between a user (or none) and a client.
+
+        Fewer than `most` stay. Where there are far more, some go each time. They stay as rows that
+        have ended, for the purge: a grant may have more tokens than one request should delete.
+        """
+        moment = now()
+        living = (cls.user_id == user_id, cls.client_id == client_id, cls.expires_at > moment)
+        # All grants between the two live equally long: who ends first is the oldest.
+        oldest_last = select(cls.id).where(*living).order_by(cls.expires_at.desc(), cls.id.desc())
+        surplus = session.scalars(oldest_last.offset(most - 1).limit(_SURPLUS)).all()
+        if not surplus:
+            return
+        which = cls.id.in_(surplus)
+        # A service's requests do not wait for each other, all of which find the same surplus.
+        lock = select(cls.id).where(which).order_by(cls.id)
+        locked = session.scalars(lock.with_for_update(skip_locked=user_id is None)).all()
+        session.execute(update(cls).where(cls.id.in_(locked)).values(expires_at=moment))
+
+    @classmethod
+    def scopes_of(cls, session: Session, client_id: int) -> list[str]:
+        """Return the different scopes of a client's grants, of which there are few.
+
+        Each is found in the index behind the one before, however many grants have the same.
+        """
+        first = select(func.min(cls.scope).label("scope")).where(cls.client_id == client_id)
+        found = first.cte("found", recursive=True)
+        after = select(func.min(cls.scope))
+        after = after.where(cls.client_id == client_id, cls.scope > found.c.scope)
+        following = select(after.correlate(found).scalar_subquery())
+        found = found.union_all(following.where(found.c.scope.is_not(None)))
+        return list(session.scalars(select(found.c.scope).where(found.c.scope.is_not(None))))
+
+    @classmethod
+    def _end(cls, session: Session, which: ColumnElement[bool]) -> None:
+        # Locked in the order of ids first: others may be about to end some of the same grants.
+        session.execute(select(cls.id).where(which).order_by(cls.id).with_for_update()).all()
+        session.execute(delete(cls).where(which))
+
+
+# A client's grants by their scope, for a client that gets fewer scopes.
+Index(None, Grant.client_id, Grant.scope, Grant.id)
+# The living grants between a user, or none, and a client.
+Index(None, Grant.user_id, Grant.client_id, Grant.expires_at)

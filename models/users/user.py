@@ -1,0 +1,406 @@
+"""User accounts: how they begin, log in, change and end."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from functools import cache
+from typing import Any, Self
+
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Index,
+    String,
+    and_,
+    delete,
+    func,
+    or_,
+    select,
+    update,
+)
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Mapped, Session, mapped_column, validates
+
+from models import patch
+from models.caller import Caller, standing
+from models.database.base import Addressed, Base, Identified, Timestamps, is_storable
+from models.database.connections import Question, begin
+from models.database.pagination import Listing
+from models.errors import Conflict, NotFound, PasswordRequired
+from models.gate import Gate, OpenGate
+from models.oauth.browser_session import BrowserSession
+from models.oauth.code import Code
+from models.oauth.grant import Grant
+from models.teams.member import Member
+from models.users import names, passwords, user_patch
+
+_OPEN = OpenGate()
+_BY_ID = "SELECT 1 FROM users WHERE id = $1"
+# PostgreSQL's advisory lock of those who take a right from an admin.
+_ADMINS = 0x41646D696E73
+# Some milliseconds' work.
+_TEAMS_AT_ONCE = 300
+
+
+class User(Identified, Timestamps, Addressed, Base):
+    """A user's account.
+
+    Usernames and e-mail addresses are found, and are unique, by their keys.
+    `password_version` counts the changes of the password; the same password hashed anew is
+    no change.
+    """
+
+    __tablename__ = "users"
+
+    username: Mapped[str] = mapped_column(String(names.USERNAME_LENGTH))
+    username_key: Mapped[str] = mapped_column(String(names.USERNAME_LENGTH), unique=True)
+    email: Mapped[str] = mapped_column(String(names.EMAIL_LENGTH))
+    email_key: Mapped[str] = mapped_column(String(names.EMAIL_KEY_LENGTH), unique=True)
+    password_hash: Mapped[str] = mapped_column(String(255))
+    password_version: Mapped[int] = mapped_column(default=0)
+    first_name: Mapped[str] = mapped_column(String(names.NAME_LENGTH), default="")
+    middle_name: Mapped[str] = mapped_column(String(names.NAME_LENGTH), default="")
+    last_name: Mapped[str] = mapped_column(String(names.NAME_LENGTH), default="")
+    is_active: Mapped[bool] = mapped_column(default=True)
+    is_regular_user: Mapped[bool] = mapped_column(default=True)
+    is_admin: Mapped[bool] = mapped_column(default=False)
+    is_internal: Mapped[bool] = mapped_column(default=False)
+
+    @validates("username")
+    def _set_username_key(self, _key: str, username: str) -> str:
+        self.username_key = names.username_key(username)
+        return username
+
+    @validates("email")
+    def _set_email_key(self, _key: str, email: str) -> str:
+        self.email_key = names.email_key(email)
+        return email
+
+    @classmethod
+    def base_columns(cls) -> tuple[Any, ...]:
+        """Return the columns that others may see of a user in lists."""
+        return cls.id, cls.username, cls.first_name, cls.middle_name, cls.last_name
+
+    @classmethod
+    def account_columns(cls) -> tuple[Any, ...]:
+        """Return the columns that make a caller's account."""
+        more = (cls.email, cls.is_active, cls.is_regular_user, cls.is_admin, cls.is_internal)
+        return *cls.base_columns(), *more, cls.created, cls.updated
+
+    @classmethod
+    def everyone(cls) -> Listing:
+        """List the base columns of all users."""
+        return _everyone()
+
+    @classmethod
+    def load(cls, session: Session, user_id: int) -> Self | None:
+        """Return the user with that id."""
+        return cls.by_id(session, user_id)
+
+    @classmethod
+    def accounts(cls, session: Session, **ids: Any) -> dict[int, bool]:
+        """Return the user itself, whose row is locked exclusively."""
+        return {ids["user_id"]: True}
+
+    @classmethod
+    def lock_named(cls, session: Session, **ids: Any) -> None:
+        """Lock nothing more than the accounts."""
+
+    @classmethod
+    def lock_accounts(cls, connection: Connection, accounts: Mapping[int, bool]) -> None:
+        """Begin a write transaction, and lock users in it as `locks` says."""
+        begin(connection, cls.locks(accounts))
+
+    @staticmethod
+    def locks(accounts: Mapping[int, bool]) -> list[Question]:
+        """Return the selects that keep users as they are until the transaction ends.
+
+        Where the value is true, nobody else can hold the user in the meantime; no transaction may
+        do that to more than one user. They are locked in the order of their ids, as everywhere.
+        """
+        by_id = {True: f"{_BY_ID} FOR UPDATE", False: f"{_BY_ID} FOR SHARE"}
+        return [(by_id[accounts[id]], (id,)) for id in sorted(accounts)]
+
+    @classmethod
+    def may_write(cls) -> ColumnElement[bool]:
+        """Return the condition that a user is a writer: the role of that name, in SQL."""
+        return and_(cls.is_active, or_(cls.is_regular_user, cls.is_admin, cls.is_internal))
+
+    @classmethod
+    def find_by_login(cls, session: Session, login: str) -> Self | None:
+        """Return the user with that username or e-mail address, in any letter case.
+
+        Blanks around it do not matter.
+        """
+        if not is_storable(login):
+            return None
+        login = names.typed_login(login)
+        email_key = names.email_key(login)
+        if "@" in email_key:  # which no username has
+            found = cls.email_key == email_key
+        else:
+            found = cls.username_key == names.username_key(login)
+        return session.scalar(select(cls).where(found).execution_options(populate_existing=True))
+
+    @classmethod
+    def create(
+        cls,
+        session: Session,
+        *,
+        username: str,
+        email: str,
+        password: str,
+        first_name: str = "",
+        middle_name: str = "",
+        last_name: str = "",
+        is_active: bool = True,
+        is_regular_user: bool = True,
+        is_admin: bool = False,
+        is_internal: bool = False,
+    ) -> Self:
+        """Create an account.
+
+        Raise Unprocessable where a name or the password breaks a rule, Conflict where the
+        username or the e-mail address is taken.
+        """
+        names.check_username(username)
+        names.check_email(email)
+        passwords.check_rules(password, username)
+        cls._check_free(session, username, email)
+        user = cls(
+            username=username,
+            email=email,
+            password_hash=passwords.hash_password(password),
+            first_name=first_name,
+            middle_name=middle_name,
+            last_name=last_name,
+            is_active=is_active,
+            is_regular_user=is_regular_user,
+            is_admin=is_admin,
+            is_internal=is_internal,
+        )
+        session.add(user)
+        try:
+            session.flush()
+        except IntegrityError:  # somebody was faster
+            raise Conflict("The username or the e-mail address is taken.") from None
+        return user
+
+    @classmethod
+    def _check_free(cls, session: Session, username: str, email: str) -> None:
+        taken = []
+        if cls.find_by_login(session, username) is not None:
+            taken.append(("/username", "The username is taken."))
+        if cls.find_by_login(session, email) is not None:
+            taken.append(("/email", "The e-mail address is taken."))
+        if taken:
+            raise Conflict("The username or the e-mail address is taken.", taken)
+
+    @classmethod
+    def authenticate(
+        cls,
+        session: Session,
+        login: str,
+        password: str,
+        gate: Gate = _OPEN,
+        beside: Collection[int] = (),
+    ) -> Self | None:
+        """Return the active user with that login and password.
+
+        An unknown user, an inactive one and a wrong password take the same time. Until the
+        transaction ends the user found can neither be changed nor deleted, so that nothing
+        made of this login outlives the password; the users `beside` are held too, all in order.
+        A hash of another cost is renewed. Raise TooManyAttempts where the gate is closed.
+        """
+        user = cls.find_by_login(session, login)
+        typed = names.email_key(names.typed_login(login))
+        account = user_patch.login_account(user) if user else f"name {typed}"
+        gate.enter("login", account)
+        if user is None or not user.is_active:
+            passwords.verify_nobody(password)
+            return None
+        version = user.password_version
+        right, upgraded = passwords.verify(password, user.password_hash)
+        if not right:
+            return None
+        gate.passed("login", account)
+        if upgraded is not None:
+            _renew_hash(session, user, upgraded)
+        held = cls.hold(session, user.id, *beside)
+        if held is None or not held.is_active or held.password_version != version:
+            return None
+        return held
+
+    @property
+    def standing(self) -> frozenset[str]:
+        """The roles above a plain user's that the account has: `admin`, `internal`."""
+        return standing(is_admin=self.is_admin, is_internal=self.is_internal)
+
+    def roles_of(self, caller: Caller) -> frozenset[str]:
+        """Return the caller's roles towards this user: `self`."""
+        is_self = caller.user is not None and caller.user.id == self.id
+        return frozenset({"self"} if is_self else ())
+
+    def change(
+        self,
+        session: Session,
+        operations: Sequence[patch.Operation],
+        caller: Caller,
+        gate: Gate = _OPEN,
+    ) -> None:
+        """Apply a JSON Patch, which first tests the caller's own password.
+
+        Raise PasswordRequired where that password is missing or wrong, Forbidden where the
+        caller has no right to a flag, Conflict where another test fails, the e-mail address
+        is taken or no active admin would remain, Unprocessable where a new password or
+        e-mail address breaks a rule. A new password ends the user's grants but the caller's
+        own, a deactivation ends them all.
+        """
+        user_patch.check_rights(operations, caller)
+        known = None if caller.user is None else User.by_id(session, caller.user.id)
+        prover = user_patch.check_current_password(operations, known, gate)
+        version = prover.password_version
+        fields, password = user_patch.apply(self, operations)
+        if patch.replaces(operations, "/email"):
+            names.check_email(fields["email"], patch.pointer(operations, "/email"))
+        password_hash = None
+        if password is not None:
+            pointer = patch.pointer(operations, "/password")
+            passwords.check_rules(password, self.username, pointer)
+            password_hash = passwords.hash_password(password)
+
+        present = self._lock(session, prover.id).get(prover.id)
+        if present is None or not present.is_active or present.password_version != version:
+            raise PasswordRequired("The current password has just been changed.")
+        fields, _ = user_patch.apply(self, operations)
+        try:
+            self._assign(session, fields, password_hash, keep=caller.grant_id)
+        except IntegrityError:
+            pointer = patch.pointer(operations, "/email")
+            errors = [(pointer, "The e-mail address is taken.")]
+            raise Conflict("The e-mail address is taken.", errors) from None
+
+    def administer(
+        self,
+        session: Session,
+        *,
+        password: str | None = None,
+        is_active: bool | None = None,
+        is_admin: bool | None = None,
+        is_internal: bool | None = None,
+    ) -> None:
+        """Set what an operator sets; None leaves a value as it is.
+
+        Raise Unprocessable where the password breaks a rule, Conflict where no active admin
+        would remain. Grants end as by `change`.
+        """
+        password_hash = None
+        if password is not None:
+            passwords.check_rules(password, self.username)
+            password_hash = passwords.hash_password(password)
+        self._lock(session)
+        flags = {"is_active": is_active, "is_admin": is_admin, "is_internal": is_internal}
+        given = {name: value for name, value in flags.items() if value is not None}
+        self._assign(session, given, password_hash)
+
+    def leave_teams(self, session: Session, by: Caller | None = None) -> Iterator[None]:
+        """Leave all but the last of very many teams before the account is deleted, in batches.
+
+        Each time what was done is to be committed, for nobody else to wait. What stands against
+        the deletion is raised first, as by `delete`.
+        """
+        self._check_deletable(session, by)
+        while (last := Member.many(session, self, _TEAMS_AT_ONCE)) is not None:
+            Member.leave_all(session, self, may_refuse=self._is_own(by), through=last)
+            yield
+            self._check_deletable(session, by)
+
+    def delete(self, session: Session, by: Caller | None = None) -> None:
+        """Delete the account, its grants, its clients, and the teams where it is alone.
+
+        What it leads passes on, as by `Member.leave_all`. Raise Conflict where no active admin
+        would remain, or where a user who may write deletes the own account, and a team would be
+        left without leader.
+        """
+        self._check_deletable(session, by)
+        Grant.end_account(session, self.id)
+        Member.leave_all(session, self, may_refuse=self._is_own(by))
+        session.delete(self)
+        session.flush()
+
+    def _check_deletable(self, session: Session, by: Caller | None) -> None:
+        self._lock(session)
+        if self.is_admin and self.is_active:
+            self._check_admin_remains(session)
+        if self._is_own(by):
+            Member.check_led(session, self)
+
+    def _is_own(self, by: Caller | None) -> bool:
+        return by is not None and by.user is not None and by.user.id == self.id
+
+    def _lock(self, session: Session, held: int | None = None) -> dict[int, User]:
+        """Lock the account, and keep another one as it is; return both as they now are."""
+        ids = {self.id: True} if held is None else {held: False, self.id: True}
+        User.lock_accounts(session.connection(), ids)
+        fresh = select(User).where(User.id.in_(ids)).execution_options(populate_existing=True)
+        locked = {user.id: user for user in session.scalars(fresh)}
+        if self.id not in locked:
+            raise NotFound("There is no such user.")
+        return locked
+
+    def _assign(
+        self,
+        session: Session,
+        fields: Mapping[str, Any],
+        password_hash: str | None,
+        keep: int | None = None,
+    ) -> None:
+        was_admin = self.is_admin and self.is_active
+        for name, value in fields.items():
+            setattr(self, name, value)
+        if password_hash is not None:
+            self.password_hash = password_hash
+            self.password_version += 1
+        session.flush()
+        if was_admin and not (self.is_admin and self.is_active):
+            self._check_admin_remains(session)
+        if not self.is_active:
+            self._end_logins(session)
+        elif password_hash is not None:
+            self._end_logins(session, keep)
+
+    def _end_logins(self, session: Session, keep: int | None = None) -> None:
+        Grant.end_all(session, self.id, keep)
+        session.execute(delete(Code).where(Code.user_id == self.id))
+        session.execute(delete(BrowserSession).where(BrowserSession.user_id == self.id))
+
+    def _check_admin_remains(self, session: Session) -> None:
+        # One at a time, or two admins could both count on the other. It is the last lock of all
+        # that concern users: who has it waits for no user.
+        if session.get_bind().dialect.name == "postgresql":
+            session.execute(select(func.pg_advisory_xact_lock(_ADMINS)))
+        others = select(User.id).where(User.is_admin, User.is_active, User.id != self.id)
+        if session.scalar(others.limit(1)) is None:
+            raise Conflict("At least one active admin has to remain.")
+
+
+def _renew_hash(session: Session, user: User, password_hash: str) -> None:
+    # Only the hash that was verified, or a new password of the meantime would be lost; and
+    # `updated` stays, because nobody changed anything.
+    verified = and_(User.id == user.id, User.password_hash == user.password_hash)
+    values = {User.password_hash: password_hash, User.updated: User.updated}
+    session.execute(update(User).where(verified).values(values))
+
+
+@cache
+def _everyone() -> Listing:
+    return Listing.of(select(*User.base_columns()), User.id)
+
+
+# For the rule that an admin remains: admins are few among the users.
+Index(
+    "ix_users_active_admins",
+    User.id,
+    sqlite_where=and_(User.is_admin, User.is_active),
+    postgresql_where=and_(User.is_admin, User.is_active),
+)

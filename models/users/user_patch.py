@@ -1,0 +1,85 @@
+"""What a JSON Patch of a user may do, and the password that it has to begin with."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from models import patch
+from models.errors import Forbidden, PasswordRequired
+from models.users import passwords
+
+if TYPE_CHECKING:
+    from models.caller import Caller
+    from models.gate import Gate
+    from models.users.user import User
+
+_CURRENT_PASSWORD = "/current_password"
+_FIELDS = (
+    "first_name",
+    "middle_name",
+    "last_name",
+    "email",
+    "is_active",
+    "is_regular_user",
+    "is_admin",
+)
+
+
+def check_rights(operations: Sequence[patch.Operation], caller: Caller) -> None:
+    """Raise Forbidden where the caller may not replace what the operations replace."""
+    if patch.replaces(operations, "/is_admin") and not caller.has("admin"):
+        raise Forbidden("Only an admin may change who is an admin.")
+    if patch.replaces(operations, "/is_active", "/is_regular_user") and not caller.has(
+        "admin", "internal"
+    ):
+        raise Forbidden("Only an admin or an internal user may change this.")
+
+
+def check_current_password(
+    operations: Sequence[patch.Operation], caller: User | None, gate: Gate
+) -> User:
+    """Return the caller, whose own password every test of `/current_password` gives.
+
+    The first operation has to be such a test. Whatever their number, the hash is computed for one
+    of them.
+    """
+    if caller is None:
+        raise Forbidden("Only a user may do this.")
+    given = [operation["value"] for operation in operations if _tests_password(operation)]
+    if not given or not _tests_password(operations[0]):
+        raise PasswordRequired(
+            "The first operation has to test /current_password, with the caller's own password."
+        )
+    account = login_account(caller)
+    gate.enter("current_password", account)
+    all_same = all(passwords.are_same(given[0], other) for other in given[1:])
+    if not passwords.is_right(given[0], caller.password_hash) or not all_same:
+        raise PasswordRequired("The current password is wrong.")
+    gate.passed("current_password", account)
+    return caller
+
+
+def login_account(user: User) -> str:
+    """Name a user's account for the count of failed logins, apart from any login that is typed."""
+    return f"user {user.id}"
+
+
+def apply(user: User, operations: Sequence[patch.Operation]) -> tuple[dict[str, Any], str | None]:
+    """Return the fields that the operations make of a user's, and the new password, if any.
+
+    A test of the password itself fails, unless the password was replaced just before.
+    """
+    document = {field: getattr(user, field) for field in _FIELDS}
+    # Each test of the current password has been judged, however it was typed.
+    proven = operations[0]["value"]
+    judged: list[patch.Operation] = [
+        {**each, "value": proven} if _tests_password(each) else each for each in operations
+    ]
+    document |= {"password": None, "current_password": proven}
+    document = patch.apply(document, judged)
+    return {field: document[field] for field in _FIELDS}, document["password"]
+
+
+def _tests_password(operation: patch.Operation) -> bool:
+    return operation["op"] == "test" and operation["path"] == _CURRENT_PASSWORD

@@ -1,0 +1,1 @@
+"""What API operations share: responses, pagination, the captcha, the documentation page."""

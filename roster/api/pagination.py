@@ -1,0 +1,60 @@
+"""Paging: from a list's parameters to a window on it, and from a page to the link to the next."""
+
+from typing import Any
+from urllib.parse import urlencode
+
+from itsdangerous import BadData, URLSafeSerializer
+
+from models.database.pagination import Window
+from roster.http.context import RequestContext
+from roster.http.errors import HTTPError
+from roster.settings import Settings
+
+_PAGING = {"limit", "offset", "cursor"}
+
+
+def window(context: RequestContext, settings: Settings) -> Window:
+    """Read the window that a request asks for.
+
+    :raises HTTPError: 400, for offset and cursor together, and for a cursor that was not made for
+        this list.
+    """
+    limit, offset, cursor = (context.query[name] for name in ("limit", "offset", "cursor"))
+    if cursor is None:
+        return Window(limit=limit, offset=offset or 0, after=None, counted=True)
+    if offset is not None:
+        raise _refuse("offset", "offset and cursor exclude each other.")
+    if cursor == "":
+        return Window(limit=limit, offset=None, after=None, counted=False)
+    try:
+        after = _serializer(context, settings).loads(cursor)
+    except BadData:
+        raise _refuse("cursor", "This is not a cursor of this list.") from None
+    return Window(limit=limit, offset=None, after=after, counted=False)
+
+
+def next_link(context: RequestContext, after: int, settings: Settings) -> str:
+    """Make the Link header (RFC 8288) to the page behind the row with this key."""
+    cursor = _serializer(context, settings).dumps(after)
+    parameters = {"limit": context.query["limit"], "cursor": cursor, **_others(context)}
+    return f'<{settings.origin}{context.path}?{urlencode(parameters)}>; rel="next"'
+
+
+def _serializer(context: RequestContext, settings: Settings) -> URLSafeSerializer:
+    """Sign for this very list, so that a cursor of another one does not fit."""
+    listing = urlencode({"path": context.path, **_others(context)})
+    return URLSafeSerializer(settings.signing_key, salt=f"cursor {listing}")
+
+
+def _others(context: RequestContext) -> dict[str, Any]:
+    return {
+        name: value
+        for name, value in sorted(context.query.items())
+        if name not in _PAGING and value is not None
+    }
+
+
+def _refuse(name: str, sentence: str) -> HTTPError:
+    return HTTPError(
+        400, "The query is not as this operation takes it.", errors=[(f"/{name}", sentence)]
+    )

@@ -1,0 +1,105 @@
+"""Responses: from what a handler returned to the answer that the definition declares for it."""
+
+import hashlib
+from typing import Any
+
+import flask
+import orjson
+
+from models.database.pagination import Page
+from roster.api.pagination import next_link
+from roster.contract.definition import Definition
+from roster.contract.operation import Operation
+from roster.http.context import RequestContext
+from roster.http.errors import Answer
+from roster.settings import Settings
+
+# RFC 6749 section 5.1 asks for these with each token; the definition says where.
+_UNCACHED = {"Cache-Control": "no-store", "Pragma": "no-cache"}
+
+
+class Response(flask.Response):
+    """A response whose headers are those that it was given, and no more.
+
+    werkzeug would copy them, and read a Location as an IRI: that takes as long as all else that it
+    does for a response, and makes `com.example:/cb` of an app's `com.example:///cb`.
+    """
+
+    default_mimetype = None
+
+    def get_wsgi_headers(self, environ: Any) -> Any:
+        """Return the headers; without those of a body where there is none (204, 304)."""
+        has_body = self.status_code not in {204, 304}
+        return self.headers if has_body else super().get_wsgi_headers(environ)
+
+
+class Responder:
+    """Make the successful responses of one operation; what they have in common is found once."""
+
+    def __init__(self, operation: Operation, definition: Definition, settings: Settings) -> None:
+        self._settings = settings
+        self._status, declared = operation.success
+        declared_headers = declared.get("headers", {})
+        self._headers = {
+            name: value for name, value in _UNCACHED.items() if name in declared_headers
+        }
+        self._has_content = "content" in declared
+        if self._has_content:
+            self._headers["Content-Type"] = _with_charset(next(iter(declared["content"])))
+        self._has_location = "Location" in declared_headers
+        self._has_etag = "ETag" in declared_headers
+        # The first link (OpenAPI) is the one to what was made.
+        self._link: dict[str, Any] = next(iter(declared.get("links", {}).values()), {})
+        self._linked = definition.path(self._link["operationId"]) if self._link else ""
+
+    def __call__(self, result: Any, context: RequestContext) -> flask.Response:
+        """Make the response with what a handler returned."""
+        if isinstance(result, Answer):
+            return Response(result.body, result.status, list(result.headers))
+        headers = self._headers.copy()
+        if isinstance(result, Page):
+            headers |= self._page_headers(result, context)
+            result = result.rows
+        if self._has_location:
+            headers["Location"] = self._location(result)
+        if result is None or not self._has_content:
+            return Response(status=self._status, headers=headers)
+        body = result if isinstance(result, (bytes, str)) else orjson.dumps(result)
+        response = Response(body, self._status, headers)
+        if self._has_etag:
+            _tag(response)
+        return response
+
+    def _page_headers(self, page: Page, context: RequestContext) -> dict[str, str]:
+        headers = {}
+        if page.total is not None:
+            headers["X-Total-Count"] = str(page.total)
+        if page.next_after is not None:
+            headers["Link"] = next_link(context, page.next_after, self._settings)
+        return headers
+
+    def _location(self, result: Any) -> str:
+        """Make the absolute URL of what the link leads to; a reference is left as it is."""
+        if isinstance(result, str):
+            return result
+        path = self._linked
+        for name, expression in self._link["parameters"].items():
+            value = result[expression.removeprefix("$response.body#/")]
+            path = path.replace(f"{{{name}}}", str(value))
+        return self._settings.origin + path
+
+
+def _tag(response: flask.Response) -> None:
+    """Let who has this very body already do without it."""
+    etag = hashlib.sha256(response.get_data()).hexdigest()
+    response.set_etag(etag)
+    response.headers["Cache-Control"] = "no-cache"
+    # The one condition that the definition knows; another would be answered with 412. Ours holds no
+    # comma; to parse a long header in full takes a second, perhaps on the event loop.
+    known = flask.request.headers.get("If-None-Match", "").split(",")
+    if known == ["*"] or any(each.strip().removeprefix("W/") == f'"{etag}"' for each in known):
+        response.status_code = 304
+
+
+def _with_charset(media_type: str) -> str:
+    return f"{media_type}; charset=utf-8" if media_type.startswith("text/") else media_type

@@ -1,0 +1,179 @@
+"""The application factory: composes the packages into one ASGI application."""
+
+import re
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from asgi_correlation_id import CorrelationIdMiddleware
+from connexion import FlaskApp
+from connexion.middleware.context import ContextMiddleware
+from connexion.middleware.response_validation import ResponseValidationMiddleware
+from connexion.middleware.security import SecurityMiddleware
+from sqlalchemy import Engine
+from sqlalchemy.orm import Session, sessionmaker
+from starlette.routing import Router
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from models.database import connections
+from roster import pages
+from roster.api import documentation
+from roster.api.captcha import Captcha
+from roster.api.documentation import Documentation
+from roster.contract import loader
+from roster.contract.definition import Definition
+from roster.http.context import RequestContext
+from roster.oauth.metadata import Metadata
+from roster.oauth.providers import oauth_providers
+from roster.oauth.rate_limits import Limits
+from roster.server import logs
+from roster.server.assets import Assets, from_file
+from roster.server.cors import with_cors
+from roster.server.dispatch import Dispatcher, step_through
+from roster.server.entry import EntryPoint
+from roster.server.hosts import known_hosts_only
+from roster.server.metrics import Metrics
+from roster.server.proxies import Proxies
+from roster.settings import Settings
+from roster.stack.authorization import Rules
+from roster.stack.hashing import hash_elsewhere
+from roster.stack.operation_scope import OperationMiddleware
+from roster.stack.options import answer_options
+from roster.stack.providers import providers
+from roster.stack.resolver import HandlerResolver
+from roster.stack.security import TokenHandler, metrics_handler
+from roster.stack.validation import ValidationMiddleware
+from roster.stack.wsgi import FlaskAdapter
+
+# What connexion itself puts before these answers errors, which the entry point does.
+_STACK = (OperationMiddleware, SecurityMiddleware, ValidationMiddleware)
+# A request id from outside goes into answers and logs, so only a UUID is taken over.
+_REQUEST_ID = re.compile(r"[0-9A-Fa-f]{8}(-?)(?:[0-9A-Fa-f]{4}\1){3}[0-9A-Fa-f]{12}")
+
+
+@dataclass(frozen=True)
+class Application:
+    """The whole server as an ASGI application, with the parts that its owner may want to reach."""
+
+    settings: Settings
+    definition: Definition
+    engine: Engine
+    sessions: sessionmaker[Session]
+    limits: Limits
+    asgi: ASGIApp
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one connection of an ASGI server."""
+        await self.asgi(scope, receive, send)
+
+
+def create_app(settings: Settings, *, validate_responses: bool = False) -> Application:
+    """Build the server: all is loaded, resolved and checked here, nothing at the first request.
+
+    :param validate_responses: check every answer of a handler against the definition, which costs
+        time; for tests.
+    :raises connexion.exceptions.ResolverError: where the definition names a handler that is not
+        there.
+    """
+    logs.keep_secrets()
+    defined = loader.load(settings.environment)
+    engine = connections.connect(
+        settings.database_url, settings.threads, settings.database_limits, settings.prepares
+    )
+    sessions = connections.session_factory(engine)
+    metrics = Metrics()
+    limits = Limits(settings)
+    captcha = Captcha(settings, limits)
+    rules = Rules(settings)
+    given = providers(
+        settings,
+        captcha=captcha,
+        definition=defined,
+        documentation=Documentation(settings),
+        metadata=Metadata(defined, settings),
+        engine=engine,
+        metrics=metrics,
+    )
+    given = {**given, **oauth_providers(settings, defined, limits)}
+    # A request that takes a detour runs the steps before it once more: what counts comes last.
+    steps = (captcha.step, partial(hash_elsewhere, settings), limits.step)
+    resolver = HandlerResolver(defined, rules, given, steps)
+    stack = _connexion(defined, resolver, settings, validate_responses=validate_responses)
+    dispatcher = Dispatcher(
+        stack, settings.threads, queue=settings.queue, hashing_queue=settings.hashing_queue
+    )
+
+    async def options(_scope: Scope, context: RequestContext) -> Any:
+        return await dispatcher.run(answer_options, context, rules)
+
+    entry_point = EntryPoint(
+        definition=defined,
+        connections=connections.Connections(engine),
+        inner=dispatcher,
+        options=options,
+        begin=limits.guard,
+        assets=Assets([*documentation.assets(), from_file(pages.STYLE, "/auth/style.css")]),
+        observe=metrics.observe,
+        origin=settings.origin,
+        client_address=Proxies(settings.trusted_proxies or 0).client_address,
+    )
+
+    @asynccontextmanager
+    async def lifespan(_app: Any) -> AsyncIterator[None]:
+        yield
+        dispatcher.close()
+        engine.dispose()
+
+    http = CorrelationIdMiddleware(
+        known_hosts_only(with_cors(entry_point, settings), entry_point.refuse, settings),
+        update_request_header=False,
+        validator=lambda value: _REQUEST_ID.fullmatch(value) is not None,
+    )
+    asgi = _Outermost(http, Router(lifespan=lifespan))
+    return Application(settings, defined, engine, sessions, limits, asgi)
+
+
+def _connexion(
+    defined: Definition, resolver: HandlerResolver, settings: Settings, *, validate_responses: bool
+) -> ASGIApp:
+    """Build connexion's app around Flask, complete, so that a mistake shows at the start."""
+    checks = [ResponseValidationMiddleware] if validate_responses else []
+    app = FlaskApp(
+        "roster",
+        middlewares=[*_STACK, *checks, ContextMiddleware],
+        server_args={"static_folder": None},
+        resolver=resolver,
+        security_map={"oauth2": TokenHandler, "bearer": metrics_handler(settings)},
+        validate_responses=validate_responses,
+    )
+    # connexion offers no other way to change its WSGI adapter.
+    adapter = FlaskAdapter(app.app)
+    app._middleware_app.asgi_app = adapter  # type: ignore[assignment]  # noqa: SLF001
+    app.add_api(defined.document)
+    stack: ASGIApp = app.middleware
+    # connexion builds its stack at the first event, whatever that is.
+    step_through(stack({"type": "lifespan"}, _never, _never))
+    adapter.adopt(resolver.views)
+    return stack
+
+
+async def _never(*_: Any) -> Any:
+    raise RuntimeError("There is nothing to receive or to send here.")
+
+
+@dataclass(frozen=True)
+class _Outermost:
+    """Tell ASGI's events apart: HTTP, the server's own life, and WebSockets, which are refused."""
+
+    http: ASGIApp
+    life: ASGIApp
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            await self.http(scope, receive, send)
+        elif scope["type"] == "lifespan":
+            await self.life(scope, receive, send)
+        else:
+            await send({"type": "websocket.close", "code": 1003})

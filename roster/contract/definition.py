@@ -1,0 +1,83 @@
+"""The OpenAPI definition of one environment, as it is served, with its operations and routes."""
+
+import json
+from functools import cached_property
+from typing import Any, cast
+
+import yaml
+
+from roster.contract.operation import Operation, operations
+from roster.contract.routes import Route, routes
+
+
+class Definition:
+    """The definition of one environment: the document that connexion loads, and its operations."""
+
+    def __init__(self, document: dict[str, Any]) -> None:
+        self.document = document
+        self.operations = list(operations(document))
+        self.routes = routes(self.operations)
+        self._literal = {route.template: route for route in self.routes if route.is_literal}
+        self._patterns = [route for route in self.routes if not route.is_literal]
+        self._by_place = {
+            (operation.path, operation.method): operation for operation in self.operations
+        }
+
+    def operation(self, path: str, method: str) -> Operation:
+        """Return the operation at a path template and an HTTP method."""
+        return self._by_place[path, method.upper()]
+
+    def path(self, operation_id: str) -> str:
+        """Return the path template of the operation with an operationId."""
+        return next(each.path for each in self.operations if each.id == operation_id)
+
+    def match(self, path: str) -> tuple[Route, dict[str, Any], str] | None:
+        """Find the route of a request's path, with the path's parameters and the path as declared.
+
+        A trailing slash too many or too few does not matter.
+        """
+        other = path[:-1] if path.endswith("/") else path + "/"
+        for candidate in (path, other):
+            if candidate in self._literal:
+                return self._literal[candidate], {}, candidate
+            for route in self._patterns:
+                values = route.match(candidate)
+                if values is not None:
+                    return route, values, candidate
+        return None
+
+    @cached_property
+    def scopes(self) -> dict[str, str]:
+        """Every scope with its description."""
+        flows = self.document["components"]["securitySchemes"]["oauth2"]["flows"]
+        return {scope: text for flow in flows.values() for scope, text in flow["scopes"].items()}
+
+    @cached_property
+    def public(self) -> dict[str, Any]:
+        """The document without the names that only this server understands."""
+        return cast(dict[str, Any], _without_internal_names(self.document))
+
+    @cached_property
+    def as_json(self) -> bytes:
+        """The public document as JSON."""
+        return json.dumps(self.public, ensure_ascii=False, separators=(",", ":")).encode()
+
+    @cached_property
+    def as_yaml(self) -> bytes:
+        """The public document as YAML."""
+        dumper = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
+        options: Any = {"sort_keys": False, "allow_unicode": True, "encoding": "utf-8"}
+        dumped: bytes = yaml.dump(self.public, Dumper=dumper, **options)
+        return dumped
+
+
+def _without_internal_names(node: Any) -> Any:
+    if isinstance(node, dict):
+        return {
+            key: _without_internal_names(value)
+            for key, value in node.items()
+            if not key.startswith("x-")
+        }
+    if isinstance(node, list):
+        return [_without_internal_names(value) for value in node]
+    return node

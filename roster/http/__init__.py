@@ -1,0 +1,1 @@
+"""HTTP requests and responses: the request context, errors, media types, and bodies."""

@@ -1,0 +1,180 @@
+"""The authorization request: what a client asks, and the answer that its redirect URI gets."""
+
+import re
+from dataclasses import dataclass
+from typing import Any, Self
+from urllib.parse import parse_qsl, urlencode
+
+from oauthlib.common import Request, add_params_to_uri
+from oauthlib.oauth2 import AuthorizationCodeGrant, AuthorizationEndpoint, BearerToken, OAuth2Error
+from sqlalchemy.orm import Session
+
+from models import Client, TokenStore
+from models.oauth import secret
+from models.oauth.redirect_uris import matches
+from roster.contract.definition import Definition
+from roster.http.errors import HTTPError
+from roster.oauth.forms import MAX_FIELDS, UNKNOWN, is_clean
+
+PATH = "/auth/oauth2/authorize"
+# A SHA-256 in base64url without padding (RFC 7636 section 4.2).
+_CHALLENGE = re.compile(r"[A-Za-z0-9_-]{43}", re.ASCII)
+# It travels in URLs of our own, of which browsers and proxies take no more.
+_MAX_LENGTH = 8000
+_TOO_MUCH = "The application that sent you here asked for too much at once."
+
+
+@dataclass(frozen=True)
+class AuthorizationRequest:
+    """A request to the authorization endpoint whose client and redirect URI are known to be good.
+
+    Whatever else is wrong with it is the client's to hear, at its redirect URI.
+    """
+
+    raw: str
+    client: Client
+    redirect_uri: str
+    fields: dict[str, str]
+    repeated: frozenset[str]
+    unusable: frozenset[str]
+    issuer: str
+
+    @classmethod
+    def read(cls, session: Session, raw: str, definition: Definition, issuer: str) -> Self:
+        """Read a request from the query that came with it.
+
+        :raises HTTPError: 400, to be shown to the user, where it cannot be read, or where client or
+            redirect URI are unknown, so that it would not be safe to redirect anywhere
+            (RFC 6749 section 4.1.2.1).
+        """
+        longest = {
+            parameter["name"]: parameter["schema"]["maxLength"]
+            for parameter in definition.operation(PATH, "GET").parameters
+            if parameter["in"] == "query"
+        }
+        # Before it is decoded: each character may be written in three.
+        if len(raw) > 3 * _MAX_LENGTH:
+            raise HTTPError(400, _TOO_MUCH)
+        try:
+            pairs = parse_qsl(raw, keep_blank_values=True, max_num_fields=MAX_FIELDS)
+        except ValueError:
+            raise HTTPError(400, _TOO_MUCH) from None
+        names = [name for name, _ in pairs]
+        repeated = frozenset(name for name in names if names.count(name) > 1)
+        raw = urlencode([pair for pair in pairs if pair[0] in longest or pair[0] in repeated])
+        if len(raw) > _MAX_LENGTH:
+            raise HTTPError(400, _TOO_MUCH)
+        # The state is the client's own: a long one is no value that this server does not know.
+        fields = {
+            name: value if len(value) <= longest[name] or name == "state" else UNKNOWN
+            for name, value in pairs
+            if name in longest and value
+        }
+        client = Client.find(session, fields.get("client_id", ""))
+        if client is None or "client_id" in repeated:
+            raise HTTPError(400, "The application that sent you here is not known.")
+        redirect_uri = _redirect_uri(client, fields.get("redirect_uri"))
+        if redirect_uri is None or "redirect_uri" in repeated:
+            raise HTTPError(
+                400, "The application that sent you here did not say where you may be sent back to."
+            )
+        unusable = frozenset(
+            name
+            for name, value in fields.items()
+            if len(value) > longest[name] or not is_clean(value)
+        )
+        return cls(raw, client, redirect_uri, fields, repeated, unusable, issuer)
+
+    def scopes(self, store: TokenStore) -> list[str]:
+        """Return the scopes that are asked for, where nothing is wrong with the request.
+
+        :raises OAuth2Error: otherwise, to be sent to the redirect URI.
+        """
+        if self.repeated or self.unusable:
+            raise InvalidRequestError("A parameter is repeated, too long or no clean UTF-8 text.")
+        if "response_type" in self.fields and self.fields["response_type"] != "code":
+            raise UnsupportedResponseTypeError
+        # RFC 7636 section 4.3 takes a missing method for `plain`, which RFC 9700 section 2.1.1
+        # bans.
+        if self.fields.get("code_challenge_method") != "S256":
+            raise InvalidRequestError("The code_challenge_method must be S256.")
+        if not _CHALLENGE.fullmatch(self.fields.get("code_challenge", "")):
+            raise InvalidRequestError("The code_challenge must be a SHA-256 in base64url.")
+        endpoint = self._endpoint(store)
+        scopes, _ = endpoint.validate_authorization_request(self._uri, "GET", None, {})
+        return list(scopes)
+
+    def grant(self, store: TokenStore, scopes: list[str]) -> str:
+        """Issue a code for some scopes; return the URL that takes it to the client."""
+        endpoint = self._endpoint(store)
+        narrowed = {**self.fields, "scope": " ".join(scopes)}
+        headers, _, _ = endpoint.create_authorization_response(
+            add_params_to_uri(self.issuer + PATH, narrowed), "GET", None, {}, scopes
+        )
+        return str(headers["Location"])
+
+    def refuse(self, error: str, description: str | None) -> str:
+        """Return the URL that takes an error to the client (RFC 6749 section 4.1.2.1, RFC 9207)."""
+        found = {"error": error, "iss": self.issuer}
+        if description:
+            found["error_description"] = description
+        if "state" in self.fields and not {"state"} & (self.repeated | self.unusable):
+            found["state"] = self.fields["state"]
+        return _with_parameters(self.redirect_uri, found)
+
+    @property
+    def _uri(self) -> str:
+        return str(add_params_to_uri(self.issuer + PATH, list(self.fields.items())))
+
+    def _endpoint(self, store: TokenStore) -> AuthorizationEndpoint:
+        grant = _CodeGrant(store, issuer=self.issuer)
+        bearer = BearerToken(store, secret.generate)
+        return AuthorizationEndpoint("code", bearer, {"code": grant})  # type: ignore[arg-type]
+
+
+def _redirect_uri(client: Client, asked: str | None) -> str | None:
+    if asked is None:
+        return client.redirect_uris[0] if len(client.redirect_uris) == 1 else None
+    return asked if any(matches(registered, asked) for registered in client.redirect_uris) else None
+
+
+def _with_parameters(redirect_uri: str, parameters: dict[str, str]) -> str:
+    """Add parameters to a redirect URI, which is retained as it is (RFC 6749 section 3.1.2).
+
+    oauthlib would write its query and its path anew, in other words.
+    """
+    joint = "&" if "?" in redirect_uri else "?"
+    return redirect_uri + joint + urlencode(parameters)
+
+
+class _CodeGrant(AuthorizationCodeGrant):
+    """oauthlib's grant, with codes of 256 random bits and the issuer beside them (RFC 9207)."""
+
+    issuer: str
+
+    def create_authorization_code(self, request: Request) -> dict[str, Any]:
+        """Make a code, and what else the redirect URI gets."""
+        made = {"code": secret.generate(), "iss": self.issuer}
+        if request.state:
+            made["state"] = request.state
+        return made
+
+    def prepare_authorization_response(
+        self, request: Request, token: dict[str, Any], headers: dict[str, str], *rest: Any
+    ) -> tuple[Any, ...]:
+        """Answer in the query of the redirect URI."""
+        place = _with_parameters(str(request.redirect_uri), token)
+        return {**headers, "Location": place}, *rest
+
+
+class InvalidRequestError(OAuth2Error):
+    """The request is malformed (RFC 6749 section 4.1.2.1)."""
+
+    error = "invalid_request"
+
+
+class UnsupportedResponseTypeError(OAuth2Error):
+    """Only codes are given out (RFC 6749 section 4.1.2.1)."""
+
+    error = "unsupported_response_type"
+    description = "The response_type must be code."

@@ -1,0 +1,146 @@
+"""The authorization endpoint's pages: who asks, for what, and the user's answer."""
+
+from dataclasses import dataclass
+
+from oauthlib.oauth2 import OAuth2Error
+
+from models import Client, Consent, TokenStore, User
+from roster import pages
+from roster.contract.definition import Definition
+from roster.http.context import RequestContext
+from roster.http.errors import Answer
+from roster.oauth.authorization_request import AuthorizationRequest
+from roster.oauth.browser import Browser
+from roster.oauth.browser_answers import Answers
+from roster.oauth.forms import read_page_form
+from roster.oauth.server import token_store
+from roster.settings import Settings
+
+_SCOPE = "scope."
+
+
+@dataclass(frozen=True)
+class Authorization:
+    """What the handlers of the authorization endpoint can ask (RFC 6749 section 4.1)."""
+
+    context: RequestContext
+    settings: Settings
+    definition: Definition
+    browser: Browser
+    answers: Answers
+
+    def ask(self) -> Answer:
+        """Answer a client's request: by a login, a question, or at once by a code or an error.
+
+        :raises HTTPError: 400, where it would not be safe to redirect.
+        """
+        return self._proceed(self._read(self.context.query_string.decode("utf-8", "replace")))
+
+    def decide(self) -> Answer:
+        """Carry out what the user decided on the consent page.
+
+        A form that another site may have made is answered by 403 and a link to a fresh one.
+
+        :raises HTTPError: 400 for a malformed form.
+        """
+        form = read_page_form(self.context)
+        request = self._read(form.get("authorize", ""))
+        code = form.get("csrf", "")
+        if not self.browser.is_genuine(code):
+            return self.answers.out_of_date(request)
+        request = self._held(request)
+        user = self.browser.user
+        if user is None:
+            return self.answers.to_login(request)
+        is_allowed = form.get("decision") == "allow"
+        if is_allowed and not self.browser.is_current(code):
+            # Somebody else signed in meanwhile, who is asked anew.
+            return self.go_on(request)
+        store = self._store(user)
+        try:
+            asked = request.scopes(store)
+        except OAuth2Error as error:
+            return self.answers.redirect(
+                request.refuse(error.error or "invalid_request", error.description)
+            )
+        granted = [scope for scope in asked if _SCOPE + scope in form]
+        if not is_allowed or not granted:
+            return self.answers.redirect(
+                request.refuse("access_denied", "The user did not allow it.")
+            )
+        refused = set(asked).difference(granted)
+        session = self.context.session
+        Consent.remember(session, user.id, request.client.id, granted, refused)
+        return self.answers.redirect(request.grant(store, granted))
+
+    def go_on(self, request: AuthorizationRequest) -> Answer:
+        """Lead back to a request that waited; go on with it here if its address is too long.
+
+        To this server's own endpoint, which judges the request again: never straight elsewhere.
+        """
+        place = self.answers.place_of(request)
+        return self.answers.redirect(place) if self.answers.fits(place) else self._proceed(request)
+
+    def _held(self, request: AuthorizationRequest) -> AuthorizationRequest:
+        """Read a request again, with all that it hangs on kept as it is until a code is stored.
+
+        What ends codes (a new password, a withdrawal, a client with fewer scopes) waits for that,
+        or came before and shows here; else a code could be stored just after, and live on.
+
+        :raises HTTPError: 400, where the client or its redirect URI has just gone.
+        """
+        session, user = self.context.session, self.browser.hold()
+        Client.hold(session, request.client.id)
+        if user is not None:
+            Consent.lock_between(session, user.id, request.client.id)
+        return self._read(request.raw)
+
+    def _proceed(self, request: AuthorizationRequest, *, is_held: bool = False) -> Answer:
+        user = self.browser.user
+        if user is None:
+            return self.answers.to_login(request)
+        store = self._store(user)
+        try:
+            scopes = request.scopes(store)
+        except OAuth2Error as error:
+            return self.answers.redirect(
+                request.refuse(error.error or "invalid_request", error.description)
+            )
+        if not self._is_remembered(request, user, scopes):
+            return self._question(request, user, scopes)
+        if not is_held:
+            return self._proceed(self._held(request), is_held=True)
+        return self.answers.redirect(request.grant(store, scopes))
+
+    def _is_remembered(self, request: AuthorizationRequest, user: User, scopes: list[str]) -> bool:
+        # Any app may listen on a loopback port or register a scheme, and so pose as the client:
+        # RFC 8252 section 8.6.
+        is_known = not request.client.is_public or request.redirect_uri.startswith("https:")
+        session = self.context.session
+        return is_known and Consent.covers(session, user.id, request.client.id, scopes)
+
+    def _question(self, request: AuthorizationRequest, user: User, scopes: list[str]) -> Answer:
+        body = pages.render(
+            "consent",
+            client=request.client,
+            user=user,
+            scopes=[(scope, self.definition.scopes[scope]) for scope in scopes],
+            lifetime=pages.lifetime(self._lifetime(request)),
+            place=pages.place(request.redirect_uri),
+            authorize=request.raw,
+            csrf=self.browser.form_code,
+        )
+        return self.answers.page(body, leads_to_client=True)
+
+    def _lifetime(self, request: AuthorizationRequest) -> int:
+        if "refresh_token" in request.client.grant_types:
+            return self.settings.refresh_token_total_seconds
+        return self.settings.access_token_seconds
+
+    def _read(self, raw: str) -> AuthorizationRequest:
+        return AuthorizationRequest.read(
+            self.context.session, raw, self.definition, self.settings.origin
+        )
+
+    def _store(self, user: User) -> TokenStore:
+        return token_store(self.context, self.settings, user=user)

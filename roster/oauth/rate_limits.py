@@ -1,0 +1,251 @@
+"""The limits: how many wrong passwords and secrets are let pass, and how many of other attempts."""
+
+import hashlib
+import ipaddress
+import math
+import re
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cached_property
+
+from limits import RateLimitItem, RateLimitItemPerSecond
+from limits.storage import storage_from_string
+from limits.strategies import MovingWindowRateLimiter
+
+from models.errors import TooManyAttempts
+from roster.contract.operation import Operation
+from roster.http.context import RequestContext
+from roster.oauth.attempts import Attempts
+from roster.oauth.devices import LIFETIME_SECONDS, Device
+from roster.settings import Settings
+
+_WITH_PORT = re.compile(r"\[([0-9A-Fa-f:.]+)\](?::\d+)?|([0-9.]+):\d+", re.ASCII)
+_HOUR = 3600
+# How long an address is known from which an account signed in, and how many may become known to an
+# account in that time: each one has a count of its own, and who has the password for a while must
+# not get any number of them.
+_KNOWN_SECONDS = 30 * 24 * _HOUR
+_MAX_KNOWN = 100
+
+
+@dataclass(frozen=True)
+class _Guesses:
+    """The limits on one kind of guesses: at an account from one place, at an account, from a place.
+
+    From where its owner signed in before, only the first of them counts.
+    """
+
+    at_place: RateLimitItem
+    at_account: RateLimitItem | None = None
+    from_address: RateLimitItem | None = None
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """A guess at an account, which is stored by its digest, from an address or a device."""
+
+    kind: str
+    account: str
+    address: str
+    device: str | None
+    is_known: bool
+
+    @property
+    def place(self) -> str:
+        """Where the guess comes from."""
+        return self.device or self.address
+
+
+class Limits:
+    """Count attempts of all requests: in this process, or in the Redis that workers share."""
+
+    def __init__(self, settings: Settings) -> None:
+        url = settings.limits_url
+        self._storage = storage_from_string(url, wrap_exceptions=True) if url else Attempts()
+        self._limiter = MovingWindowRateLimiter(self._storage)
+        seconds = settings.limit_window_seconds
+        at_place, at_account = settings.limit_per_account_and_address, settings.limit_per_account
+        self._kinds = {
+            "login": _Guesses(
+                _most(at_place, seconds, "login"),
+                _most(at_account, seconds, "account"),
+                _most(settings.limit_per_address, seconds, "address"),
+            ),
+            "current_password": _Guesses(
+                _most(at_place, seconds, "current-password"),
+                _most(at_account, seconds, "current-password-account"),
+            ),
+            "secret": _Guesses(_most(settings.limit_per_client_and_address, seconds, "secret")),
+        }
+        self._known = _most(1, _KNOWN_SECONDS, "known")
+        self._becoming_known = _most(_MAX_KNOWN, _KNOWN_SECONDS, "becoming-known")
+        self._devices = _most(_MAX_KNOWN, LIFETIME_SECONDS, "devices")
+        self._captchas = _most(settings.limit_captchas_per_address, seconds, "captcha")
+        self._by_name = {
+            "members-added": _most(settings.limit_members_added, _HOUR, "members-added")
+        }
+
+    def reset(self) -> None:
+        """Forget all attempts."""
+        self._storage.reset()
+
+    def guard(self, context: RequestContext, device: Device | None = None) -> None:
+        """Put a gate into a request's way, which its guesses have to pass."""
+        gate = AddressGate(self, context.client_address, device)
+        context.gate = gate
+        context.at_end(gate.settle)
+
+    def enter(self, kind: str, account: str, address: str, device: Device | None = None) -> Attempt:
+        """Count a guess at an account before it is judged.
+
+        :raises TooManyAttempts: where there were too many failures; then it is not to be judged.
+        """
+        guesses = self._kinds[kind]
+        is_owners = kind == "login" and device is not None and device.account == account
+        account = _digest(account)
+        if not is_owners:
+            device = None
+            self._check(guesses.from_address, address)
+        # Strangers must not be able to close an account to its owner wherever that one is.
+        is_known = kind == "login" and (is_owners or self._knows(account, address))
+        attempt = Attempt(kind, account, address, device.id if device else None, is_known)
+        # Counted first and taken back after a success: parallel guesses get no more than others.
+        self._count(guesses.at_place, account, attempt.place)
+        if not is_known:
+            self._count(guesses.at_account, account)
+        return attempt
+
+    def passed(self, attempt: Attempt) -> None:
+        """Forget the failures that would have stopped this attempt; those of the address stay."""
+        guesses = self._kinds[attempt.kind]
+        self._limiter.clear(guesses.at_place, attempt.account, attempt.place)
+        if guesses.at_account and not attempt.is_known:
+            self._limiter.clear(guesses.at_account, attempt.account)
+        if attempt.kind == "login":
+            self._remember(attempt.account, attempt.address)
+
+    def failed(self, attempt: Attempt) -> None:
+        """Count a failure against its address."""
+        from_address = self._kinds[attempt.kind].from_address
+        if from_address and attempt.device is None:
+            self._limiter.hit(from_address, attempt.address)
+
+    def new_device(self, account: str) -> Device | None:
+        """Make a device for an account that has just signed in; None where it has many already."""
+        return Device.new(account) if self._limiter.hit(self._devices, _digest(account)) else None
+
+    def check_captcha(self, context: RequestContext) -> None:
+        """Let a captcha be judged.
+
+        :raises TooManyAttempts: where too many from this address were wrong.
+        """
+        self._check(self._captchas, _network(context.client_address))
+
+    def captcha_failed(self, context: RequestContext) -> None:
+        """Count a wrong captcha against its address."""
+        self._limiter.hit(self._captchas, _network(context.client_address))
+
+    def step(self, operation: Operation) -> Callable[[RequestContext], None] | None:
+        """Make the step that counts the calls of an operation, by the caller.
+
+        The step raises TooManyAttempts.
+
+        :raises ValueError: for an `x-limit` that names no limit.
+        """
+        if operation.limit is None:
+            return None
+        if operation.limit not in self._by_name:
+            raise ValueError(f"x-limit of {operation.id} must be one of {', '.join(self._by_name)}")
+        item = self._by_name[operation.limit]
+        detail = "You have done this too often of late. Try again later."
+        return lambda context: self._count(item, _party(context), detail=detail)
+
+    def _check(self, item: RateLimitItem | None, *identifiers: str) -> None:
+        if item and not self._limiter.test(item, *identifiers):
+            raise self._refusal(item, *identifiers)
+
+    def _count(self, item: RateLimitItem | None, *identifiers: str, **said: str) -> None:
+        if item and not self._limiter.hit(item, *identifiers):
+            raise self._refusal(item, *identifiers, **said)
+
+    def _refusal(self, item: RateLimitItem, *identifiers: str, **said: str) -> TooManyAttempts:
+        ends = self._limiter.get_window_stats(item, *identifiers).reset_time
+        return TooManyAttempts(max(1, math.ceil(ends - time.time())), **said)
+
+    def _knows(self, account: str, address: str) -> bool:
+        return not self._limiter.test(self._known, account, address)
+
+    def _remember(self, account: str, address: str) -> None:
+        if self._knows(account, address):
+            self._limiter.clear(self._known, account, address)  # its time begins anew
+        elif not self._limiter.hit(self._becoming_known, account):
+            return
+        self._limiter.hit(self._known, account, address)
+
+
+@dataclass
+class AddressGate:
+    """The gate of one request, at the address that it came from, or the device that it shows."""
+
+    limits: Limits
+    client_address: str
+    device: Device | None = None
+    _open: dict[tuple[str, str], Attempt] = field(default_factory=dict)
+
+    @cached_property
+    def address(self) -> str:
+        """The address by which guesses are counted, worked out for those who guess."""
+        return _network(self.client_address)
+
+    def enter(self, kind: str, account: str) -> None:
+        """Count an attempt, as a failure until it has passed.
+
+        :raises TooManyAttempts: where there were too many failures before.
+        """
+        entered = self.limits.enter(kind, account, self.address, self.device)
+        self._open[kind, account] = entered
+
+    def passed(self, kind: str, account: str) -> None:
+        """Take an attempt for a success."""
+        self.limits.passed(self._open.pop((kind, account)))
+
+    def settle(self) -> None:
+        """Count what has not passed by the end of the request against the address."""
+        for attempt in self._open.values():
+            self.limits.failed(attempt)
+
+
+def _most(number: int, seconds: int, name: str) -> RateLimitItem:
+    return RateLimitItemPerSecond(number, seconds, namespace=f"roster:{name}")
+
+
+def _party(context: RequestContext) -> str:
+    """Name who calls, whatever the token: a user, a client by itself, or an address."""
+    caller = context.caller
+    if caller.user is not None:
+        return f"user {caller.user.id}"
+    if caller.client is not None:
+        return f"client {caller.client}"
+    return f"address {_network(context.client_address)}"
+
+
+def _digest(account: str) -> str:
+    """Return what stands for an account: people type passwords where a name belongs."""
+    return hashlib.sha256(account.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def _network(address: str) -> str:
+    """Return what one party has: an IPv4 address, or the /64 of an IPv6 one."""
+    # Some proxies write the port too, of which everybody has many.
+    found = _WITH_PORT.fullmatch(address)
+    address = found[1] or found[2] if found else address
+    try:
+        parsed = ipaddress.ip_address(address)
+    except ValueError:
+        return address
+    if isinstance(parsed, ipaddress.IPv6Address):
+        if parsed.ipv4_mapped:
+            return str(parsed.ipv4_mapped)
+        return str(ipaddress.ip_network((parsed, 64), strict=False))
+    return address

@@ -1,0 +1,1 @@
+"""The ASGI server: its entry point, its threads, and what surrounds every request."""

@@ -1,0 +1,146 @@
+"""The ASGI entry point: normalises requests, and completes the headers of responses."""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from functools import cached_property
+
+from starlette.types import Receive, Scope, Send
+
+from models.database.connections import Connections
+from roster.contract.definition import Definition
+from roster.contract.operation import ISOLATED, PROBLEM
+from roster.contract.routes import Route
+from roster.http.context import RequestContext
+from roster.http.errors import Answer, HTTPError, answer
+from roster.server.assets import Assets
+from roster.server.body import DisconnectedError, read_body
+from roster.server.headers import OPENER_POLICY, ResponseHeaders
+
+_CONTENT_HEADERS = {b"content-encoding", b"content-length", b"content-type", b"transfer-encoding"}
+_NOT_FOUND = HTTPError(404, "There is nothing here.")
+_STOPPING = HTTPError(503, "The server stops. Try again shortly.", headers={"Retry-After": "5"})
+
+Inner = Callable[[Scope, RequestContext], Awaitable[Answer]]
+Observe = Callable[[str, int, float], None]
+
+
+@dataclass(frozen=True)
+class EntryPoint:
+    """The ASGI application around everything else.
+
+    It finds the operation (404, 405), reads a body of at most 1 MiB (413) however it was sent,
+    turns HEAD into GET, and adds the headers that every answer carries. What it passes on is a
+    complete request in memory, and what it gets back is a complete answer.
+    """
+
+    definition: Definition
+    connections: Connections
+    begin: Callable[[RequestContext], None]
+    inner: Inner
+    options: Inner
+    assets: Assets
+    observe: Observe
+    origin: str
+    client_address: Callable[[Scope], str]
+
+    @cached_property
+    def _headers(self) -> ResponseHeaders:
+        return ResponseHeaders(self.origin)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one HTTP request."""
+        if scope["path"] in self.assets and scope["method"] in {"GET", "HEAD"}:
+            try:
+                await self.assets(scope, receive, self._headers.completing(send))
+            except OSError as error:  # the file cannot be read; nothing is sent yet
+                await self._send(answer(error, PROBLEM), send, scope, None)
+            return
+        began = time.perf_counter()
+        context = self._begin(scope)
+        try:
+            made = await self._answer(context, scope, receive) if context else answer(_NOT_FOUND)
+        except DisconnectedError:
+            return
+        except asyncio.CancelledError:  # uvicorn stops, and has waited long enough
+            made = answer(_STOPPING, context.route.error_media_type if context else PROBLEM)
+        except Exception as error:  # noqa: BLE001 (the last place that can still answer a failure)
+            made = answer(error, context.route.error_media_type if context else PROBLEM)
+        await self._send(made, send, scope, context.route if context else None)
+        operation = context.operation if context else None
+        self.observe(operation.id if operation else "", made.status, time.perf_counter() - began)
+
+    async def refuse(self, error: Exception, scope: Scope, send: Send) -> None:
+        """Answer a request with an error, in the form of its path."""
+        found = self.definition.match(scope["path"])
+        route = found[0] if found else None
+        form = route.error_media_type if route else PROBLEM
+        await self._send(answer(error, form), send, scope, route)
+
+    def _begin(self, scope: Scope) -> RequestContext | None:
+        """Find what the path names; None where it names nothing."""
+        found = self.definition.match(scope["path"])
+        if found is None:
+            return None
+        route, path_parameters, path = found
+        method = "GET" if scope["method"] == "HEAD" and route.has_head else scope["method"]
+        context = RequestContext(
+            connections=self.connections,
+            route=route,
+            operation=route.operations.get(method),
+            path=path,
+            path_parameters=path_parameters,
+            asked_path=scope["path"],
+            query_string=scope["query_string"],
+            headers=scope["headers"],
+            client_address=self.client_address(scope),
+        )
+        self.begin(context)
+        return context
+
+    async def _answer(self, context: RequestContext, scope: Scope, receive: Receive) -> Answer:
+        """Pass the request on.
+
+        :raises HTTPError: 405 or 413.
+        """
+        if scope["method"] == "OPTIONS":
+            if context.header(b"access-control-request-method") and context.header(b"origin"):
+                return Answer(204)  # a preflight that nobody answered: its origin may nothing
+            return await self.options(scope, context)
+        operation = context.operation
+        if operation is None:
+            allowed = ", ".join(sorted(context.route.operations))
+            raise HTTPError(405, "This method is not for this path.", headers={"Allow": allowed})
+        if operation.request_content:
+            context.raw_body = await read_body(scope, receive)
+        # Query and body are read once, by strict code of our own, from the request context: what
+        # lies between here and the handler would read them again, and in its own way.
+        passed = {
+            **scope,
+            "method": operation.method,
+            "path": context.path,
+            "raw_path": context.path.encode(),
+            "query_string": b"",
+            "headers": [each for each in scope["headers"] if each[0] not in _CONTENT_HEADERS],
+        }
+        return await self.inner(passed, context)
+
+    async def _send(self, made: Answer, send: Send, scope: Scope, route: Route | None) -> None:
+        raw = [*made.raw_headers]
+        raw += (
+            (name.lower().encode("latin-1"), value.encode("latin-1"))
+            for name, value in made.headers
+        )
+        if made.status in {401, 403}:
+            raw = self._headers.with_metadata(raw)
+        present = {name for name, _ in raw}
+        if made.status not in {204, 304} and b"content-length" not in present:
+            raw.append((b"content-length", str(len(made.body)).encode()))
+        if route is not None and route.opener_policy != ISOLATED:
+            raw.append((OPENER_POLICY, route.opener_policy.encode()))
+            present.add(OPENER_POLICY)
+        raw += self._headers.missing(present)
+        body = b"" if scope["method"] == "HEAD" else made.body
+        await send({"type": "http.response.start", "status": made.status, "headers": raw})
+        await send({"type": "http.response.body", "body": body})

@@ -1,0 +1,253 @@
+"""The protocol: uvicorn's HTTP/1.1, with bounds on what it keeps of a client and waits for.
+
+`roster serve` uses it. uvicorn takes it as `--http roster.server.protocol:Bounded`.
+"""
+
+import asyncio
+from enum import Enum, auto
+from functools import cache
+from typing import Any
+
+from uvicorn.protocols.http.httptools_impl import (
+    STATUS_LINE,
+    HttpToolsProtocol,
+    RequestResponseCycle,
+)
+
+from roster import settings
+from roster.server.capacity import REFUSED_POLITELY, capacity
+from roster.settings import Settings
+
+_A_MOMENT = 0.05  # seconds, less than uvicorn waits for its connections at the least
+
+
+class _Part(Enum):
+    """What a client is sending."""
+
+    NOTHING = auto()
+    HEAD = auto()
+    BODY = auto()
+
+
+class _TooLargeError(Exception):
+    """The head of a request is larger than it may be."""
+
+
+@cache
+def _settings() -> Settings:
+    return settings.load()
+
+
+@cache
+def _most() -> int:
+    return capacity(_settings()).connections
+
+
+class Bounded(HttpToolsProtocol):
+    """One connection: a head of so many bytes and headers, and a time for head and body.
+
+    A request that arrives at once, as nearly all do, needs no timer. Timers run while some of a
+    request is missing, or while a client does not read its answer.
+    """
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self._settings = _settings()
+        self._most = _most()
+        self._is_one_too_many = False
+        self._is_ending = False
+        self._part = _Part.NOTHING
+        # Each head and each body has a time of its own.
+        self._number = 0
+        self._timed = -1
+        self._timer: asyncio.TimerHandle | None = None
+        self._ending: asyncio.TimerHandle | None = None
+        # Bytes of the present head or, of a body, those since the last that were some of its data:
+        # extensions of chunks, trailers.
+        self._length = 0
+        self._received = 0
+        self._has_data = False
+        self._running: RequestResponseCycle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Wait for a first request, which has to come."""
+        super().connection_made(transport)
+        # uvicorn's own limit would refuse those too that were here before.
+        self._is_one_too_many = len(self.connections) > self._most
+        if len(self.connections) > self._most + REFUSED_POLITELY:
+            transport.abort()
+            return
+        self._wait()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Wait for nothing any more."""
+        super().connection_lost(exc)
+        if self._running:  # uvicorn only tells the last of several requests
+            self._running.disconnected = True
+            self._running.message_event.set()
+        self._stop_waiting()
+        self._stop_ending()
+
+    def data_received(self, data: bytes) -> None:
+        """Read what arrived, and see whether it is the whole of a request."""
+        number = self._number
+        self._has_data = False
+        self._received = self._length + len(data)
+        super().data_received(data)
+        if self._part is _Part.NOTHING and self._is_answering:
+            if self._timer:
+                self._stop_waiting()
+            self._length = 0
+        elif not self.transport.is_closing():
+            # What ended within these bytes was looked at when it ended.
+            is_new = self._has_data or number != self._number
+            self._length = 0 if is_new else self._received
+            if self._is_too_large:
+                self._refuse(431)
+            else:
+                self._wait()
+
+    def on_message_begin(self) -> None:
+        """Begin with a head."""
+        super().on_message_begin()
+        self._part = _Part.HEAD
+        self._number += 1
+
+    def on_headers_complete(self) -> None:
+        """Let only a request go on whose head is as large as it may be."""
+        size = self._received
+        if size > self._settings.head_bytes:  # with what came before and behind, perhaps
+            size = len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers)
+        if size > self._settings.head_bytes or len(self.headers) > self._settings.headers:
+            self._refuse(431)
+            raise _TooLargeError
+        if self._is_one_too_many and len(self.connections) > self._most:
+            self.limit_concurrency = 0
+        super().on_headers_complete()
+        if self._is_ending:
+            self.cycle.keep_alive = False
+        self._part = _Part.BODY
+        self._number += 1
+        if not self.parser.should_upgrade():
+            # Trailers are read into this list; they must not become headers (RFC 9110 section 6.5).
+            self.headers = []
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        self._running = cycle
+        super()._start_asgi_task(cycle, app)
+
+    def on_body(self, body: bytes) -> None:
+        """Take some of a body."""
+        self._has_data = True
+        super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        """End with what is there."""
+        super().on_message_complete()
+        self._part = _Part.NOTHING
+        self._number += 1
+
+    def send_400_response(self, msg: str) -> None:
+        """Answer what is no HTTP, unless it has been refused already."""
+        if not self.transport.is_closing():
+            super().send_400_response(msg)
+
+    def on_response_complete(self) -> None:
+        """Go on with the next request, or see to it that the connection ends."""
+        super().on_response_complete()
+        if self.transport.is_closing():
+            self._end_in_time()
+
+    def shutdown(self) -> None:
+        """Answer what has arrived, whole, and close."""
+        self._is_ending = True
+        seconds = self.config.timeout_graceful_shutdown
+        if seconds is not None:
+            # A moment before uvicorn stops those that are still under way.
+            self.loop.call_later(seconds, self._stop_writing)
+        if self._is_answering:
+            super().shutdown()
+        else:  # a request may be on its way from the system to this process
+            self.loop.call_later(_A_MOMENT, super().shutdown)
+
+    def timeout_keep_alive_handler(self) -> None:
+        """Close a connection that has been idle."""
+        super().timeout_keep_alive_handler()
+        self._end_in_time()
+
+    def pause_writing(self) -> None:
+        """Wait for a client that does not read its answer, but not for ever."""
+        super().pause_writing()
+        self._end_in_time()
+
+    def resume_writing(self) -> None:
+        """Go on writing."""
+        super().resume_writing()
+        self._stop_ending()
+
+    @property
+    def _is_answering(self) -> bool:
+        cycle: Any = self.cycle  # None before the first request
+        return cycle is not None and not cycle.response_complete
+
+    @property
+    def _may_speak(self) -> bool:
+        """Whether an answer to what is being sent would come in its turn."""
+        if self._part is _Part.BODY:
+            return not (self.cycle.response_started or self.pipeline)
+        return not self._is_answering
+
+    @property
+    def _is_too_large(self) -> bool:
+        is_head = self._part is _Part.HEAD
+        return self._length > self._settings.head_bytes or (
+            is_head and len(self.headers) > self._settings.headers
+        )
+
+    def _wait(self) -> None:
+        """Wait for the rest of a head or of a body, from its first byte on."""
+        if self._timer is None or self._timed != self._number:
+            self._stop_waiting()
+            self._timed = self._number
+            is_body = self._part is _Part.BODY
+            seconds = self._settings.body_seconds if is_body else self._settings.head_seconds
+            self._timer = self.loop.call_later(seconds, self._give_up)
+
+    def _stop_waiting(self) -> None:
+        if self._timer:
+            self._timer.cancel()
+            self._timer = None
+
+    def _give_up(self) -> None:
+        self._timer = None
+        if self.transport.is_closing():
+            return
+        waits_for_us = self._part is not _Part.BODY and self._is_answering
+        if waits_for_us or self.flow.read_paused:
+            self._wait()
+        elif self._part is _Part.NOTHING:
+            self.transport.close()
+        else:
+            self._refuse(408)
+
+    def _refuse(self, status: int) -> None:
+        """Say what is wrong, where nothing else is being said, and close."""
+        if self._may_speak:
+            self.transport.write(
+                STATUS_LINE[status] + b"content-length: 0\r\nconnection: close\r\n\r\n"
+            )
+        self.transport.close()
+        self._end_in_time()
+
+    def _stop_writing(self) -> None:
+        if self.transport.get_write_buffer_size():
+            self.transport.abort()
+
+    def _end_in_time(self) -> None:
+        if self._ending is None:
+            self._ending = self.loop.call_later(self._settings.body_seconds, self.transport.abort)
+
+    def _stop_ending(self) -> None:
+        if self._ending:
+            self._ending.cancel()
+            self._ending = None

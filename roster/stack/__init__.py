@@ -1,0 +1,1 @@
+"""What plugs into connexion and Flask: security, validation, authorization, handlers."""

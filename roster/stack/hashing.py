@@ -1,0 +1,39 @@
+"""Hashing: sends requests that compute a password hash to the threads for that."""
+
+from collections.abc import Callable
+from functools import partial
+
+from roster.contract.operation import Operation
+from roster.http.context import RequestContext
+from roster.http.detour import Detour
+from roster.oauth.forms import read_form
+from roster.settings import Settings
+
+
+def hash_elsewhere(
+    settings: Settings, operation: Operation
+) -> Callable[[RequestContext], None] | None:
+    """Make the step that sends what will hash a password to the threads for that, and only that.
+
+    Everything before the handler is done in an ordinary thread, so that what is refused there takes
+    nobody's place in the queue of those who log in.
+
+    :raises ValueError: for an `x-computes-hash` with a field that the form does not have.
+    """
+    if operation.hashes_where is None:
+        return None
+    if operation.form_fields and operation.hashes_where.keys() - operation.form_fields.keys():
+        raise ValueError(f"x-computes-hash: {operation.id} has no such field")
+    return partial(_send_on, settings, operation)
+
+
+def _send_on(settings: Settings, operation: Operation, context: RequestContext) -> None:
+    if not context.may_hash and _will_hash(settings, operation, context):
+        raise Detour
+
+
+def _will_hash(settings: Settings, operation: Operation, context: RequestContext) -> bool:
+    if not operation.hashes_where:
+        return True
+    form = read_form(context, from_url=settings.is_development)
+    return all(form.get(name) in values for name, values in operation.hashes_where.items())

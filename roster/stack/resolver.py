@@ -1,0 +1,175 @@
+"""The handler wrapper: all that happens around a handler, so that a handler need not."""
+
+import inspect
+from collections.abc import Callable, Generator, Sequence
+from time import monotonic, sleep
+from typing import Any
+
+import flask
+import orjson
+from connexion.exceptions import ResolverError
+from connexion.operations import AbstractOperation
+from connexion.resolver import Resolution, Resolver
+from sqlalchemy.exc import DBAPIError
+
+from models import errors as domain
+from models.database import failures
+from roster.api.responses import Responder
+from roster.contract.definition import Definition
+from roster.contract.operation import Operation
+from roster.http.context import RequestContext, current
+from roster.http.errors import HTTPError
+from roster.stack.authorization import Admission, OutdatedError, Rules
+from roster.stack.providers import Providers
+from roster.stack.security import identify, is_unchanged
+
+# How often a request is begun whose caller changes while it is under way.
+_ATTEMPTS = 5
+
+# What an operation asks for between the permission and the handler: makes the function that does
+# it, or None for an operation that does not ask for it.
+Step = Callable[[Operation], Callable[[RequestContext], None] | None]
+
+
+class HandlerResolver(Resolver):
+    """Resolve each operation to its handler, wrapped in all that is the same for every one.
+
+    Around a handler the wrapper opens the session, loads the object that the path names (absent:
+    404), asks whether the caller may (403, or 404 where it must not know), calls the handler with
+    what its parameters name, commits, and makes the response. An error rolls back, but one that
+    declares a consequence commits it first. Between permission and handler come the steps that the
+    operation asks for. A handler that yields has all that it wrote so far committed: so it does in
+    batches what would keep others waiting.
+    """
+
+    def __init__(
+        self,
+        definition: Definition,
+        rules: Rules,
+        providers: Providers,
+        steps: Sequence[Step] = (),
+    ) -> None:
+        super().__init__()
+        self._definition = definition
+        self._rules = rules
+        self._providers = providers
+        self._steps = steps
+        self._resolved: dict[str, Resolution] = {}
+
+    def resolve(self, operation: AbstractOperation) -> Resolution:
+        """Find and wrap the handler of an operation; connexion asks once for each of its layers."""
+        declared = self._definition.operation(operation.path, operation.method)
+        if declared.id not in self._resolved:
+            found = super().resolve(operation)  # type: ignore[no-untyped-call]
+            self._resolved[declared.id] = Resolution(
+                self._wrap(found.function, declared), declared.handler
+            )
+        return self._resolved[declared.id]
+
+    @property
+    def views(self) -> dict[str, Callable[..., flask.Response]]:
+        """The wrapped handlers, by the handlers' names."""
+        return {found.operation_id: found.function for found in self._resolved.values()}
+
+    def _wrap(
+        self, handler: Callable[..., Any], operation: Operation
+    ) -> Callable[..., flask.Response]:
+        arguments = [
+            self._argument(name, operation) for name in inspect.signature(handler).parameters
+        ]
+        respond = Responder(operation, self._definition, self._rules.settings)
+        steps = [step for make in self._steps if (step := make(operation))]
+
+        def call(context: RequestContext) -> Any:
+            found = Admission(self._rules, context, operation).admit(steps)
+            result = handler(**{name: provide(context, found) for name, provide in arguments})
+            return _finish(result, context) if isinstance(result, Generator) else result
+
+        def carry_out(**_: Any) -> flask.Response:
+            context = current.get()
+            if context.refusal is not None:
+                raise context.refusal
+            try:
+                result = _repeat(call, context)
+            except domain.DomainError as error:
+                if error.consequence:
+                    context.commit()
+                raise
+            context.commit()
+            return respond(result, context)
+
+        return carry_out
+
+    def _argument(
+        self, name: str, operation: Operation
+    ) -> tuple[str, Callable[[RequestContext, Any], Any]]:
+        """Find where a handler's parameter comes from.
+
+        :raises ResolverError: when the server starts, where it comes from nowhere.
+        """
+        if name == operation.permission.object:
+            return name, lambda _, found: found
+        if name == "body":
+            return name, lambda context, _: context.body
+        if any(each["name"] == name and each["in"] == "path" for each in operation.parameters):
+            return name, lambda context, _: context.path_parameters[name]
+        if name in self._providers:
+            provide = self._providers[name]
+            return name, lambda context, _: provide(context)
+        if any(
+            parameter["name"] == name
+            for parameter in operation.parameters
+            if parameter["in"] == "query"
+        ):
+            return name, lambda context, _: context.query[name]
+        raise ResolverError(
+            f"{operation.handler} asks for {name}, which neither the definition nor a provider"
+            " gives."
+        )
+
+
+def _repeat(call: Callable[[RequestContext], Any], context: RequestContext) -> Any:
+    """Carry a request out, from the beginning again where its caller changed on the way.
+
+    So too, once, where its database connection had become stale.
+
+    :raises HTTPError: 401, where the token ended meanwhile; 503, where there is no end to changes.
+    """
+    was_stale = False
+    for _ in range(_ATTEMPTS):
+        try:
+            return call(context)
+        except domain.DomainError as error:
+            if error.consequence:
+                raise
+            context.undo()
+            # What somebody else has just ended may be the reason; then it has ended the token too.
+            if is_unchanged(context):
+                raise
+        except OutdatedError:
+            context.undo()
+        except DBAPIError as error:
+            # Nothing was committed, and the connection is closed: the next one may be better.
+            if was_stale or not failures.is_stale(error):
+                raise
+            was_stale = True
+            context.undo()
+        context.caller = identify(context) or context.caller
+        if context.body is not None:  # which the handler may have changed
+            context.body = orjson.loads(context.raw_body)
+    raise HTTPError(503, "The caller's rights change too often.", headers={"Retry-After": "1"})
+
+
+def _finish(steps: Generator[Any, None, Any], context: RequestContext) -> Any:
+    """Commit after each step of a handler that yields, and return what it returns.
+
+    Between two steps everybody else may write for as long as the last one took.
+    """
+    while True:
+        began = monotonic()
+        try:
+            next(steps)
+        except StopIteration as end:
+            return end.value
+        context.commit()
+        sleep(monotonic() - began)

