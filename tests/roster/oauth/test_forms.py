@@ -108,7 +108,7 @@ def test_a_multipart_form_is_read() -> None:
 
 def test_a_multipart_form_in_capitals_is_read() -> None:
     options = multipart(named(b"username", b"a"))
-    options["content_type"] = b"Multipart/FORM-DATA; EntryPoint=XX"
+    options["content_type"] = b"Multipart/FORM-DATA; Boundary=XX"
 
     assert read(**options) == {"username": "a"}
 

@@ -32,9 +32,8 @@ def before_writing(server: Server, *acts: Act) -> Iterator[None]:
         begin(connection, locks)
 
     with pytest.MonkeyPatch.context() as patch:
-        for module in ("database", "prepared", "user"):
+        for module in ("database.connections", "database.prepared", "users.user"):
             patch.setattr(f"models.{module}.begin", act_first)
-        patch.setattr("roster.stack.authorization.database.begin", act_first)
         yield
     assert not waiting
 
