@@ -29,13 +29,10 @@ class Quotas:
     sessions: int = 100
     grants: int = 100
 
-    @staticmethod
-    def is_near(count: int, most: int) -> bool:
-        """Tell whether requests that are under way together might exceed a quota."""
-        return count + _AT_ONCE > most
 
-
-_AT_ONCE = 256
+# How many requests that add something may be under way together: with fewer than this left below
+# a quota, one at a time may add.
+AT_ONCE = 256
 UNLIMITED = Quotas(*[2**31] * 5)
 
 

@@ -188,7 +188,9 @@ def begin(connection: Connection, locks: Sequence[Question] = ()) -> None:
     if check is None:
         _begin(connection, driver, locks)
         return
-    rows = _begin(connection, driver, [*check.selects(), *locks])
+    # SQLite has one writer at a time: there is nothing to lock.
+    asked = check.selects() if driver.locks_rows else ()
+    rows = _begin(connection, driver, [*asked, *locks])
     try:
         check.passed(None if locks else rows)
     except BaseException:

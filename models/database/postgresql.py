@@ -100,6 +100,7 @@ class PostgreSQLConnection(psycopg.Connection[Any]):
     behind in them: it prepares nothing, and limits the time of transactions only.
     """
 
+    locks_rows = True
     waits_since: float | None = None
     patience: float | None = None
 

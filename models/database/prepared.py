@@ -37,6 +37,19 @@ class Prepared:
         form = self._form(connection)
         return form.sql, form.bind(values)
 
+    def raw(self, connection: Connection, **values: Any) -> list[Any]:
+        """Return all rows of a select as the driver gives them: no value is converted.
+
+        It is for what is only compared: SQLite's 1 equals True.
+        """
+        form = self._form(connection)
+        driver: Any = connection.connection.driver_connection
+        try:
+            found: list[Any] = driver.fetch(form.sql, form.bind(values))
+        except form.error as error:
+            return self._again(connection, values, error)
+        return found
+
     def all(self, connection: Connection, **values: Any) -> list[Any]:
         """Return all rows, with the columns as attributes."""
         form = self._form(connection)
@@ -47,10 +60,18 @@ class Prepared:
                 return form.read(driver.write(form.sql, form.bind(values)))
             return form.read(driver.fetch(form.sql, form.bind(values)))
         except form.error as error:
-            # What went before is part of the same transaction: no second try.
-            if self._writes or driver.in_transaction or not driver.may_try_again(error):
-                connection._handle_dbapi_exception(error, form.sql, None, None, None)  # noqa: SLF001
-            return list(connection.execute(self._statement, values))
+            return self._again(connection, values, error)
+
+    def _again(
+        self, connection: Connection, values: dict[str, Any], error: BaseException
+    ) -> list[Any]:
+        """Execute a failed select once more, by SQLAlchemy; else raise its form of the error."""
+        driver: Any = connection.connection.driver_connection
+        # What went before is part of the same transaction: no second try.
+        if self._writes or driver.in_transaction or not driver.may_try_again(error):
+            sql = self._form(connection).sql
+            connection._handle_dbapi_exception(error, sql, None, None, None)  # noqa: SLF001
+        return list(connection.execute(self._statement, values))
 
     def _form(self, connection: Connection) -> "_Form":
         name = connection.dialect.name

@@ -61,6 +61,7 @@ class SQLiteConnection(sqlite3.Connection):
 
     turn: Lock
     has_turn = False
+    locks_rows = False
 
     def __init__(self, path: str | os.PathLike[str], *arguments: Any, **options: Any) -> None:
         _create_private(path)

@@ -139,7 +139,7 @@ class TokenStore(RequestValidator):
         `found` is what the database answered to `question_of_rights`, where it was asked already.
         """
         if found is None:
-            found = _RIGHTS.all(connection, hash=digest(token), moment=now())
+            found = _RIGHTS.raw(connection, hash=digest(token), moment=now())
         return tuple(found[0]) == caller.rights if found else None
 
     @staticmethod

@@ -6,7 +6,16 @@ from datetime import datetime
 from functools import cache
 from typing import Any, NamedTuple, Self
 
-from sqlalchemy import Connection, Select, String, bindparam, func, insert, select
+from sqlalchemy import (
+    Connection,
+    Select,
+    String,
+    bindparam,
+    func,
+    insert,
+    literal_column,
+    select,
+)
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Mapped, Session, mapped_column, object_session, relationship
 
@@ -16,7 +25,7 @@ from models.database.base import Addressed, Base, Identified, Timestamps, now
 from models.database.pagination import Listing
 from models.database.prepared import Prepared
 from models.errors import Conflict, Forbidden, NotFound, Unprocessable
-from models.quotas import UNLIMITED, Quotas, serialize
+from models.quotas import AT_ONCE, UNLIMITED, Quotas, serialize
 from models.teams.member import Member
 from models.users.user import User
 
@@ -96,15 +105,16 @@ class Team(Identified, Timestamps, Addressed, Base):
         is gone.
         """
         moment = now()
+        few = quotas.teams - AT_ONCE
         [row] = _INSERT_TEAM.all(
-            connection, new_title=title, moment=moment, leader=leader.id, most=quotas.teams
+            connection, new_title=title, moment=moment, leader=leader.id, few=max(few, 0)
         )
-        if quotas.is_near(row.led, quotas.teams):
+        if few < 0 or row.leads_many:
             serialize(connection, leader.id)
             [counted] = _LED.all(connection, leader=leader.id, most=quotas.teams)
             if counted.led >= quotas.teams:
                 raise Conflict(f"You lead {quotas.teams} teams, and no user may lead more.")
-        team = ShownTeam(connection, row.id, row.title, row.created, row.updated, leader)
+        team = ShownTeam(connection, row.id, title, moment, moment, leader)
         try:
             _INSERT_LEADER.all(connection, new_team=team.id, leader=leader.id, moment=moment)
         except IntegrityError:
@@ -187,19 +197,21 @@ class Team(Identified, Timestamps, Addressed, Base):
 
 _COLUMNS = (Team.id, Team.title, Team.created, Team.updated)
 _TEAM = Prepared(select(*_COLUMNS).where(Team.id == bindparam("team_id")))
-# No more are counted than matter.
-_COUNT_LED = select(func.count().label("led")).select_from(
-    select(Member.team_id)
-    .where(Member.user_id == bindparam("leader"), Member.is_leader)
-    .limit(bindparam("most"))
-    .subquery()
+_LEADERSHIPS: Select[*tuple[Any, ...]] = select(literal_column("1")).where(
+    Member.user_id == bindparam("leader"), Member.is_leader
 )
 _INSERT_TEAM = Prepared(
     insert(Team)
     .values(title=bindparam("new_title"), created=bindparam("moment"), updated=bindparam("moment"))
-    .returning(*_COLUMNS, _COUNT_LED.scalar_subquery().label("led"))
+    .returning(
+        Team.id,
+        _LEADERSHIPS.offset(bindparam("few")).limit(1).scalar_subquery().label("leads_many"),
+    )
 )
-_LED = Prepared(_COUNT_LED)
+# No more are counted than matter.
+_LED = Prepared(
+    select(func.count().label("led")).select_from(_LEADERSHIPS.limit(bindparam("most")).subquery())
+)
 _INSERT_LEADER = Prepared(
     insert(Member).values(
         team_id=bindparam("new_team"),
