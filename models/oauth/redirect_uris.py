@@ -8,8 +8,10 @@ from oauthlib.uri_validate import is_absolute_uri
 from models.errors import Unprocessable
 
 _CHARACTERS = re.compile(r"[A-Za-z0-9._~:/?\[\]@!$&'()+,;=%-]+")
-_HOST = re.compile(r"(?!-)[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)*\.?")
-# RFC 8252 section 7.1: a scheme that is a domain name turned round.
+# RFC 1035 section 2.3.4: labels of 63 characters, names of 253.
+_LABEL = r"(?!-)[A-Za-z0-9-]{1,63}"
+_HOST = re.compile(rf"(?=.{{1,254}}\Z){_LABEL}(?:\.{_LABEL})*\.?")
+# RFC 8252 section 7.1: a reverse domain name.
 _PRIVATE_USE_SCHEME = re.compile(r"[a-z][a-z0-9+-]*(?:\.[a-z0-9+-]+)+")
 _LOOPBACK = {"127.0.0.1", "::1", "localhost"}
 

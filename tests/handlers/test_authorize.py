@@ -121,6 +121,40 @@ def test_an_unknown_client_or_place_is_never_redirected_to(
     assert "alert(" not in page.text
 
 
+@pytest.mark.parametrize(
+    "uri",
+    [
+        "com.example.app:/cb",
+        "com.example.app:///cb",
+        "com.example.app://cb",
+        "com.example.app:cb",
+        "https://APP.Example/Callback",
+        "https://app.example:443/callback",
+        "https://app.example",
+        "https://app.example/a//b/../c;p=1?q=%7E&r=",
+        "https://app.example./callback",
+        f"https://{'a' * 63}.example/callback",
+        "http://[::1]/callback",
+        "http://localhost:1/callback",
+    ],
+)
+def test_a_registered_place_is_led_to_by_the_letter(
+    server: Server, browser: Browser, uri: str
+) -> None:
+    client = register(server, redirect_uris=[uri])
+
+    browser.open(AUTHORIZE, client.request())
+    browser.sign_in()
+    answer = browser.allow("users:read")
+
+    assert answer.status_code == 303, answer.text
+    place = answer.headers["location"]
+    if place.startswith(ISSUER):  # a page that leads on, for what the browser holds against a form
+        answer = browser.open(place.removeprefix(ISSUER))
+        place = answer.text
+    assert f"{uri}{'&' if '?' in uri else '?'}code=" in place
+
+
 def test_a_place_may_be_left_out_where_there_is_only_one(server: Server, browser: Browser) -> None:
     one, two = register(server), register(server, redirect_uris=[CALLBACK, CALLBACK + "2"])
 
