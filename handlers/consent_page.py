@@ -1,13 +1,13 @@
-"""Authorization: a client asks for a user's consent, and the user answers."""
+"""The consent page: a client asks for access, and the user decides."""
 
 from typing import Any
 
 
-def show_authorization(authorization: Any) -> Any:
-    """Show who asks for what, or lead on where there is nothing to ask."""
-    return authorization.ask()
+def show_authorization(consent_page: Any) -> Any:
+    """Show what a client asks for, or redirect where the user need not be asked."""
+    return consent_page.ask()
 
 
-def decide_authorization(authorization: Any) -> Any:
-    """Carry out what the user decided."""
-    return authorization.decide()
+def decide_authorization(consent_page: Any) -> Any:
+    """Carry out the user's decision."""
+    return consent_page.decide()

@@ -105,16 +105,16 @@ def test_a_handler_takes_what_its_operation_has_to_give(operation: Operation) ->
     assert (operation.permission.object in taken) is (operation.permission.object is not None)
     assert taken <= {
         "asked_path",
-        "authorization",
         "body",
         "caller",
         "captcha",
         "connection",
+        "consent_page",
         "definition",
         "documentation",
         "engine",
         "gate",
-        "login",
+        "login_page",
         "metadata",
         "metrics",
         "oauth",

@@ -1,4 +1,4 @@
-"""The captcha at sign-up: judged by a `siteverify` service, or by the development key."""
+"""The captcha at sign-up: verified by a `siteverify` service, or by the development key."""
 
 import asyncio
 import hmac
@@ -26,14 +26,14 @@ _logger = logging.getLogger(__name__)
 
 
 class Captcha:
-    """Judge the keys that sign-up forms send.
+    """Verify the keys that sign-up forms send.
 
     In production the key is the response token of a widget (reCAPTCHA, hCaptcha and Turnstile share
     the protocol): it is posted with the operator's secret to the service's `siteverify` URL. In
-    development one key is right.
+    development one fixed key is valid.
 
-    No thread waits for the service: it is asked on the event loop, about a few keys at a time, and
-    for some seconds at most.
+    No thread waits for the service: it is called on the event loop, for a limited number of keys
+    at a time, and for some seconds at most.
     """
 
     def __init__(self, settings: Settings, limits: Limits) -> None:
@@ -51,10 +51,10 @@ class Captcha:
         )
 
     def step(self, operation: Operation) -> Callable[[RequestContext], None] | None:
-        """Make the step that lets a right key pass, and takes it out of the body.
+        """Make the step that verifies the key and removes it from the body.
 
-        The step raises Forbidden where the key is missing or wrong, TooManyAttempts where too many
-        from the same address were, and Detour to have the service asked.
+        The step raises Forbidden for a missing or wrong key, TooManyAttempts after too many wrong
+        ones from the same address, and Detour to call the service on the event loop.
         """
         if operation.captcha is None:
             return None
@@ -66,11 +66,11 @@ class Captcha:
             return
         if context.captcha_verdict is None:
             self._limits.check_captcha(context)
-        if not (key and self._is_right(key, context)):
+        if not (key and self._is_valid(key, context)):
             self._limits.captcha_failed(context)
             raise Forbidden("The captcha is missing or wrong.")
 
-    def _is_right(self, key: str, context: RequestContext) -> bool:
+    def _is_valid(self, key: str, context: RequestContext) -> bool:
         if not self._settings.captcha_verify_url:
             return self._settings.is_development and hmac.compare_digest(
                 key.encode(), DEVELOPMENT_KEY.encode()
@@ -80,9 +80,9 @@ class Captcha:
         return context.captcha_verdict
 
     async def _ask(self, key: str, context: RequestContext) -> None:
-        """Note the service's verdict on a key.
+        """Store the service's verdict on a key in the context.
 
-        :raises HTTPError: 503, where too many questions are under way, or the service gives none.
+        :raises HTTPError: 503, where too many keys are being verified, or the service fails.
         """
         if self._under_way >= self._settings.most_captchas:
             raise _unavailable("Too many captchas are being checked. Try again shortly.")
@@ -101,14 +101,14 @@ class Captcha:
     async def _verdict(self, key: str) -> bool:
         form = {"secret": self._settings.captcha_secret.get_secret_value(), "response": key}
         url = self._settings.captcha_verify_url
-        # A client of its own for each: what is kept open belongs to one event loop, and has an end.
+        # A client of its own for each call: open connections belong to one event loop, and expire.
         async with httpx2.AsyncClient(verify=self._context, timeout=_TIMEOUT_SECONDS) as client:
             response = await client.post(url, data=form)
         return response.raise_for_status().json()["success"] is True
 
     @cached_property
     def _context(self) -> ssl.SSLContext:
-        # It takes a tenth of a second to read all authorities.
+        # Reading all certificate authorities takes a tenth of a second.
         return httpx2.create_ssl_context()
 
 

@@ -1,4 +1,4 @@
-"""Paging: from a list's parameters to a window on it, and from a page to the link to the next."""
+"""Pagination: the window that a request asks for, and the link to the next page."""
 
 from typing import Any
 from urllib.parse import urlencode
@@ -16,8 +16,7 @@ _PAGING = {"limit", "offset", "cursor"}
 def window(context: RequestContext, settings: Settings) -> Window:
     """Read the window that a request asks for.
 
-    :raises HTTPError: 400, for offset and cursor together, and for a cursor that was not made for
-        this list.
+    :raises HTTPError: 400, for offset and cursor together, and for a cursor of another list.
     """
     limit, offset, cursor = (context.query[name] for name in ("limit", "offset", "cursor"))
     if cursor is None:
@@ -34,14 +33,14 @@ def window(context: RequestContext, settings: Settings) -> Window:
 
 
 def next_link(context: RequestContext, after: int, settings: Settings) -> str:
-    """Make the Link header (RFC 8288) to the page behind the row with this key."""
+    """Make the Link header (RFC 8288) to the page that follows the row with this key."""
     cursor = _serializer(context, settings).dumps(after)
     parameters = {"limit": context.query["limit"], "cursor": cursor, **_others(context)}
     return f'<{settings.origin}{context.path}?{urlencode(parameters)}>; rel="next"'
 
 
 def _serializer(context: RequestContext, settings: Settings) -> URLSafeSerializer:
-    """Sign for this very list, so that a cursor of another one does not fit."""
+    """Return the signer of this list's cursors, which refuses those of any other list."""
     listing = urlencode({"path": context.path, **_others(context)})
     return URLSafeSerializer(settings.signing_key, salt=f"cursor {listing}")
 

@@ -4,10 +4,10 @@ from collections.abc import Awaitable, Callable
 
 
 class Detour(Exception):
-    """A request has to go on elsewhere: nothing was written, and it is run again from its start.
+    """A request must leave its thread: it has written nothing, and is run again from its start.
 
-    With a `question`, after that was awaited on the event loop; without one, in the threads that
-    hash passwords.
+    With a `question`, that is awaited on the event loop first; without one, the request is run in
+    the threads for hashing.
     """
 
     def __init__(self, question: Callable[[], Awaitable[None]] | None = None) -> None:

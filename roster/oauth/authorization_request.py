@@ -1,4 +1,4 @@
-"""The authorization request: what a client asks, and the answer that its redirect URI gets."""
+"""The authorization request of a client, and the response for its redirect URI."""
 
 import re
 from dataclasses import dataclass
@@ -19,16 +19,16 @@ from roster.oauth.forms import MAX_FIELDS, UNKNOWN, is_clean
 PATH = "/auth/oauth2/authorize"
 # A SHA-256 in base64url without padding (RFC 7636 section 4.2).
 _CHALLENGE = re.compile(r"[A-Za-z0-9_-]{43}", re.ASCII)
-# It travels in URLs of our own, of which browsers and proxies take no more.
+# The request is part of this server's own URLs; browsers and proxies accept no longer ones.
 _MAX_LENGTH = 8000
 _TOO_MUCH = "The application that sent you here asked for too much at once."
 
 
 @dataclass(frozen=True)
 class AuthorizationRequest:
-    """A request to the authorization endpoint whose client and redirect URI are known to be good.
+    """An authorization request whose client and redirect URI are valid.
 
-    Whatever else is wrong with it is the client's to hear, at its redirect URI.
+    All other errors are reported to the client, at its redirect URI.
     """
 
     raw: str
@@ -41,18 +41,17 @@ class AuthorizationRequest:
 
     @classmethod
     def read(cls, session: Session, raw: str, definition: Definition, issuer: str) -> Self:
-        """Read a request from the query that came with it.
+        """Read a request from its query.
 
         :raises HTTPError: 400, to be shown to the user, where it cannot be read, or where client or
-            redirect URI are unknown, so that it would not be safe to redirect anywhere
-            (RFC 6749 section 4.1.2.1).
+            redirect URI are unknown: then a redirect is not safe (RFC 6749 section 4.1.2.1).
         """
         longest = {
             parameter["name"]: parameter["schema"]["maxLength"]
             for parameter in definition.operation(PATH, "GET").parameters
             if parameter["in"] == "query"
         }
-        # Before it is decoded: each character may be written in three.
+        # Checked before decoding: a percent-encoded character takes three.
         if len(raw) > 3 * _MAX_LENGTH:
             raise HTTPError(400, _TOO_MUCH)
         try:
@@ -64,7 +63,7 @@ class AuthorizationRequest:
         raw = urlencode([pair for pair in pairs if pair[0] in longest or pair[0] in repeated])
         if len(raw) > _MAX_LENGTH:
             raise HTTPError(400, _TOO_MUCH)
-        # The state is the client's own: a long one is no value that this server does not know.
+        # The state belongs to the client. Any other value that is too long is unknown here.
         fields = {
             name: value if len(value) <= longest[name] or name == "state" else UNKNOWN
             for name, value in pairs
@@ -86,16 +85,16 @@ class AuthorizationRequest:
         return cls(raw, client, redirect_uri, fields, repeated, unusable, issuer)
 
     def scopes(self, store: TokenStore) -> list[str]:
-        """Return the scopes that are asked for, where nothing is wrong with the request.
+        """Validate the request and return the requested scopes.
 
-        :raises OAuth2Error: otherwise, to be sent to the redirect URI.
+        :raises OAuth2Error: where it is not valid, to be sent to the redirect URI.
         """
         if self.repeated or self.unusable:
             raise InvalidRequestError("A parameter is repeated, too long or no clean UTF-8 text.")
         if "response_type" in self.fields and self.fields["response_type"] != "code":
             raise UnsupportedResponseTypeError
-        # RFC 7636 section 4.3 takes a missing method for `plain`, which RFC 9700 section 2.1.1
-        # bans.
+        # Without a method RFC 7636 section 4.3 assumes `plain`, which RFC 9700 section 2.1.1
+        # forbids.
         if self.fields.get("code_challenge_method") != "S256":
             raise InvalidRequestError("The code_challenge_method must be S256.")
         if not _CHALLENGE.fullmatch(self.fields.get("code_challenge", "")):
@@ -105,7 +104,7 @@ class AuthorizationRequest:
         return list(scopes)
 
     def grant(self, store: TokenStore, scopes: list[str]) -> str:
-        """Issue a code for some scopes; return the URL that takes it to the client."""
+        """Issue a code for some scopes; return the URL that carries it to the client."""
         endpoint = self._endpoint(store)
         narrowed = {**self.fields, "scope": " ".join(scopes)}
         headers, _, _ = endpoint.create_authorization_response(
@@ -114,7 +113,7 @@ class AuthorizationRequest:
         return str(headers["Location"])
 
     def refuse(self, error: str, description: str | None) -> str:
-        """Return the URL that takes an error to the client (RFC 6749 section 4.1.2.1, RFC 9207)."""
+        """Return the URL that carries an error to the client (RFC 6749 4.1.2.1, RFC 9207)."""
         found = {"error": error, "iss": self.issuer}
         if description:
             found["error_description"] = description
@@ -139,21 +138,21 @@ def _redirect_uri(client: Client, asked: str | None) -> str | None:
 
 
 def _with_parameters(redirect_uri: str, parameters: dict[str, str]) -> str:
-    """Add parameters to a redirect URI, which is retained as it is (RFC 6749 section 3.1.2).
+    """Add parameters to a redirect URI, which is kept unchanged (RFC 6749 section 3.1.2).
 
-    oauthlib would write its query and its path anew, in other words.
+    oauthlib would normalise its query and its path.
     """
     joint = "&" if "?" in redirect_uri else "?"
     return redirect_uri + joint + urlencode(parameters)
 
 
 class _CodeGrant(AuthorizationCodeGrant):
-    """oauthlib's grant, with codes of 256 random bits and the issuer beside them (RFC 9207)."""
+    """oauthlib's grant, with codes of 256 random bits and with the issuer (RFC 9207)."""
 
     issuer: str
 
     def create_authorization_code(self, request: Request) -> dict[str, Any]:
-        """Make a code, and what else the redirect URI gets."""
+        """Make a code and the other parameters of the response."""
         made = {"code": secret.generate(), "iss": self.issuer}
         if request.state:
             made["state"] = request.state
@@ -162,7 +161,7 @@ class _CodeGrant(AuthorizationCodeGrant):
     def prepare_authorization_response(
         self, request: Request, token: dict[str, Any], headers: dict[str, str], *rest: Any
     ) -> tuple[Any, ...]:
-        """Answer in the query of the redirect URI."""
+        """Put the response into the query of the redirect URI."""
         place = _with_parameters(str(request.redirect_uri), token)
         return {**headers, "Location": place}, *rest
 
@@ -174,7 +173,7 @@ class InvalidRequestError(OAuth2Error):
 
 
 class UnsupportedResponseTypeError(OAuth2Error):
-    """Only codes are given out (RFC 6749 section 4.1.2.1)."""
+    """Only the response type `code` is supported (RFC 6749 section 4.1.2.1)."""
 
     error = "unsupported_response_type"
     description = "The response_type must be code."

@@ -1,4 +1,4 @@
-"""The browser of the user who signs in: its cookies, its session, and its own forms."""
+"""The browser of a user who signs in: its cookies, its session, and its CSRF protection."""
 
 import hashlib
 import hmac
@@ -18,29 +18,29 @@ from roster.origins import host_of, is_loopback
 from roster.settings import Settings
 
 _MAX_COOKIES = 65_536
-_HALF = 64  # of a form's code: a SHA-256 in hexadecimal
+_HALF = 64  # characters of a form's code: a SHA-256 in hexadecimal
 
 
 class Browser:
-    """Keep a browser signed in by a cookie, and its forms apart from forged ones.
+    """Keep a browser signed in by a cookie, and tell its forms from forged ones.
 
-    The session cookie holds a random id, whose hash finds the session's row. Another cookie
-    holds a random value from the first page on; a form is genuine if it brings a code made of
-    that value, which no other site can read or set. The code tells too for which user the page
-    was made. A third cookie outlives the session, and tells the limits on guessing that its user
-    signed in here before.
+    The session cookie holds a random id; the session's row is found by its hash. The form cookie
+    holds a random value, set with the first page; a form is genuine if it sends a code derived
+    from that value, which no other site can read or set. The code also depends on the user for
+    whom the page was made. The device cookie outlives the session: by it the rate limits know
+    that its user has signed in here before.
     """
 
     def __init__(self, context: RequestContext, settings: Settings) -> None:
         self._context = context
         self._settings = settings
         self._is_secure = settings.origin.startswith("https://")
-        # Read as Latin-1: ours are ASCII, and others on the host may hold what is no UTF-8.
+        # Read as Latin-1: our cookies are ASCII, and others of the host may not be UTF-8.
         header = context.header(b"cookie") or ""
-        # No browser sends so many for one host.
+        # No browser sends more for one host.
         header = header if len(header) <= _MAX_COOKIES else ""
         self._cookies: dict[str, str] = dict(parse_cookie(header).items())
-        # A cookie so named is bound to this very origin (RFC 6265bis section 4.1.3.2).
+        # A cookie with this prefix is bound to this origin (RFC 6265bis section 4.1.3.2).
         prefix = "__Host-" if self._is_secure else ""
         self._session_name = f"{prefix}roster_session"
         self._form_name = f"{prefix}roster_form"
@@ -55,10 +55,10 @@ class Browser:
 
     @cached_property
     def home(self) -> str:
-        """What the addresses of this server's pages begin with: the issuer.
+        """The prefix of the URLs of this server's pages: the issuer.
 
-        Nothing where a development server is asked under another name of its machine, or at a port
-        that was published: there the browser stays where it is, for the issuer may not be reached.
+        It is empty where a development server is reached under another name of its machine, or at
+        a published port: the browser stays on that host, as it may not reach the issuer.
         """
         origin = self._settings.origin
         issuer = urlsplit(origin)
@@ -80,9 +80,9 @@ class Browser:
         return None if self._session is None else self._session.user
 
     def hold(self) -> User | None:
-        """Keep the user and the session as they are until the transaction ends; return the user.
+        """Lock the rows of the user and the session until the transaction ends; return the user.
 
-        Either may have ended just before; then nobody is signed in any more.
+        None where one of the two has just ended.
         """
         if self.user is not None:
             User.hold(self._context.session, self.user.id)
@@ -90,7 +90,7 @@ class Browser:
         return self.user
 
     def sign_in(self, user: User) -> None:
-        """Begin a new session, in place of the one that there may be."""
+        """Begin a new session, and end the present one."""
         self.sign_out()
         most = self._settings.quotas.sessions
         value = BrowserSession.begin(self._context.session, user, self._lifetimes, most)
@@ -101,7 +101,7 @@ class Browser:
         """End the session."""
         value = self._cookies.get(self._session_name)
         if value:
-            # Only by its id: another user's row must not be locked after that of who signs in.
+            # Only by its id: no other user's row may be locked after that of the user who signs in.
             BrowserSession.end(self._context.session, value)
         self._set(self._session_name, "", 0)
         self.__dict__.pop("_session", None)
@@ -109,17 +109,17 @@ class Browser:
 
     @property
     def device(self) -> Device | None:
-        """What this browser is to the account that last signed in here."""
+        """The device of this browser, if an account has signed in here before."""
         return devices.read(self._cookies.get(self._device_name, ""), self._settings)
 
     def remember(self, device: Device) -> None:
-        """Keep for long that an account signed in here."""
+        """Set the long-lived cookie that says that an account has signed in here."""
         value = devices.write(device, self._settings)
         self._set(self._device_name, value, devices.LIFETIME_SECONDS)
 
     @property
     def form_code(self) -> str:
-        """The code that a form of the page at hand has to bring back."""
+        """The code that a form of this page has to send."""
         value = self._cookies.get(self._form_name)
         if not value:
             value = secrets.token_urlsafe(32)
@@ -128,7 +128,7 @@ class Browser:
         return self._genuine(value) + self._current(value)
 
     def is_genuine(self, code: str | None) -> bool:
-        """Tell whether a form comes from a page that this browser was given, at whatever time."""
+        """Tell whether a form comes from a page that was sent to this browser, however long ago."""
         value = self._cookies.get(self._form_name)
         if not value or not code:
             return False
@@ -162,5 +162,5 @@ class Browser:
 
     @property
     def set_cookies(self) -> list[str]:
-        """The Set-Cookie headers that the answer has to carry."""
+        """The Set-Cookie headers of the response."""
         return list(self._to_set.values())

@@ -1,4 +1,4 @@
-"""Answers to a browser: a page, or a way on, with the cookies that it is to keep."""
+"""Responses to a browser: a page or a redirect, with the cookies to be set."""
 
 from dataclasses import dataclass
 from urllib.parse import urlencode
@@ -14,13 +14,13 @@ _OUT_OF_DATE = (
     "This form is out of date, or your browser did not keep the cookie that goes with it."
 )
 
-# There is nothing for a policy to guard in an answer without a page.
+# The policy of a response without a page.
 _EMPTY = "default-src 'none'; frame-ancestors 'none'"
 
 
 @dataclass(frozen=True)
 class Answers:
-    """Make the answers to one browser."""
+    """Make the responses to one browser."""
 
     browser: Browser
     definition: Definition
@@ -34,9 +34,9 @@ class Answers:
         return Answer(status, body.encode(), (*headers, *self._cookies()))
 
     def redirect(self, place: str) -> Answer:
-        """Lead the browser elsewhere, always by GET (RFC 9700 section 4.12).
+        """Redirect the browser, always by GET (RFC 9700 section 4.12).
 
-        What is too long for a header is a page that leads on by itself.
+        A URL that is too long for a header is put into a page that leads on by itself.
         """
         if not self.fits(place):
             return self.page(pages.render("onward", place=place, name=pages.place(place)))
@@ -44,14 +44,14 @@ class Answers:
         return Answer(303, b"", (*headers, *self._cookies()))
 
     def fits(self, place: str) -> bool:
-        """Tell whether an address can be a Location: proxies take 4 KiB of headers by default."""
+        """Tell whether a URL fits into a Location header: proxies accept 4 KiB by default."""
         answer = self.definition.operation(LOGIN, "GET").spec["responses"]["303"]
         longest: int = answer["headers"]["Location"]["schema"]["maxLength"]
         cookies = sum(len(name) + len(cookie) + 4 for name, cookie in self._cookies())
         return len(place) + cookies <= longest
 
     def to_login(self, request: AuthorizationRequest) -> Answer:
-        """Lead to the login page; show it here where the request makes its address too long."""
+        """Redirect to the login page; show it here where the request makes its URL too long."""
         place = f"{self.browser.home}{LOGIN}?{urlencode({'authorize': request.raw})}"
         return self.redirect(place) if self.fits(place) else self.sign_in_form(request)
 
@@ -76,7 +76,7 @@ class Answers:
         return self.page(body, status=status, leads_to_client=request is not None)
 
     def out_of_date(self, request: AuthorizationRequest | None) -> Answer:
-        """Refuse a form that another site may have made; a link leads to a fresh one."""
+        """Refuse a form that another site may have made; the page links to a new form."""
         place = self.place_of(request)
         body = pages.render(
             "problem", heading="Forbidden", detail=_OUT_OF_DATE, request_id="", place=place
@@ -84,7 +84,7 @@ class Answers:
         return self.page(body, status=403)
 
     def place_of(self, request: AuthorizationRequest | None) -> str:
-        """Return where a request that waits goes on, or else the login page."""
+        """Return the URL where a pending request continues, or that of the login page."""
         return self.browser.home + (f"{PATH}?{request.raw}" if request else LOGIN)
 
     def _cookies(self) -> list[tuple[str, str]]:

@@ -1,4 +1,4 @@
-"""The authorization endpoint's pages: who asks, for what, and the user's answer."""
+"""The consent page of the authorization endpoint, and what follows from the user's decision."""
 
 from dataclasses import dataclass
 
@@ -20,8 +20,8 @@ _SCOPE = "scope."
 
 
 @dataclass(frozen=True)
-class Authorization:
-    """What the handlers of the authorization endpoint can ask (RFC 6749 section 4.1)."""
+class ConsentPage:
+    """Answer the requests to the authorization endpoint (RFC 6749 section 4.1)."""
 
     context: RequestContext
     settings: Settings
@@ -30,16 +30,16 @@ class Authorization:
     answers: Answers
 
     def ask(self) -> Answer:
-        """Answer a client's request: by a login, a question, or at once by a code or an error.
+        """Answer a client's request: by the login page, the consent page, a code or an error.
 
-        :raises HTTPError: 400, where it would not be safe to redirect.
+        :raises HTTPError: 400, where a redirect is not safe.
         """
         return self._proceed(self._read(self.context.query_string.decode("utf-8", "replace")))
 
     def decide(self) -> Answer:
         """Carry out what the user decided on the consent page.
 
-        A form that another site may have made is answered by 403 and a link to a fresh one.
+        A form that another site may have made is answered by 403 and a link to a new one.
 
         :raises HTTPError: 400 for a malformed form.
         """
@@ -48,13 +48,13 @@ class Authorization:
         code = form.get("csrf", "")
         if not self.browser.is_genuine(code):
             return self.answers.out_of_date(request)
-        request = self._held(request)
+        request = self._locked(request)
         user = self.browser.user
         if user is None:
             return self.answers.to_login(request)
         is_allowed = form.get("decision") == "allow"
         if is_allowed and not self.browser.is_current(code):
-            # Somebody else signed in meanwhile, who is asked anew.
+            # Another user has signed in meanwhile: ask that one.
             return self.go_on(request)
         store = self._store(user)
         try:
@@ -74,20 +74,20 @@ class Authorization:
         return self.answers.redirect(request.grant(store, granted))
 
     def go_on(self, request: AuthorizationRequest) -> Answer:
-        """Lead back to a request that waited; go on with it here if its address is too long.
+        """Redirect to a pending request; continue it here if its URL is too long.
 
-        To this server's own endpoint, which judges the request again: never straight elsewhere.
+        The target is always this server's own endpoint, which validates the request again.
         """
         place = self.answers.place_of(request)
         return self.answers.redirect(place) if self.answers.fits(place) else self._proceed(request)
 
-    def _held(self, request: AuthorizationRequest) -> AuthorizationRequest:
-        """Read a request again, with all that it hangs on kept as it is until a code is stored.
+    def _locked(self, request: AuthorizationRequest) -> AuthorizationRequest:
+        """Lock all rows on which a request depends, until a code is stored, and read it again.
 
-        What ends codes (a new password, a withdrawal, a client with fewer scopes) waits for that,
-        or came before and shows here; else a code could be stored just after, and live on.
+        Whatever ends codes (a new password, a withdrawal, a client with fewer scopes) either waits
+        for this transaction or is seen here. Without the locks a code could be stored just after.
 
-        :raises HTTPError: 400, where the client or its redirect URI has just gone.
+        :raises HTTPError: 400, where the client or its redirect URI has just been deleted.
         """
         session, user = self.context.session, self.browser.hold()
         Client.hold(session, request.client.id)
@@ -95,7 +95,7 @@ class Authorization:
             Consent.lock_between(session, user.id, request.client.id)
         return self._read(request.raw)
 
-    def _proceed(self, request: AuthorizationRequest, *, is_held: bool = False) -> Answer:
+    def _proceed(self, request: AuthorizationRequest, *, is_locked: bool = False) -> Answer:
         user = self.browser.user
         if user is None:
             return self.answers.to_login(request)
@@ -108,13 +108,13 @@ class Authorization:
             )
         if not self._is_remembered(request, user, scopes):
             return self._question(request, user, scopes)
-        if not is_held:
-            return self._proceed(self._held(request), is_held=True)
+        if not is_locked:
+            return self._proceed(self._locked(request), is_locked=True)
         return self.answers.redirect(request.grant(store, scopes))
 
     def _is_remembered(self, request: AuthorizationRequest, user: User, scopes: list[str]) -> bool:
-        # Any app may listen on a loopback port or register a scheme, and so pose as the client:
-        # RFC 8252 section 8.6.
+        # Any app can listen on a loopback port or register a scheme and so impersonate the
+        # client: RFC 8252 section 8.6.
         is_known = not request.client.is_public or request.redirect_uri.startswith("https:")
         session = self.context.session
         return is_known and Consent.covers(session, user.id, request.client.id, scopes)

@@ -1,4 +1,4 @@
-"""Device cookies: by them a browser shows that an account signed in on it before."""
+"""Device cookies: they show that an account has signed in on a browser before."""
 
 import secrets
 from dataclasses import dataclass
@@ -13,10 +13,10 @@ LIFETIME_SECONDS = 180 * 24 * 3600
 
 @dataclass(frozen=True)
 class Device:
-    """A browser on which an account signed in: guesses on it are counted by its id.
+    """A browser on which an account has signed in: its failed logins are counted by its id.
 
-    The idea is OWASP's ("Slow Down Online Guessing Attacks with Device Cookies"). The cookie lets
-    nobody in; it only keeps strangers' guesses from closing the login to who owns the account.
+    The idea is OWASP's ("Slow Down Online Guessing Attacks with Device Cookies"). The cookie
+    gives no access; it only keeps the failures of strangers from locking the owner out.
     """
 
     account: str
@@ -34,7 +34,7 @@ def write(device: Device, settings: Settings) -> str:
 
 
 def read(value: str, settings: Settings) -> Device | None:
-    """Return the device that a cookie is for; None where it is not one of this server's."""
+    """Return the device that a cookie names; None where this server has not signed it."""
     try:
         account, device_id = _serializer(settings).loads(value, max_age=LIFETIME_SECONDS)
     except BadData:

@@ -1,4 +1,4 @@
-"""The strict form parser: what a client sent to an OAuth endpoint, each parameter once."""
+"""The strict form parser of the OAuth endpoints: each parameter at most once."""
 
 import base64
 import binascii
@@ -16,17 +16,17 @@ from roster.http.media_types import media_type_of
 
 MAX_FIELDS = 50
 
-# What stands for a value that is longer than any real one. No token, code, name or password, no
-# scope, grant or redirect URI is this, so that it is answered as any value that nobody knows.
+# Replaces a value that is longer than any real one. No token, code, name, password, scope, grant
+# or redirect URI has this value, so it is answered like any unknown one.
 UNKNOWN = "?"
 
-# What is longer is refused or ignored before it is decoded, which takes longer than to receive it.
+# Longer values are refused or ignored before they are decoded: decoding costs the most.
 _MAX_QUERY_LENGTH = 16_384
 _MAX_VALUE_LENGTH = 8_000
 _MAX_NAME_LENGTH = 500
 _MAX_CREDENTIALS_LENGTH = 10_000
 _MAX_PART_HEADER = 1000
-# One character is at most four bytes of UTF-8, and each of them at most three signs.
+# A character is at most four bytes of UTF-8, and each byte at most three encoded characters.
 _MAX_BYTES = 12
 _END_OF_LINE = rb"[^\S\r\n]*(?:\r\n|\n|\r)"
 _BLANK_LINE = re.compile(rb"\r\n\r\n|\r\r|\n\n")
@@ -38,12 +38,12 @@ Known = dict[str, dict[str, Any]]
 def read_form(context: RequestContext, *, from_url: bool) -> dict[str, str]:
     """Read the parameters of a request to an OAuth endpoint, the client's credentials among them.
 
-    Returns only parameters that the definition knows, without empty ones (RFC 6749 §3.2: as if
-    omitted). What is longer than any real value comes as `UNKNOWN`. `from_url` says whether the URL
-    may carry parameters too. Once read, the form stays in the request context.
+    Returns only parameters that the definition declares, without empty ones (RFC 6749 §3.2: as if
+    omitted). A value longer than any real one is replaced by `UNKNOWN`. `from_url` tells whether
+    the URL may have parameters too. The form is kept in the request context.
 
-    :raises OAuthError: `invalid_request` for what cannot be read, is repeated or in the wrong
-        place; `invalid_client` for Basic credentials that cannot be read.
+    :raises OAuthError: `invalid_request` for a parameter that cannot be read, is repeated or in the
+        wrong place; `invalid_client` for Basic credentials that cannot be read.
     """
     if context.form is None:
         context.form = _read_form(context, from_url=from_url)
@@ -65,22 +65,22 @@ def _read_form(context: RequestContext, *, from_url: bool) -> dict[str, str]:
 
 
 def read_page_form(context: RequestContext) -> dict[str, str]:
-    """Read the form that a page of this server sent: the fields that the definition knows.
+    """Read the form of one of this server's pages: the fields that the definition declares.
 
-    What is longer than any real value comes as `UNKNOWN`.
+    A value longer than any real one is replaced by `UNKNOWN`.
 
-    :raises OAuthError: for what cannot be read or is repeated.
+    :raises OAuthError: for a parameter that cannot be read or is repeated.
     """
     known = _known_fields(context)
     return _bounded(known, _single(_parse_fields(context.raw_body, known)))
 
 
 def read_page_query(context: RequestContext) -> dict[str, str]:
-    """Read the parameters in the URL of a page: those that the definition knows.
+    """Read the query parameters of a page that the definition declares.
 
-    What is longer than any real value comes as `UNKNOWN`.
+    A value longer than any real one is replaced by `UNKNOWN`.
 
-    :raises OAuthError: for what cannot be read or is repeated.
+    :raises OAuthError: for a parameter that cannot be read or is repeated.
     """
     parameters = context.operation.parameters if context.operation else ()
     known = {each["name"]: each["schema"] for each in parameters if each["in"] == "query"}
@@ -128,9 +128,9 @@ def _read_body(context: RequestContext, known: Known) -> Fields:
 
 
 def _parse_fields(raw: bytes, known: Known) -> Fields:
-    """Parse a query or a form body as UTF-8, strictly; unknown fields are left out undecoded.
+    """Parse a query or a form body as strict UTF-8; unknown fields are skipped without decoding.
 
-    :raises OAuthError: for what is none.
+    :raises OAuthError: where it is malformed.
     """
     if raw.count(b"&") >= MAX_FIELDS:
         raise refuse("The parameters cannot be read.")
@@ -153,7 +153,7 @@ def _parse_fields(raw: bytes, known: Known) -> Fields:
 
 
 def _decode(part: bytes) -> str:
-    """Decode what HTML's forms encode."""
+    """Decode application/x-www-form-urlencoded text."""
     return unquote_to_bytes(part.replace(b"+", b" ")).decode("utf-8")
 
 
@@ -166,18 +166,18 @@ def _parse_multipart(raw: bytes, boundary: str, known: Known) -> Fields:
         form, _ = parser.parse(io.BytesIO(raw), boundary.encode("latin-1"), len(raw))
     except OAuthError:
         raise
-    except Exception:  # noqa: BLE001 (werkzeug documents no one error for what it cannot parse)
+    except Exception:  # noqa: BLE001 (werkzeug does not document which errors it raises)
         raise refuse("The multipart body cannot be read.") from None
-    # werkzeug gives None for the name of a part whose header it cannot read.
+    # werkzeug returns None as the name of a part whose header it cannot read.
     if not all(isinstance(name, str) for name in form):
         raise refuse("A part of the multipart body has no name.")
     return _checked(pair for pair in form.items(multi=True) if pair[0] in known)
 
 
 def _check_part_headers(raw: bytes, boundary: bytes) -> None:
-    """Refuse parts with long headers, and more parts than there may be, before these are read.
+    """Check the number of parts and the length of their headers before they are parsed.
 
-    :raises ValueError: for such a body.
+    :raises ValueError: where there are too many, or one is too long.
     """
     mark = b"--" + boundary
     if raw.count(mark) > MAX_FIELDS + 1:
@@ -193,12 +193,12 @@ def _refuse_file(*_: Any, **__: Any) -> NoReturn:
 
 
 def is_clean(text: str) -> bool:
-    """Tell whether a text has no NUL, and not the character that stands for what is no UTF-8."""
+    """Tell whether a text has neither NUL nor the replacement character of invalid UTF-8."""
     return not any(sign in text for sign in "\0\ufffd")
 
 
 def _checked(pairs: Iterable[tuple[str, str]]) -> Fields:
-    """Refuse NUL, and the character that stands for bytes which are no UTF-8."""
+    """Refuse NUL and the replacement character of invalid UTF-8."""
     found = list(pairs)
     if not all(is_clean(text) for pair in found for text in pair):
         raise _not_clean()
@@ -212,8 +212,7 @@ def _not_clean() -> OAuthError:
 def _with_basic(fields: dict[str, str], header: str | None) -> dict[str, str]:
     """Add the client's id and secret from HTTP Basic (RFC 6749 §2.3.1), if it is used.
 
-    Another scheme is none by which a client authenticates: some send the token that has just
-    expired along with everything.
+    Other schemes are ignored: some clients send an expired bearer token with every request.
     """
     scheme, _, credentials = (header or "").strip().partition(" ")
     if scheme.lower() != "basic":

@@ -1,4 +1,4 @@
-"""The login page: signing in, and out again."""
+"""The login page: signing in and signing out."""
 
 from dataclasses import dataclass
 
@@ -12,36 +12,36 @@ from roster.http.errors import Answer
 from roster.oauth.authorization_request import AuthorizationRequest
 from roster.oauth.browser import Browser
 from roster.oauth.browser_answers import Answers
-from roster.oauth.consent_page import Authorization
+from roster.oauth.consent_page import ConsentPage
 from roster.oauth.forms import read_page_form, read_page_query
 from roster.oauth.rate_limits import Limits
 from roster.settings import Settings
 
 
 @dataclass(frozen=True)
-class Login:
-    """What the handlers of the login page can ask."""
+class LoginPage:
+    """Answer the requests to the login page."""
 
     context: RequestContext
     settings: Settings
     definition: Definition
     limits: Limits
-    authorization: Authorization
+    consent_page: ConsentPage
 
     @property
     def browser(self) -> Browser:
-        """The browser that asks."""
-        return self.authorization.browser
+        """The browser of this request."""
+        return self.consent_page.browser
 
     @property
     def answers(self) -> Answers:
-        """What it can be answered."""
-        return self.authorization.answers
+        """The responses to this browser."""
+        return self.consent_page.answers
 
     def show(self) -> Answer:
-        """Show the form, or to a user who is signed in, as whom.
+        """Show the form; or, to a user who is signed in, the name and a way to sign out.
 
-        :raises HTTPError: 400, where the request that waits for the login is no good.
+        :raises HTTPError: 400, where the pending authorization request is not valid.
         """
         request = self._read(read_page_query(self.context).get("authorize"))
         user = self.browser.user
@@ -53,9 +53,9 @@ class Login:
         return self.answers.page(body)
 
     def sign_in(self) -> Answer:
-        """Check username and password, and begin a session.
+        """Check username and password and begin a session.
 
-        A form that another site may have made is answered by 403 and a link to a fresh one.
+        A form that another site may have made is answered by 403 and a link to a new one.
 
         :raises HTTPError: 400 for a malformed form.
         """
@@ -64,7 +64,7 @@ class Login:
         if not self.browser.is_genuine(form.get("csrf")):
             return self.answers.out_of_date(request)
         username, password = form.get("username", ""), form.get("password", "")
-        self.limits.guard(self.context, self.browser.device)
+        self.limits.attach(self.context, self.browser.device)
         try:
             user = User.authenticate(self.context.session, username, password, self.context.gate)
         except TooManyAttempts as error:
@@ -84,7 +84,7 @@ class Login:
     def sign_out(self) -> Answer:
         """End the session.
 
-        A form that another site may have made is answered by 403 and a link to a fresh one.
+        A form that another site may have made is answered by 403 and a link to a new one.
 
         :raises HTTPError: 400 for a malformed form.
         """
@@ -98,7 +98,7 @@ class Login:
     def _go_on(self, request: AuthorizationRequest | None) -> Answer:
         if request is None:
             return self.answers.redirect(self.answers.place_of(None))
-        return self.authorization.go_on(request)
+        return self.consent_page.go_on(request)
 
     def _remember(self, account: str) -> None:
         device = self.browser.device

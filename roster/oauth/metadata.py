@@ -8,7 +8,7 @@ from roster.settings import Settings
 
 
 class Metadata:
-    """What clients can find out by themselves (RFC 8414, RFC 9728), read off the definition."""
+    """The metadata documents (RFC 8414, RFC 9728), derived from the definition."""
 
     def __init__(self, definition: Definition, settings: Settings) -> None:
         self._origin = settings.origin

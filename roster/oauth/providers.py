@@ -1,4 +1,4 @@
-"""What the OAuth part gives to handlers, by name."""
+"""Providers: what the handlers of the OAuth endpoints may name as a parameter."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -7,8 +7,8 @@ from roster.contract.definition import Definition
 from roster.http.context import RequestContext
 from roster.oauth.browser import Browser
 from roster.oauth.browser_answers import Answers
-from roster.oauth.consent_page import Authorization
-from roster.oauth.login_page import Login
+from roster.oauth.consent_page import ConsentPage
+from roster.oauth.login_page import LoginPage
 from roster.oauth.rate_limits import Limits
 from roster.oauth.server import AuthorizationServer
 from roster.settings import Settings
@@ -17,17 +17,17 @@ from roster.settings import Settings
 def oauth_providers(
     settings: Settings, definition: Definition, limits: Limits
 ) -> Mapping[str, Callable[[RequestContext], Any]]:
-    """Make the table of what a handler of an OAuth endpoint may ask for by name."""
+    """Return the providers by their names."""
 
-    def authorization(context: RequestContext) -> Authorization:
+    def consent_page(context: RequestContext) -> ConsentPage:
         browser = Browser(context, settings)
-        return Authorization(context, settings, definition, browser, Answers(browser, definition))
+        return ConsentPage(context, settings, definition, browser, Answers(browser, definition))
 
-    def login(context: RequestContext) -> Login:
-        return Login(context, settings, definition, limits, authorization(context))
+    def login_page(context: RequestContext) -> LoginPage:
+        return LoginPage(context, settings, definition, limits, consent_page(context))
 
     return {
         "oauth": lambda context: AuthorizationServer(context, settings),
-        "authorization": authorization,
-        "login": login,
+        "consent_page": consent_page,
+        "login_page": login_page,
     }

@@ -1,4 +1,4 @@
-"""The limits: how many wrong passwords and secrets are let pass, and how many of other attempts."""
+"""Rate limits: on wrong passwords and client secrets, captchas, and operations with `x-limit`."""
 
 import hashlib
 import ipaddress
@@ -22,18 +22,18 @@ from roster.settings import Settings
 
 _WITH_PORT = re.compile(r"\[([0-9A-Fa-f:.]+)\](?::\d+)?|([0-9.]+):\d+", re.ASCII)
 _HOUR = 3600
-# How long an address is known from which an account signed in, and how many may become known to an
-# account in that time: each one has a count of its own, and who has the password for a while must
-# not get any number of them.
+# How long an address from which an account has signed in is remembered, and how many addresses an
+# account may have in that time. Each has a count of its own, so their number is limited: somebody
+# may know the password for a while.
 _KNOWN_SECONDS = 30 * 24 * _HOUR
 _MAX_KNOWN = 100
 
 
 @dataclass(frozen=True)
 class _Guesses:
-    """The limits on one kind of guesses: at an account from one place, at an account, from a place.
+    """The limits on one kind of guesses: per account and place, per account, per address.
 
-    From where its owner signed in before, only the first of them counts.
+    For a device or an address from which the owner has signed in, only the first one counts.
     """
 
     at_place: RateLimitItem
@@ -43,7 +43,7 @@ class _Guesses:
 
 @dataclass(frozen=True)
 class Attempt:
-    """A guess at an account, which is stored by its digest, from an address or a device."""
+    """A guess at an account, named by its digest, from an address or a device."""
 
     kind: str
     account: str
@@ -53,12 +53,12 @@ class Attempt:
 
     @property
     def place(self) -> str:
-        """Where the guess comes from."""
+        """The device or the address."""
         return self.device or self.address
 
 
 class Limits:
-    """Count attempts of all requests: in this process, or in the Redis that workers share."""
+    """Count the attempts of all requests, in this process or in the Redis that workers share."""
 
     def __init__(self, settings: Settings) -> None:
         url = settings.limits_url
@@ -90,16 +90,16 @@ class Limits:
         """Forget all attempts."""
         self._storage.reset()
 
-    def guard(self, context: RequestContext, device: Device | None = None) -> None:
-        """Put a gate into a request's way, which its guesses have to pass."""
+    def attach(self, context: RequestContext, device: Device | None = None) -> None:
+        """Attach the rate limits to a request, for the guesses that it makes."""
         gate = AddressGate(self, context.client_address, device)
         context.gate = gate
         context.at_end(gate.settle)
 
     def enter(self, kind: str, account: str, address: str, device: Device | None = None) -> Attempt:
-        """Count a guess at an account before it is judged.
+        """Count a guess at an account before it is checked.
 
-        :raises TooManyAttempts: where there were too many failures; then it is not to be judged.
+        :raises TooManyAttempts: after too many failures; the guess must not be checked then.
         """
         guesses = self._kinds[kind]
         is_owners = kind == "login" and device is not None and device.account == account
@@ -107,17 +107,17 @@ class Limits:
         if not is_owners:
             device = None
             self._check(guesses.from_address, address)
-        # Strangers must not be able to close an account to its owner wherever that one is.
+        # Strangers must not be able to lock the owner of an account out everywhere.
         is_known = kind == "login" and (is_owners or self._knows(account, address))
         attempt = Attempt(kind, account, address, device.id if device else None, is_known)
-        # Counted first and taken back after a success: parallel guesses get no more than others.
+        # Counted first and removed after a success, so that parallel guesses are not more.
         self._count(guesses.at_place, account, attempt.place)
         if not is_known:
             self._count(guesses.at_account, account)
         return attempt
 
     def passed(self, attempt: Attempt) -> None:
-        """Forget the failures that would have stopped this attempt; those of the address stay."""
+        """Clear the failures of this account; those of the address stay."""
         guesses = self._kinds[attempt.kind]
         self._limiter.clear(guesses.at_place, attempt.account, attempt.place)
         if guesses.at_account and not attempt.is_known:
@@ -132,13 +132,13 @@ class Limits:
             self._limiter.hit(from_address, attempt.address)
 
     def new_device(self, account: str) -> Device | None:
-        """Make a device for an account that has just signed in; None where it has many already."""
+        """Make a device for an account that has just signed in; None where it has too many."""
         return Device.new(account) if self._limiter.hit(self._devices, _digest(account)) else None
 
     def check_captcha(self, context: RequestContext) -> None:
-        """Let a captcha be judged.
+        """Check that a captcha of this address may be verified.
 
-        :raises TooManyAttempts: where too many from this address were wrong.
+        :raises TooManyAttempts: after too many wrong ones from it.
         """
         self._check(self._captchas, _network(context.client_address))
 
@@ -147,9 +147,7 @@ class Limits:
         self._limiter.hit(self._captchas, _network(context.client_address))
 
     def step(self, operation: Operation) -> Callable[[RequestContext], None] | None:
-        """Make the step that counts the calls of an operation, by the caller.
-
-        The step raises TooManyAttempts.
+        """Make the step that counts a caller's calls of an operation, and raises TooManyAttempts.
 
         :raises ValueError: for an `x-limit` that names no limit.
         """
@@ -186,7 +184,7 @@ class Limits:
 
 @dataclass
 class AddressGate:
-    """The gate of one request, at the address that it came from, or the device that it shows."""
+    """The rate limits of one request, by the address or the device from which it comes."""
 
     limits: Limits
     client_address: str
@@ -195,23 +193,23 @@ class AddressGate:
 
     @cached_property
     def address(self) -> str:
-        """The address by which guesses are counted, worked out for those who guess."""
+        """The address by which guesses are counted, computed only where there is a guess."""
         return _network(self.client_address)
 
     def enter(self, kind: str, account: str) -> None:
-        """Count an attempt, as a failure until it has passed.
+        """Count an attempt, as a failure until `passed` is called.
 
-        :raises TooManyAttempts: where there were too many failures before.
+        :raises TooManyAttempts: after too many failures.
         """
         entered = self.limits.enter(kind, account, self.address, self.device)
         self._open[kind, account] = entered
 
     def passed(self, kind: str, account: str) -> None:
-        """Take an attempt for a success."""
+        """Count an attempt as a success."""
         self.limits.passed(self._open.pop((kind, account)))
 
     def settle(self) -> None:
-        """Count what has not passed by the end of the request against the address."""
+        """Count the attempts that have not passed as failures of the address."""
         for attempt in self._open.values():
             self.limits.failed(attempt)
 
@@ -221,7 +219,7 @@ def _most(number: int, seconds: int, name: str) -> RateLimitItem:
 
 
 def _party(context: RequestContext) -> str:
-    """Name who calls, whatever the token: a user, a client by itself, or an address."""
+    """Name the caller: a user, a client without a user, or an address."""
     caller = context.caller
     if caller.user is not None:
         return f"user {caller.user.id}"
@@ -231,13 +229,13 @@ def _party(context: RequestContext) -> str:
 
 
 def _digest(account: str) -> str:
-    """Return what stands for an account: people type passwords where a name belongs."""
+    """Return the digest of an account's name: people type passwords in its place."""
     return hashlib.sha256(account.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def _network(address: str) -> str:
-    """Return what one party has: an IPv4 address, or the /64 of an IPv6 one."""
-    # Some proxies write the port too, of which everybody has many.
+    """Return the IPv4 address, or the /64 network of an IPv6 address, which one customer has."""
+    # Some proxies add the port, which differs on each connection.
     found = _WITH_PORT.fullmatch(address)
     address = found[1] or found[2] if found else address
     try:

@@ -1,4 +1,4 @@
-"""The authorization server: oauthlib's endpoints, composed and called with what a request holds."""
+"""The authorization server: composes oauthlib's endpoints and calls them with a request's form."""
 
 import json
 import re
@@ -38,7 +38,7 @@ _VERIFIER = re.compile(r"[A-Za-z0-9._~-]{43,128}", re.ASCII)
 
 @dataclass(frozen=True)
 class AuthorizationServer:
-    """What a handler can ask of OAuth for the request at hand (RFC 6749, 7009, 7662)."""
+    """Answer the requests to the token, revocation and introspection endpoints."""
 
     context: RequestContext
     settings: Settings
@@ -83,7 +83,7 @@ class AuthorizationServer:
         return {**claims, "iss": self.settings.origin} if claims["active"] else claims
 
     def revoke(self) -> None:
-        """Answer a revocation request (RFC 7009 §2); a token that is not the client's is no error.
+        """Answer a revocation request (RFC 7009 §2); another client's token is not an error.
 
         :raises OAuthError: with the error of RFC 6749 §5.2.
         """
@@ -106,7 +106,7 @@ class AuthorizationServer:
     def _judge(
         self, answered: tuple[dict[str, str], str, int], store: TokenStore
     ) -> dict[str, Any]:
-        """Pass on what oauthlib answered: data where all went well, else an error to raise."""
+        """Return the body of oauthlib's response, or raise its error."""
         _, body, status = answered
         found = json.loads(body) if body else {}
         if status == 200:
@@ -123,11 +123,11 @@ class AuthorizationServer:
 
 def _check_verifier(verifier: str) -> None:
     if not _VERIFIER.fullmatch(verifier):
-        raise refuse("The code_verifier is missing or not as RFC 7636 section 4.1 has it.")
+        raise refuse("The code_verifier is missing or not as RFC 7636 section 4.1 defines it.")
 
 
 def _refuse_client() -> OAuthError:
-    """Make the 401 for a client that would need a secret (RFC 7662 section 2.1)."""
+    """Make the 401 for a client without the secret that it needs (RFC 7662 section 2.1)."""
     return OAuthError(
         "invalid_client",
         _DESCRIPTIONS["invalid_client"],
@@ -138,7 +138,7 @@ def _refuse_client() -> OAuthError:
 def token_store(
     context: RequestContext, settings: Settings, user: User | None = None
 ) -> TokenStore:
-    """Make the store; `user` is who is signed in, where a code is to be given."""
+    """Make the store; `user` is the signed-in user to whom a code is issued."""
     lifetimes = Lifetimes(
         access=settings.access_token_seconds,
         refresh_idle=settings.refresh_token_idle_seconds,

@@ -13,10 +13,10 @@ from roster.settings import Settings
 def hash_elsewhere(
     settings: Settings, operation: Operation
 ) -> Callable[[RequestContext], None] | None:
-    """Make the step that sends what will hash a password to the threads for that, and only that.
+    """Make the step that moves requests that will compute a hash to the threads for hashing.
 
-    Everything before the handler is done in an ordinary thread, so that what is refused there takes
-    nobody's place in the queue of those who log in.
+    Everything before the handler runs in an ordinary thread, so that a request that is refused
+    there takes no place in the queue of those who log in.
 
     :raises ValueError: for an `x-computes-hash` with a field that the form does not have.
     """

@@ -1,4 +1,4 @@
-"""OPTIONS: what this caller may do on a path, decided as for the operations themselves."""
+"""OPTIONS: the methods that the caller may use on a path, decided as for the operations."""
 
 from models import Caller, Consent
 from models import errors as domain
@@ -11,9 +11,9 @@ from roster.stack.security import identify
 
 
 def answer_options(context: RequestContext, rules: Rules) -> Answer:
-    """Answer OPTIONS: 204 with `Allow`, 401 to the unknown, 404 for what the caller may not see.
+    """Answer OPTIONS: 204 with `Allow`, 401 without a token, 404 for an object that is hidden.
 
-    Body, captcha and password are taken for right, and conflicts for none.
+    It is assumed that body, captcha and password are right, and that nothing conflicts.
     """
     try:
         methods = {"OPTIONS", *_allowed_methods(context, rules)}
@@ -42,14 +42,14 @@ def _allowed_methods(context: RequestContext, rules: Rules) -> list[str]:
             if verdict is Verdict.GRANTED and not _has_own(context, operation):
                 verdict = Verdict.ABSENT
             verdicts[operation.method] = verdict
-    # A token without any scope for this path learns nothing, not even whether the object is there.
+    # A token without any scope for this path must not learn whether the object exists.
     if verdicts and all(verdict is Verdict.ABSENT for verdict in verdicts.values()):
         raise domain.NotFound("There is nothing here.")
     return [method for method, verdict in verdicts.items() if verdict is Verdict.GRANTED]
 
 
 def _has_own(context: RequestContext, operation: Operation) -> bool:
-    """Tell whether the caller has what the path names, where only the handler looks for it."""
+    """Tell whether the caller has the object of the path, where only the handler looks for it."""
     find = _OWN.get(operation.spec.get("x-own", ""))
     user = context.caller.user
     if find is None or user is None:

@@ -13,7 +13,7 @@ Providers = Mapping[str, Callable[[RequestContext], Any]]
 
 
 def providers(settings: Settings, **services: Any) -> Providers:
-    """Make the table of what a handler may ask for by name."""
+    """Return the providers by their names."""
     constant = {name: (lambda _, service=service: service) for name, service in services.items()}
     return {
         "session": lambda context: context.session,

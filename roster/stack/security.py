@@ -35,7 +35,7 @@ def bearer_token(header: str | None) -> str | None:
 
 
 def identify(context: RequestContext) -> Caller | None:
-    """Find the caller whose access token the Authorization header holds; None without a header.
+    """Return the caller of the access token in the Authorization header; None without a header.
 
     :raises HTTPError: 401, where the header is malformed or the token is unknown, expired or
         revoked.
@@ -52,7 +52,7 @@ def identify(context: RequestContext) -> Caller | None:
 def is_unchanged(context: RequestContext, found: list[Any] | None = None) -> bool:
     """Tell whether the caller still has the rights that it had when it was identified.
 
-    `found` is the database's answer to `question_of_rights`, where it was asked already.
+    `found` is the result of `question_of_rights`, where that has been executed already.
 
     :raises HTTPError: 401, where its token has ended since.
     """
@@ -65,7 +65,7 @@ def is_unchanged(context: RequestContext, found: list[Any] | None = None) -> boo
 
 
 def question_of_rights(context: RequestContext) -> list[Question]:
-    """Return what `is_unchanged` asks the database; nothing where it need not."""
+    """Return the select that `is_unchanged` needs; an empty list where it needs none."""
     if context.token is None or context.caller.grant_id is None:
         return []
     return [TokenStore.question_of_rights(context.connection, context.token)]
@@ -78,9 +78,9 @@ def _ended() -> HTTPError:
 class TokenHandler(AbstractSecurityHandler):
     """Resolve the definition's OAuth 2.0 security scheme against the token store.
 
-    Where a token is optional, connexion takes one that was refused for none at all; so a refusal is
-    also noted in the request context, and the handler wrapper raises it. A token that merely lacks
-    the scope does count as none there.
+    Where a token is optional, connexion treats a refused one like none at all; so the error is also
+    stored in the request context, and the handler wrapper raises it. A token that only lacks the
+    scope counts as none there.
     """
 
     def get_fn(
@@ -109,7 +109,7 @@ class TokenHandler(AbstractSecurityHandler):
 
 
 def metrics_handler(settings: Settings) -> type[AbstractSecurityHandler]:
-    """Make the handler of the scheme that guards the metrics: a bearer token of the operator's."""
+    """Make the handler of the security scheme of `/metrics`: the operator's bearer token."""
 
     class MetricsHandler(AbstractSecurityHandler):
         def get_fn(self, *_: Any) -> Callable[[Any], Any]:

@@ -181,7 +181,7 @@ def test_an_attempt_looks_at_as_many_keys_among_many_as_among_few(
 
 
 def test_there_is_a_greatest_number_of_keys_and_the_oldest_go(clock: Clock) -> None:
-    attempts = Attempts(most_keys=3)
+    attempts = Attempts(max_keys=3)
     for key in ("known", "a", "b", "c", "a", "d"):
         clock.now += 1
         attempts.acquire_entry(key, 10, 3600 if key == "known" else 60)
