@@ -1,5 +1,7 @@
 """Errors in the definition, each told in one line that says where it is."""
 
+import difflib
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 
@@ -27,4 +29,30 @@ class DefinitionError(Exception):
         """Return one line: the file, the operation, the sentence."""
         operation = " ".join(each for each in ((self.method or "").upper(), self.path) if each)
         places = [str(each) for each in (self.file, operation) if each]
-        return ": ".join([*places, " ".join(self.sentence.split())])
+        line = ": ".join([*places, " ".join(self.sentence.split())])
+        return "".join(each if each.isprintable() else "?" for each in line)
+
+    @property
+    def all(self) -> Sequence["DefinitionError"]:
+        """Every mistake that was found: this one alone."""
+        return (self,)
+
+
+class DefinitionErrors(DefinitionError):
+    """Several mistakes; the line is that of the first."""
+
+    def __init__(self, errors: Sequence[DefinitionError]) -> None:
+        first = errors[0]
+        super().__init__(first.sentence, file=first.file, path=first.path, method=first.method)
+        self._all = tuple(errors)
+
+    @property
+    def all(self) -> Sequence[DefinitionError]:
+        """Every mistake that was found, each once."""
+        return tuple({str(each): each for each in self._all}.values())
+
+
+def nearest(word: str, known: Iterable[str]) -> str:
+    """Return "; did you mean …?" with the known word that is most like one, or ""."""
+    found = difflib.get_close_matches(word, [*known], n=1, cutoff=0.6)
+    return f"; did you mean {found[0]}?" if found else ""

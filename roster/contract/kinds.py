@@ -1,0 +1,45 @@
+"""Kinds: which objects of OpenAPI 3.0 stand where in a document."""
+
+METHODS = ("get", "put", "post", "delete", "options", "head", "patch", "trace")
+# What is referred to stays a component of its own. Security schemes have no other place anyway.
+KINDS = frozenset(
+    {"schemas", "responses", "parameters", "examples", "requestBodies", "headers"}
+    | {"links", "callbacks"}
+)
+PATH_ITEM = "path item"
+MAPPING = "mapping"
+# The kinds of the objects in an object, by its own kind and their keys; `*` is each of a map's or
+# a list's. Everything else is data.
+_WITH_SCHEMA = {"schema": "schemas", "examples": "*examples", "content": "*media type"}
+_PARTS: dict[str, dict[str, str]] = {
+    "root": {"paths": f"*{PATH_ITEM}"},
+    "components": {kind: f"*{kind}" for kind in KINDS} | {"securitySchemes": "*security scheme"},
+    PATH_ITEM: {"parameters": "*parameters"} | dict.fromkeys(METHODS, "operation"),
+    "operation": {
+        "parameters": "*parameters",
+        "requestBody": "requestBodies",
+        "responses": "*responses",
+        "callbacks": "*callbacks",
+    },
+    "parameters": _WITH_SCHEMA,
+    "headers": _WITH_SCHEMA,
+    "requestBodies": {"content": "*media type"},
+    "responses": {"headers": "*headers", "content": "*media type", "links": "*links"},
+    "media type": {"schema": "schemas", "examples": "*examples", "encoding": "*encoding"},
+    "encoding": {"headers": "*headers"},
+    "callbacks": {"*": PATH_ITEM},
+    "schemas": {
+        **dict.fromkeys(("items", "not", "additionalProperties"), "schemas"),
+        **dict.fromkeys(("allOf", "anyOf", "oneOf", "properties"), "*schemas"),
+        "discriminator": "discriminator",
+    },
+    "discriminator": {"mapping": f"*{MAPPING}"},
+}
+
+
+def part(kind: str, key: str) -> str:
+    """Return the kind of an object's part; an extension, and what is not known, is data."""
+    if kind.startswith("*"):
+        return kind[1:]
+    parts = _PARTS.get(kind, {})
+    return "" if key.startswith("x-") else parts.get(key, parts.get("*", ""))
