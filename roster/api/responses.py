@@ -9,6 +9,7 @@ import orjson
 from models.database.pagination import Page
 from roster.api.pagination import next_link
 from roster.contract.definition import Definition
+from roster.contract.links import location
 from roster.contract.operation import Operation
 from roster.http.context import RequestContext
 from roster.http.errors import Answer
@@ -47,10 +48,8 @@ class Responder:
         if self._has_content:
             self._headers["Content-Type"] = _with_charset(next(iter(declared["content"])))
         self._has_location = "Location" in declared_headers
+        self._link = location(operation, definition)
         self._has_etag = "ETag" in declared_headers
-        # The first link (OpenAPI) is the one to what was made.
-        self._link: dict[str, Any] = next(iter(declared.get("links", {}).values()), {})
-        self._linked = definition.path(self._link["operationId"]) if self._link else ""
 
     def __call__(self, result: Any, context: RequestContext) -> flask.Response:
         """Make the response with what a handler returned."""
@@ -80,13 +79,9 @@ class Responder:
 
     def _location(self, result: Any) -> str:
         """Make the absolute URL of what the link leads to; a reference is left as it is."""
-        if isinstance(result, str):
-            return result
-        path = self._linked
-        for name, expression in self._link["parameters"].items():
-            value = result[expression.removeprefix("$response.body#/")]
-            path = path.replace(f"{{{name}}}", str(value))
-        return self._settings.origin + path
+        if isinstance(result, str) or self._link is None:
+            return str(result)
+        return self._settings.origin + self._link.path(result)
 
 
 def _tag(response: flask.Response) -> None:

@@ -2,7 +2,7 @@
 
 import re
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -47,6 +47,15 @@ class Bundle:
             self.document = self._bundle()
         except DefinitionError as error:
             self.mistakes.append(error)
+
+    def file_of(self, steps: Sequence[str]) -> str:
+        """Return the name of the file with what a JSON Pointer's steps lead to in the document."""
+        file = self.files.root
+        if steps[:1] == ("paths",) and len(steps) > 1:
+            return self.files_of.get(steps[1], self.files.name(file))
+        if steps[:1] == ("components",) and len(steps) > 2:
+            file = self._sources.get((steps[1], steps[2]), Place(file)).file
+        return self.files.name(file)
 
     def _bundle(self) -> dict[str, Any]:
         root = self._root()

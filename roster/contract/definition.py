@@ -1,11 +1,13 @@
 """The OpenAPI definition of one environment, as it is served, with its operations and routes."""
 
 import json
+from collections.abc import Mapping
 from functools import cached_property
 from typing import Any, cast
 
 import yaml
 
+from roster.contract.errors import DefinitionError, nearest
 from roster.contract.operation import Operation, operations
 from roster.contract.routes import Route, routes
 
@@ -15,6 +17,8 @@ class Definition:
 
     def __init__(self, document: dict[str, Any]) -> None:
         self.document = document
+        # The file of each path, for what is found wrong later.
+        self.files: Mapping[str, str] = {}
         self.operations = list(operations(document))
         self.routes = routes(self.operations)
         self._literal = {route.template: route for route in self.routes if route.is_literal}
@@ -28,8 +32,15 @@ class Definition:
         return self._by_place[path, method.upper()]
 
     def path(self, operation_id: str) -> str:
-        """Return the path template of the operation with an operationId."""
-        return next(each.path for each in self.operations if each.id == operation_id)
+        """Return the path template of the operation with an operationId.
+
+        :raises DefinitionError: where there is none.
+        """
+        paths = {each.id: each.path for each in self.operations}
+        if operation_id not in paths:
+            hint = nearest(operation_id, paths)
+            raise DefinitionError(f"there is no operation {operation_id}{hint}")
+        return paths[operation_id]
 
     def match(self, path: str) -> tuple[Route, dict[str, Any], str] | None:
         """Find the route of a request's path, with the path's parameters and the path as declared.

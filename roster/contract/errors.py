@@ -52,7 +52,7 @@ class DefinitionErrors(DefinitionError):
         return tuple({str(each): each for each in self._all}.values())
 
 
-def nearest(word: str, known: Iterable[str]) -> str:
+def nearest(word: str, known: Iterable[str], cutoff: float = 0.6) -> str:
     """Return "; did you mean …?" with the known word that is most like one, or ""."""
-    found = difflib.get_close_matches(word, [*known], n=1, cutoff=0.6)
+    found = difflib.get_close_matches(word, [*known], n=1, cutoff=cutoff)
     return f"; did you mean {found[0]}?" if found else ""

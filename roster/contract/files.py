@@ -1,6 +1,7 @@
 """The definition's files: reads YAML within bounds, and says where a file is wrong."""
 
 import math
+import os
 import re
 from functools import partial
 from pathlib import Path
@@ -109,15 +110,14 @@ class Files:
         """Return a file's name as a developer knows it, from the definition's folder on."""
         return file.relative_to(self.folder.parent).as_posix()
 
-    @property
-    def known(self) -> frozenset[Path]:
-        """The files that were read."""
-        return frozenset(self._read)
-
     def unread(self) -> list[Path]:
-        """Return the YAML files that nothing refers to."""
-        found = sorted(self.folder.rglob("*.yaml")) + sorted(self.folder.rglob("*.yml"))
-        return [each for each in found if each.resolve() not in self._read]
+        """Return the YAML files, but for those beside the root, to which nothing refers."""
+        found = []
+        for folder, subfolders, names in os.walk(self.folder):
+            subfolders[:] = [each for each in subfolders if not each.startswith(".")]
+            if Path(folder) != self.folder:
+                found += [Path(folder, name) for name in names if name.endswith((".yaml", ".yml"))]
+        return sorted(each for each in found if each.resolve() not in self._read)
 
     def find(self, name: str, base: Path) -> Path:
         """Find the file that a reference in another one names.

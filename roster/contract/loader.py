@@ -1,68 +1,93 @@
 """The loader: reads the definition's files, and makes one document of them for an environment."""
 
-from collections import defaultdict
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-import yaml
-
+from roster.contract import checks, extensions, structure
+from roster.contract.bundle import Bundle
 from roster.contract.definition import Definition
+from roster.contract.errors import DefinitionError, DefinitionErrors
+from roster.contract.kinds import METHODS
+from roster.contract.links import location
 from roster.contract.operation import each_operation
 from roster.contract.permissions import Permission
+from roster.contract.structure import Mistake
 
 FOLDER = Path(__file__).resolve().parents[2] / "openapi"
 
 
-class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
-    """A YAML loader that leaves timestamps as the strings that JSON would hold."""
-
-
-_Loader.yaml_implicit_resolvers = {
-    first: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:timestamp"]
-    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
-}
-
-
 def load(environment: str, folder: Path = FOLDER) -> Definition:
-    """Read and resolve the definition for one environment (`development` or `production`)."""
-    document = _without_other_environments(_bundle(folder), environment)
-    for _, _, operation in each_operation(document):
-        permission = Permission.of(operation["x-permission"])
+    """Read and resolve the definition for one environment (`development` or `production`).
+
+    :raises DefinitionError: where the definition is wrong, or this server does not support it.
+    """
+    bundle = Bundle(folder)
+    _refuse(bundle.mistakes)
+    _refuse(_located(structure.mistakes(bundle.document), bundle))
+    document = _without_other_environments(bundle.document, environment)
+    _refuse(
+        [
+            *_located(extensions.mistakes(bundle.document), bundle),
+            *_located(checks.mistakes(document), bundle),
+            *_unreferenced(bundle),
+        ]
+    )
+    errors: list[DefinitionError] = []
+    for path, method, operation in each_operation(document):
+        try:
+            permission = Permission.of(operation["x-permission"])
+        except ValueError as error:
+            errors.append(DefinitionError(str(error), path=path, method=method))
+            continue
         operation["description"] = (
             f"{operation.get('description', '').rstrip()}\n\n{permission.sentence}".lstrip()
         )
-    return Definition(document)
+    _refuse(errors, bundle)
+    try:
+        definition = Definition(document)
+    except DefinitionError as error:
+        _refuse(error.all, bundle)
+        raise
+    for each in definition.operations:
+        try:
+            location(each, definition)
+        except DefinitionError as error:
+            errors.append(error)
+    _refuse(errors, bundle)
+    definition.files = bundle.files_of
+    return definition
 
 
-def _bundle(folder: Path) -> dict[str, Any]:
-    """Put the files into one document: components stay named, the rest moves to its place."""
-    components: defaultdict[str, dict[str, Any]] = defaultdict(dict)
+def _refuse(errors: Sequence[DefinitionError], bundle: Bundle | None = None) -> None:
+    """Raise what is wrong, if anything is, with the files that hold it."""
+    for error in errors:
+        if bundle is not None and error.file is None and error.path is not None:
+            error.file = bundle.files_of.get(error.path)
+    if errors:
+        raise DefinitionErrors(errors)
 
-    def resolve(node: Any, base: Path) -> Any:
-        if isinstance(node, list):
-            return [resolve(item, base) for item in node]
-        if not isinstance(node, dict):
-            return node
-        if "$ref" not in node:
-            return {key: resolve(value, base) for key, value in node.items()}
-        target = (base / node["$ref"]).resolve()
-        place = target.relative_to(folder.resolve()).parts
-        if place[0] != "components" or place[1] == "securitySchemes":
-            return resolve(read(target), target.parent)
-        kind, name = place[1], target.stem
-        if name not in components[kind]:
-            components[kind][name] = {}
-            components[kind][name] = resolve(read(target), target.parent)
-        return {"$ref": f"#/components/{kind}/{name}"}
 
-    def read(path: Path) -> Any:
-        text = path.read_text(encoding="utf-8")
-        return yaml.load(text, Loader=_Loader)  # noqa: S506 (it is a safe loader)
+def _located(mistakes: Iterable[Mistake], bundle: Bundle) -> list[DefinitionError]:
+    """Name the file and the operation of each mistake by the steps of the pointer to it."""
+    errors = []
+    for sentence, steps in mistakes:
+        path = method = None
+        rest = steps
+        if steps[:1] == ("paths",) and len(steps) > 1:
+            path, rest = steps[1], steps[2:]
+            if rest[:1] and rest[0] in METHODS:
+                method, rest = rest[0], rest[1:]
+        place = "".join(f"{step}/" for step in rest).rstrip("/")
+        told = f"{place}: {sentence}" if place else sentence
+        errors.append(DefinitionError(told, file=bundle.file_of(steps), path=path, method=method))
+    return errors
 
-    document: dict[str, Any] = resolve(read(folder / "openapi.yaml"), folder)
-    for kind, named in components.items():
-        document.setdefault("components", {})[kind] = dict(sorted(named.items()))
-    return document
+
+def _unreferenced(bundle: Bundle) -> list[DefinitionError]:
+    sentence = "nothing refers to this file"
+    files = bundle.files
+    return [DefinitionError(sentence, file=files.name(each)) for each in files.unread()]
 
 
 def _without_other_environments(node: Any, environment: str) -> Any:

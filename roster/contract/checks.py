@@ -1,0 +1,89 @@
+"""Checks: what is wrong with a valid document, as far as it tells by itself."""
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from roster.contract import kinds
+from roster.contract.errors import nearest
+from roster.contract.operation import METHODS
+from roster.contract.references import dereference
+from roster.contract.structure import Mistake
+
+_CONTROLLER = "x-openapi-router-controller"
+
+
+def mistakes(document: dict[str, Any]) -> Iterator[Mistake]:
+    """Yield what contradicts itself in a document, or leads to nothing in it."""
+    resolved = dereference(document)
+    ids: dict[str, str] = {}
+    found = [
+        (("paths", path, method), item[method], item)
+        for path, item in resolved["paths"].items()
+        for method in kinds.METHODS
+        if method in item
+    ]
+    for steps, operation, item in found:
+        if steps[2] not in METHODS:
+            yield f"this server answers {steps[2].upper()} by itself, if at all", steps
+        yield from ((sentence, steps) for sentence in _of_operation(operation))
+        yield from ((sentence, steps) for sentence in _of_path(steps[1], operation, item))
+        yield from ((sentence, steps) for sentence in _of_security(operation, resolved))
+        name = operation.get("operationId")
+        if name in ids:
+            yield f"the operationId {name} is that of {ids[name]} too", steps
+        elif name:
+            ids[name] = f"{steps[2].upper()} {steps[1]}"
+    for steps, operation, _ in found:
+        yield from ((sentence, steps) for sentence in _of_links(operation, ids, resolved))
+
+
+def _of_operation(operation: dict[str, Any]) -> Iterator[str]:
+    if not operation.get("operationId"):
+        yield "there is no operationId, the name of the function that carries it out"
+    if not isinstance(operation.get(_CONTROLLER), str):
+        yield f"there is no {_CONTROLLER}, the module with the operation's function"
+    if "x-permission" not in operation:
+        yield "there is no x-permission, which says who may call the operation"
+
+
+def _of_path(path: str, operation: dict[str, Any], item: dict[str, Any]) -> Iterator[str]:
+    """Compare the names in a path's braces with the parameters that are declared."""
+    both = [*item.get("parameters", []), *operation.get("parameters", [])]
+    declared = {each["name"] for each in both if each["in"] == "path"}
+    named = set(re.findall(r"\{([^{}]*)\}", path))
+    for name in sorted(named - declared):
+        yield f"the path's {{{name}}} is not declared as a parameter{nearest(name, declared)}"
+    for name in sorted(declared - named):
+        yield f"the parameter {name} is not in the path{nearest(name, named)}"
+
+
+def _of_security(operation: dict[str, Any], document: dict[str, Any]) -> Iterator[str]:
+    schemes = document.get("components", {}).get("securitySchemes", {})
+    for requirement in operation.get("security", document.get("security", [])):
+        for name in requirement:
+            if name not in schemes:
+                yield f"security: there is no scheme {name}{nearest(name, schemes)}"
+
+
+def _of_links(
+    operation: dict[str, Any], ids: dict[str, str], document: dict[str, Any]
+) -> Iterator[str]:
+    for status, response in operation["responses"].items():
+        for name, link in response.get("links", {}).items():
+            place = f"responses/{status}/links/{name}"
+            target = link.get("operationId")
+            if target is None and "operationRef" not in link:
+                yield f"{place}: the link leads nowhere; it has no operationId"
+            elif target is not None and target not in ids:
+                yield f"{place}: there is no operation {target}{nearest(target, ids)}"
+            elif target is None and not _is_there(link["operationRef"], document):
+                yield f"{place}: there is no {link['operationRef']}"
+
+
+def _is_there(reference: str, document: dict[str, Any]) -> bool:
+    """Tell whether a link's operationRef leads to an operation; those elsewhere are believed."""
+    if not reference.startswith("#"):
+        return True
+    parts = [part.replace("~1", "/").replace("~0", "~") for part in reference.split("/")]
+    return len(parts) == 4 and parts[3] in document["paths"].get(parts[2], {})
