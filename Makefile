@@ -54,6 +54,7 @@ lint: .venv/installed-lint ## check the format, the code, the types and the defi
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+	$(BIN)/roster check
 	@mkdir -p build
 	$(BIN)/roster spec > build/openapi.yaml
 	$(BIN)/openapi-spec-validator build/openapi.yaml

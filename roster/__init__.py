@@ -6,7 +6,7 @@ from typing import Any
 def __getattr__(name: str) -> Any:
     """Build `roster.app` when a server asks for it, so that a mere import needs no settings.
 
-    :raises SystemExit: with one line, where a setting is wrong or missing.
+    :raises SystemExit: with one line, where a setting or the definition is wrong.
     """
     if name != "app":
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
@@ -15,10 +15,11 @@ def __getattr__(name: str) -> Any:
     memory.share_one_arena()
     with memory.starting():
         from roster import application, settings  # noqa: PLC0415
+        from roster.contract.errors import DefinitionError  # noqa: PLC0415
 
         try:
             app = application.create_app(settings.load())
-        except settings.SettingsError as error:
+        except (settings.SettingsError, DefinitionError) as error:
             raise SystemExit(f"roster: {error}") from None
         globals()["app"] = app
     return app

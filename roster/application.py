@@ -24,6 +24,7 @@ from roster.api.captcha import Captcha
 from roster.api.documentation import Documentation
 from roster.contract import loader
 from roster.contract.definition import Definition
+from roster.contract.errors import DefinitionError, DefinitionErrors
 from roster.http.context import RequestContext
 from roster.oauth.metadata import Metadata
 from roster.oauth.providers import oauth_providers
@@ -74,8 +75,7 @@ def create_app(settings: Settings, *, validate_responses: bool = False) -> Appli
 
     :param validate_responses: check every answer of a handler against the definition, which costs
         time; for tests.
-    :raises connexion.exceptions.ResolverError: where the definition names a handler that is not
-        there.
+    :raises DefinitionError: where the definition is wrong, or does not fit the handlers.
     """
     logs.keep_secrets()
     defined = loader.load(settings.environment)
@@ -100,7 +100,10 @@ def create_app(settings: Settings, *, validate_responses: bool = False) -> Appli
     # A request that takes a detour runs the steps before it once more: what counts comes last.
     steps = (captcha.step, partial(hash_elsewhere, settings), limits.step)
     resolver = HandlerResolver(defined, rules, given, steps)
-    stack = _connexion(defined, resolver, settings, validate_responses=validate_responses)
+    try:
+        stack = _connexion(defined, resolver, settings, validate_responses=validate_responses)
+    except DefinitionError as error:
+        raise DefinitionErrors([defined.located(each) for each in error.all]) from None
     dispatcher = Dispatcher(
         stack, settings.threads, queue=settings.queue, hashing_queue=settings.hashing_queue
     )
@@ -153,8 +156,10 @@ def _connexion(
     app._middleware_app.asgi_app = adapter  # type: ignore[assignment]  # noqa: SLF001
     app.add_api(defined.document)
     stack: ASGIApp = app.middleware
-    # connexion builds its stack at the first event, whatever that is.
+    # connexion builds its stack, and reads the definition, at the first event, whatever that is.
     step_through(stack({"type": "lifespan"}, _never, _never))
+    if resolver.mistakes:
+        raise DefinitionErrors(resolver.mistakes)
     adapter.adopt(resolver.views)
     return stack
 

@@ -10,8 +10,11 @@ _READ_ONLY = "25006"
 _ELSEWHERE = (_READ_ONLY, "57P", "08")
 # What the connection had prepared is forgotten, or is another session's (a pooler is in between).
 _FORGOTTEN = ("26000", "42P05", "08P01")
-# Tables or columns are missing, or the right to use them: the database is not set up yet.
-_NOT_SET_UP = ("42P01", "42703", "42501")
+# Tables or columns are missing: no waiting helps, but a migration.
+_UNMIGRATED = ("42P01", "42703")
+_UNMIGRATED_ON_SQLITE = ("no such table", "no such column", "has no column named")
+# The right to use a table is missing.
+_FORBIDDEN = "42501"
 # No room, no memory, no connection free; a wait that took too long; an error of the disk.
 _NOT_NOW = ("53", "54", "55P03", "57", "58", "40", "25P03", "25P04")
 
@@ -50,9 +53,26 @@ def ends_connection(error: BaseException | None) -> bool:
     return is_stale(error) or state_of(error).startswith(_ELSEWHERE)
 
 
+def is_unmigrated(error: BaseException | None) -> bool:
+    """Tell whether a table or a column is missing, which a migration would have made."""
+    if not isinstance(error, exc.DBAPIError):
+        return False
+    text = str(error.orig)
+    is_named = name_of(error) == "SQLITE_ERROR" and any(
+        said in text for said in _UNMIGRATED_ON_SQLITE
+    )
+    return is_named or state_of(error) in _UNMIGRATED
+
+
+def is_forbidden(error: BaseException | None) -> bool:
+    """Tell whether the database's role lacks the right to do what was asked."""
+    return state_of(error) == _FORBIDDEN
+
+
 def is_passing(error: BaseException) -> bool:
     """Tell whether the database cannot answer just now, but may later, or by another server."""
+    if is_unmigrated(error):
+        return False
     if isinstance(error, exc.OperationalError | exc.InterfaceError | exc.TimeoutError):
         return True
-    state = state_of(error)
-    return ends_connection(error) or state.startswith(_NOT_NOW) or state in _NOT_SET_UP
+    return ends_connection(error) or state_of(error).startswith(_NOT_NOW)

@@ -4,19 +4,31 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from alembic import command
+from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, Engine, text
+from sqlalchemy import Connection, Engine, create_engine, exc, false, inspect, select, text
+from sqlalchemy.pool import StaticPool
 
+from models.database import failures
+from models.database.base import Base
 from models.database.connections import begin_alone, connect
 from models.errors import NotReady
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 _NEWER = "The database is newer than this Roster, which cannot migrate it. A newer Roster can."
 NEWEST = "head"
+_INCOMPLETE = "A migration is missing: the database lacks a table or a column of this version."
+_UNREADABLE = "The database's role lacks the right to read a table."
+_DIFFERENCES = {
+    "add": "no migration creates this {}",
+    "remove": "the migrations create this {}, and no class has it",
+    "modify": "the migrations create this {} otherwise than its class has it",
+}
 
 
 def upgrade(database: Engine | str, revision: str = NEWEST) -> None:
@@ -67,10 +79,76 @@ def is_current(engine: Engine) -> bool:
 
 
 def check_current(engine: Engine) -> None:
-    """Raise NotReady unless a database can be written and has the newest revision, or a newer."""
+    """Raise NotReady unless a database can be written and has the tables of this version.
+
+    These have the newest revision, or a newer one, and every column of the mapped classes.
+    """
     check_writable(engine)
     if not is_current(engine):
         raise NotReady("The database is not migrated to the newest revision.")
+    try:
+        with engine.connect() as connection:
+            for table in Base.metadata.sorted_tables:
+                connection.execute(select(table).where(false()))
+    except exc.DBAPIError as error:
+        if failures.is_unmigrated(error):
+            raise NotReady(_INCOMPLETE) from error
+        if failures.is_forbidden(error):
+            raise NotReady(_UNREADABLE) from error
+        raise
+
+
+def lacking(engine: Engine) -> list[str]:
+    """Name each table and column of the mapped classes that a database does not have."""
+    with engine.connect() as connection:
+        found = inspect(connection).get_multi_columns()
+    columns = {table: {each["name"] for each in each_of} for (_, table), each_of in found.items()}
+    sentences = []
+    for table in Base.metadata.sorted_tables:
+        if table.name not in columns:
+            sentences.append(f"{table.name}: no migration creates this table")
+            continue
+        sentences += [
+            f"{table.name}.{column.name}: no migration creates this column"
+            for column in table.columns
+            if column.name not in columns[table.name]
+        ]
+    return sentences
+
+
+def differences() -> list[str]:
+    """Say in what the tables that the migrations create differ from the mapped classes.
+
+    Their newest revision is made in memory, by SQLite.
+    """
+    engine = create_engine("sqlite://", poolclass=StaticPool)
+    try:
+        with engine.begin() as connection:
+            command.upgrade(_config(connection), NEWEST)
+            context = MigrationContext.configure(connection, opts={"compare_server_default": True})
+            found = compare_metadata(context, Base.metadata)
+    finally:
+        engine.dispose()
+    # What differs in one column is one list.
+    return [_difference(*(each[0] if isinstance(each, list) else each)) for each in found]
+
+
+def _difference(kind: str, *about: Any) -> str:
+    """Describe one of Alembic's differences: what would have to be done to the tables, and to what.
+
+    https://alembic.sqlalchemy.org/en/latest/api/autogenerate.html
+    """
+    action, _, what = kind.partition("_")
+    if what == "table":
+        name = about[0].name
+    elif what == "column":
+        name = f"{about[1]}.{about[2].name}"
+    elif action == "modify":
+        name, what = f"{about[1]}.{about[2]}", "column"
+    else:
+        table = about[0].table.name
+        name, what = f"{table}: {about[0].name or ''}".rstrip(": "), what.replace("fk", "key")
+    return f"{name}: {_DIFFERENCES[action].format(what)}"
 
 
 def _is_newer(connection: Connection) -> bool:

@@ -18,12 +18,13 @@ from models.oauth.client import CONFIDENTIAL, GRANT_TYPES, PUBLIC
 from models.oauth.redirect_uris import check as check_redirect_uri
 from models.users.names import EMAIL_RULE, USERNAME_RULE
 from roster import settings
+from roster.cli.check import check
 from roster.cli.database import NEWER, db, opened, tokens
 from roster.cli.mistakes import told_in_one_line
 from roster.contract import loader
 from roster.contract.operation import Operation
 from roster.contract.schemas import Schema
-from roster.server import serving
+from roster.server import memory, serving
 from roster.settings import Settings, SettingsError
 
 _NAME_RULE = (
@@ -38,6 +39,7 @@ def roster() -> None:
 
 roster.add_command(db)
 roster.add_command(tokens)
+roster.add_command(check)
 
 
 def main() -> None:
@@ -50,13 +52,15 @@ def main() -> None:
 
 @roster.command()
 def serve() -> None:
-    """Migrate the database, load the development data where that is due, and serve."""
+    """Check the definition, migrate the database, load development data if due, and serve."""
     current = settings.load()
     with ExitStack() as stack:
         sockets = serving.listen(current.host, current.port)
         for each in sockets:
             stack.callback(each.close)
-        _prepare(current)
+        with memory.starting():
+            serving.build()
+            _prepare(current)
         _say_what_is_missing(current)
         stack.enter_context(_shared_metrics(current))
         serving.run(current, sockets)
@@ -70,6 +74,8 @@ def _prepare(current: Settings) -> None:
             click.echo(f"roster: {NEWER}", err=True)
         with connections.session_factory(engine)() as session:
             if current.is_development:
+                for sentence in migrate.lacking(engine):
+                    click.echo(f"roster: {sentence}", err=True)
                 development.load(session, current.origin, current.port)
                 session.commit()
             elif current.docs_client_id and not Client.find(session, current.docs_client_id):

@@ -1,4 +1,4 @@
-"""Mistakes: one line for what an operator can do wrong, which names the setting to look at."""
+"""Mistakes: one line for what an operator or a developer does wrong, which names the place."""
 
 import errno
 import os
@@ -12,6 +12,7 @@ from sqlalchemy import exc
 
 from models.database import failures
 from models.errors import DomainError
+from roster.contract.errors import DefinitionError
 from roster.settings import SettingsError
 
 _TAKEN = "something of this name is there already; is this another program's database?"
@@ -84,7 +85,7 @@ def _print_no_more() -> None:
 
 def line_of(error: Exception) -> str | None:
     """Return what to tell an operator; None for an error of the program itself."""
-    if isinstance(error, SettingsError):
+    if isinstance(error, SettingsError | DefinitionError):
         return str(error)
     if isinstance(error, DomainError):
         reasons = " ".join(sentence for _, sentence in error.errors)

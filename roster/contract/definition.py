@@ -42,6 +42,12 @@ class Definition:
             raise DefinitionError(f"there is no operation {operation_id}{hint}")
         return paths[operation_id]
 
+    def located(self, error: DefinitionError) -> DefinitionError:
+        """Return an error with the file of the operation that it names."""
+        if error.file is None and error.path is not None:
+            error.file = self.files.get(error.path)
+        return error
+
     def match(self, path: str) -> tuple[Route, dict[str, Any], str] | None:
         """Find the route of a request's path, with the path's parameters and the path as declared.
 

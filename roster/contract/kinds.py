@@ -1,5 +1,9 @@
 """Kinds: which objects of OpenAPI 3.0 stand where in a document."""
 
+from collections.abc import Sequence
+
+from roster.contract.errors import DefinitionError
+
 METHODS = ("get", "put", "post", "delete", "options", "head", "patch", "trace")
 # What is referred to stays a component of its own. Security schemes have no other place anyway.
 KINDS = frozenset(
@@ -43,3 +47,15 @@ def part(kind: str, key: str) -> str:
         return kind[1:]
     parts = _PARTS.get(kind, {})
     return "" if key.startswith("x-") else parts.get(key, parts.get("*", ""))
+
+
+def error_at(steps: Sequence[str | int], sentence: str, file: str | None) -> DefinitionError:
+    """Make the error of a place, by a JSON Pointer's steps: they tell path and method."""
+    path = method = None
+    rest = [str(step) for step in steps]
+    if rest[:1] == ["paths"] and len(rest) > 1:
+        path, rest = rest[1], rest[2:]
+        if rest[:1] and rest[0] in METHODS:
+            method, rest = rest[0], rest[1:]
+    told = f"{'/'.join(rest)}: {sentence}" if rest else sentence
+    return DefinitionError(told, file=file, path=path, method=method)

@@ -8,7 +8,7 @@ from roster.contract import checks, extensions, structure
 from roster.contract.bundle import Bundle
 from roster.contract.definition import Definition
 from roster.contract.errors import DefinitionError, DefinitionErrors
-from roster.contract.kinds import METHODS
+from roster.contract.kinds import error_at
 from roster.contract.links import location
 from roster.contract.operation import each_operation
 from roster.contract.permissions import Permission
@@ -33,7 +33,7 @@ def load(environment: str, folder: Path = FOLDER) -> Definition:
             *_unreferenced(bundle),
         ]
     )
-    errors: list[DefinitionError] = []
+    errors = []
     for path, method, operation in each_operation(document):
         try:
             permission = Permission.of(operation["x-permission"])
@@ -69,19 +69,7 @@ def _refuse(errors: Sequence[DefinitionError], bundle: Bundle | None = None) -> 
 
 
 def _located(mistakes: Iterable[Mistake], bundle: Bundle) -> list[DefinitionError]:
-    """Name the file and the operation of each mistake by the steps of the pointer to it."""
-    errors = []
-    for sentence, steps in mistakes:
-        path = method = None
-        rest = steps
-        if steps[:1] == ("paths",) and len(steps) > 1:
-            path, rest = steps[1], steps[2:]
-            if rest[:1] and rest[0] in METHODS:
-                method, rest = rest[0], rest[1:]
-        place = "".join(f"{step}/" for step in rest).rstrip("/")
-        told = f"{place}: {sentence}" if place else sentence
-        errors.append(DefinitionError(told, file=bundle.file_of(steps), path=path, method=method))
-    return errors
+    return [error_at(steps, sentence, bundle.file_of(steps)) for sentence, steps in mistakes]
 
 
 def _unreferenced(bundle: Bundle) -> list[DefinitionError]:

@@ -138,7 +138,13 @@ def _describe(error: Exception) -> tuple[int, str, Sequence[tuple[str, str]], di
         _logger.error("The database, or the store of limits, does not answer: %s", reason)
         detail = "The service cannot answer just now. Try again shortly."
         return 503, detail, (), {"Retry-After": "5"}
-    _logger.error("A request could not be answered.", exc_info=error)
+    if failures.is_unmigrated(error) or failures.is_forbidden(error):
+        # No request goes on until an operator acts: a line is enough, which says what to do.
+        reason = str(getattr(error, "orig", error)).partition("\n")[0]
+        missing = "A migration" if failures.is_unmigrated(error) else "A right on a table"
+        _logger.error("%s is missing in the database: %s", missing, reason)
+    else:
+        _logger.error("A request could not be answered.", exc_info=error)
     detail = "The server could not answer; its operator can find the reason by the request id."
     return 500, detail, (), {}
 

@@ -14,6 +14,7 @@ from limits.storage import storage_from_string
 from limits.strategies import MovingWindowRateLimiter
 
 from models.errors import TooManyAttempts
+from roster.contract.errors import DefinitionError, nearest
 from roster.contract.operation import Operation
 from roster.http.context import RequestContext
 from roster.oauth.attempts import Attempts
@@ -149,12 +150,15 @@ class Limits:
     def step(self, operation: Operation) -> Callable[[RequestContext], None] | None:
         """Make the step that counts a caller's calls of an operation, and raises TooManyAttempts.
 
-        :raises ValueError: for an `x-limit` that names no limit.
+        :raises DefinitionError: for an `x-limit` that names no limit.
         """
         if operation.limit is None:
             return None
         if operation.limit not in self._by_name:
-            raise ValueError(f"x-limit of {operation.id} must be one of {', '.join(self._by_name)}")
+            known = ", ".join(self._by_name) + nearest(operation.limit, self._by_name)
+            raise DefinitionError(
+                f"x-limit must be one of {known}", path=operation.path, method=operation.method
+            )
         item = self._by_name[operation.limit]
         detail = "You have done this too often of late. Try again later."
         return lambda context: self._count(item, _party(context), detail=detail)

@@ -14,6 +14,7 @@ from typing import Any, TextIO
 import click
 import uvicorn
 from uvicorn.config import STARTUP_FAILURE
+from uvicorn.importer import import_from_string
 from uvicorn.supervisors import Multiprocess
 
 from roster.origins import is_every
@@ -24,6 +25,7 @@ from roster.settings import Settings, SettingsError
 # the process itself; also for the one that started it, which looks twice a second.
 _FOR_REFUSALS = 2.5
 _FOR_THE_PROCESS = 0.75
+_APPLICATION = "roster:app"
 _PORT_IN_USE = "PORT: another program listens on this port, or this user may not"
 
 
@@ -71,12 +73,20 @@ def _take(family: int, address: Any) -> socket.socket | None:
     return taken
 
 
+def build() -> None:
+    """Build the application that `run` serves, before anything is changed for it.
+
+    :raises SystemExit: with one line, where the definition is wrong.
+    """
+    import_from_string(_APPLICATION)
+
+
 def run(settings: Settings, sockets: list[socket.socket]) -> None:
     """Serve until a signal ends it, and then end within the time that the settings give."""
     seconds = settings.shutdown_seconds
     config = _Config(
         seconds,
-        "roster:app",
+        _APPLICATION,
         host=settings.host,
         port=settings.port,
         workers=settings.workers,

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from functools import partial
 
+from roster.contract.errors import DefinitionError, nearest
 from roster.contract.operation import Operation
 from roster.http.context import RequestContext
 from roster.http.detour import Detour
@@ -18,12 +19,18 @@ def hash_elsewhere(
     Everything before the handler runs in an ordinary thread, so that a request that is refused
     there takes no place in the queue of those who log in.
 
-    :raises ValueError: for an `x-computes-hash` with a field that the form does not have.
+    :raises DefinitionError: for an `x-computes-hash` with a field that the form does not have.
     """
     if operation.hashes_where is None:
         return None
-    if operation.form_fields and operation.hashes_where.keys() - operation.form_fields.keys():
-        raise ValueError(f"x-computes-hash: {operation.id} has no such field")
+    for name in operation.hashes_where if operation.form_fields else ():
+        if name not in operation.form_fields:
+            hint = nearest(name, operation.form_fields)
+            raise DefinitionError(
+                f"x-computes-hash: the form has no field {name}{hint}",
+                path=operation.path,
+                method=operation.method,
+            )
     return partial(_send_on, settings, operation)
 
 

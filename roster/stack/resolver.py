@@ -7,7 +7,6 @@ from typing import Any
 
 import flask
 import orjson
-from connexion.exceptions import ResolverError
 from connexion.operations import AbstractOperation
 from connexion.resolver import Resolution, Resolver
 from sqlalchemy.exc import DBAPIError
@@ -16,10 +15,12 @@ from models import errors as domain
 from models.database import failures
 from roster.api.responses import Responder
 from roster.contract.definition import Definition
+from roster.contract.errors import DefinitionError, nearest
 from roster.contract.operation import Operation
 from roster.http.context import RequestContext, current
 from roster.http.errors import HTTPError
 from roster.stack.authorization import Admission, OutdatedError, Rules
+from roster.stack.handlers import find_handler
 from roster.stack.providers import Providers
 from roster.stack.security import identify, is_unchanged
 
@@ -55,21 +56,27 @@ class HandlerResolver(Resolver):
         self._providers = providers
         self._steps = steps
         self._resolved: dict[str, Resolution] = {}
+        # What is wrong between the definition and the handlers: all of it, when all are resolved.
+        self.mistakes: list[DefinitionError] = []
 
     def resolve(self, operation: AbstractOperation) -> Resolution:
         """Find and wrap the handler of an operation; connexion asks once for each of its layers."""
         declared = self._definition.operation(operation.path, operation.method)
         if declared.id not in self._resolved:
-            found = super().resolve(operation)  # type: ignore[no-untyped-call]
-            self._resolved[declared.id] = Resolution(
-                self._wrap(found.function, declared), declared.handler
-            )
+            self._resolved[declared.id] = Resolution(self._view(declared), declared.handler)
         return self._resolved[declared.id]
 
     @property
     def views(self) -> dict[str, Callable[..., flask.Response]]:
         """The wrapped handlers, by the handlers' names."""
         return {found.operation_id: found.function for found in self._resolved.values()}
+
+    def _view(self, operation: Operation) -> Callable[..., flask.Response]:
+        try:
+            return self._wrap(find_handler(operation), operation)
+        except DefinitionError as error:
+            self.mistakes.append(error)
+            return _absent
 
     def _wrap(
         self, handler: Callable[..., Any], operation: Operation
@@ -105,7 +112,7 @@ class HandlerResolver(Resolver):
     ) -> tuple[str, Callable[[RequestContext, Any], Any]]:
         """Find where a handler's parameter comes from.
 
-        :raises ResolverError: when the server starts, where it comes from nowhere.
+        :raises DefinitionError: where it comes from nowhere.
         """
         if name == operation.permission.object:
             return name, lambda _, found: found
@@ -122,10 +129,18 @@ class HandlerResolver(Resolver):
             if parameter["in"] == "query"
         ):
             return name, lambda context, _: context.query[name]
-        raise ResolverError(
+        known = [*self._providers, "body", *(each["name"] for each in operation.parameters)]
+        known += [operation.permission.object] if operation.permission.object else []
+        raise DefinitionError(
             f"{operation.handler} asks for {name}, which neither the definition nor a provider"
-            " gives."
+            f" gives{nearest(name, known)}",
+            path=operation.path,
+            method=operation.method,
         )
+
+
+def _absent(**_: Any) -> flask.Response:
+    raise HTTPError(500, "This operation has no handler.")
 
 
 def _repeat(call: Callable[[RequestContext], Any], context: RequestContext) -> Any:

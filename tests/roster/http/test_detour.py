@@ -14,6 +14,7 @@ from models.users import passwords
 from roster import settings
 from roster.contract import loader
 from roster.contract.definition import Definition
+from roster.contract.errors import DefinitionError
 from roster.contract.operation import Operation
 from roster.http.context import RequestContext
 from roster.server import dispatch
@@ -354,7 +355,7 @@ def test_a_condition_on_a_field_that_is_not_there_stops_the_start() -> None:
     document["paths"]["/auth/oauth2/token"]["post"]["x-computes-hash"] = {"grant": ["password"]}
     misspelt = Definition(document).operation("/auth/oauth2/token", "POST")
 
-    with pytest.raises(ValueError, match="x-computes-hash: issue_token has no such field"):
+    with pytest.raises(DefinitionError, match="x-computes-hash: the form has no field grant;"):
         hash_elsewhere(settings.load(), misspelt)
 
 

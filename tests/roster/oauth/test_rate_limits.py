@@ -11,6 +11,7 @@ import pytest
 from models import Caller
 from models.errors import TooManyAttempts
 from roster import settings
+from roster.contract.errors import DefinitionError
 from roster.oauth.devices import Device
 from roster.oauth.rate_limits import AddressGate, Limits, _network
 
@@ -302,12 +303,14 @@ def test_an_operation_without_a_limit_is_not_counted(limits: Callable[..., Limit
 
 
 def test_a_limit_that_nobody_knows_stops_the_start(limits: Callable[..., Limits]) -> None:
-    with pytest.raises(ValueError, match="x-limit of add must be one of members-added"):
+    with pytest.raises(
+        DefinitionError, match="must be one of members-added; did you"
+    ):
         limits().step(operation("memebrs-added"))
 
 
 def operation(limit: str | None) -> Any:
-    return SimpleNamespace(id="add", limit=limit)
+    return SimpleNamespace(id="add", limit=limit, path="/things", method="POST")
 
 
 def by(**fields: Any) -> Any:

@@ -3,7 +3,6 @@
 from typing import Any
 
 import pytest
-from connexion.exceptions import ResolverError
 from sqlalchemy import Connection, select
 from sqlalchemy.orm import Session
 from starlette.testclient import TestClient
@@ -14,6 +13,7 @@ from models import Caller, Team, User
 from models.errors import Conflict
 from roster import settings
 from roster.application import Application, create_app
+from roster.contract.errors import DefinitionError
 from tests.serving import CheckedClient, Serve, Server
 
 
@@ -186,7 +186,7 @@ def test_an_unknown_parameter_of_a_handler_is_refused_at_the_start(
 
     monkeypatch.setattr(teams, "read_team", read_team)
 
-    with pytest.raises(ResolverError, match=r"handlers\.teams\.read_team asks for nonsense"):
+    with pytest.raises(DefinitionError, match=r"handlers\.teams\.read_team asks for nonsense"):
         build()
 
 
@@ -198,7 +198,7 @@ def test_an_object_that_the_path_does_not_name_is_refused_at_the_start(
 
     monkeypatch.setattr(teams, "read_team", read_team)
 
-    with pytest.raises(ResolverError, match="asks for user"):
+    with pytest.raises(DefinitionError, match="asks for user"):
         build()
 
 
@@ -207,7 +207,7 @@ def test_a_handler_that_is_missing_is_noticed_at_the_start(
 ) -> None:
     monkeypatch.delattr(users, "read_me")
 
-    with pytest.raises(ResolverError, match="read_me"):
+    with pytest.raises(DefinitionError, match="read_me"):
         build()
 
 
