@@ -43,7 +43,8 @@ def _of_operation(operation: dict[str, Any]) -> Iterator[str]:
         yield "there is no operationId, the name of the function that carries it out"
     if not isinstance(operation.get(_CONTROLLER), str):
         yield f"there is no {_CONTROLLER}, the module with the operation's function"
-    if "x-permission" not in operation:
+    # A mistyped one is told by itself.
+    if "x-permission" not in operation and not nearest("x-permission", operation, cutoff=0.8):
         yield "there is no x-permission, which says who may call the operation"
 
 

@@ -17,12 +17,12 @@ from roster.contract.structure import Mistake
 FOLDER = Path(__file__).resolve().parents[2] / "openapi"
 
 
-def load(environment: str, folder: Path = FOLDER) -> Definition:
+def load(environment: str, folder: Path | None = None) -> Definition:
     """Read and resolve the definition for one environment (`development` or `production`).
 
     :raises DefinitionError: where the definition is wrong, or this server does not support it.
     """
-    bundle = Bundle(folder)
+    bundle = Bundle(folder or FOLDER)
     _refuse(bundle.mistakes)
     _refuse(_located(structure.mistakes(bundle.document), bundle))
     document = _without_other_environments(bundle.document, environment)

@@ -64,6 +64,11 @@ def _is_of_reference(error: Any, parent: Any) -> bool:
 
 
 def _sentences(error: Any) -> Iterator[str]:
+    if error.validator == "enum":
+        known = [str(each) for each in error.validator_value]
+        hint = nearest(str(error.instance), known)
+        yield f"{error.instance!r} must be one of {', '.join(known)}{hint}"
+        return
     if error.validator != "additionalProperties":
         yield str(error.message)
         return

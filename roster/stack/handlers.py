@@ -57,8 +57,9 @@ def _module(operation: Operation, name: str) -> ModuleType:
         # That a module lacks another one is no mistake of the definition's.
         if error.name is None or not f"{name}.".startswith(f"{error.name}."):
             raise
+    hint = nearest(name, siblings(name)) if is_name else ""
     raise DefinitionError(
-        f"x-openapi-router-controller: there is no module {name}{nearest(name, siblings(name))}",
+        f"x-openapi-router-controller: there is no module {name}{hint}",
         path=operation.path,
         method=operation.method,
     )

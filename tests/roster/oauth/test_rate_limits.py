@@ -303,9 +303,7 @@ def test_an_operation_without_a_limit_is_not_counted(limits: Callable[..., Limit
 
 
 def test_a_limit_that_nobody_knows_stops_the_start(limits: Callable[..., Limits]) -> None:
-    with pytest.raises(
-        DefinitionError, match="must be one of members-added; did you"
-    ):
+    with pytest.raises(DefinitionError, match="must be one of members-added; did you"):
         limits().step(operation("memebrs-added"))
 
 
