@@ -7,15 +7,15 @@ from sqlalchemy.orm import Session
 
 from handlers.schemas.teams import member as member_schema
 from handlers.schemas.teams import members as members_schema
-from models import Member, ShownTeam, Team
+from models import Member, Team, TeamView
 from models.database.pagination import Page, Window
 from models.patch import Operation
 from models.quotas import Quotas
 
 
-def list_members(connection: Connection, team: ShownTeam, window: Window) -> Page:
+def list_members(connection: Connection, team: TeamView, window: Window) -> Page:
     """List the members of a team."""
-    page = window.of(connection, team.member_rows()).map(team.show)
+    page = window.of(connection, team.member_rows()).map(team.member_views)
     return page.map(members_schema.dump)
 
 

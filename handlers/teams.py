@@ -7,7 +7,7 @@ from sqlalchemy.orm import Session
 
 from handlers.schemas.teams import base_teams
 from handlers.schemas.teams import team as team_schema
-from models import Caller, ShownTeam, Team
+from models import Caller, Team, TeamView
 from models.database.pagination import Page, Window
 from models.patch import Operation
 from models.quotas import Quotas
@@ -22,10 +22,11 @@ def create_team(
     connection: Connection, caller: Caller, quotas: Quotas, body: dict[str, Any]
 ) -> Any:
     """Found a team, with the caller as its leader."""
-    return team_schema.dump(Team.create(connection, leader=caller.account, quotas=quotas, **body))
+    created = Team.create(connection, leader=caller.account, quotas=quotas, **body)
+    return team_schema.dump(TeamView.of_new(connection, created, caller.account))
 
 
-def read_team(team: ShownTeam) -> Any:
+def read_team(team: TeamView) -> Any:
     """Show a team."""
     return team_schema.dump(team)
 
@@ -33,7 +34,7 @@ def read_team(team: ShownTeam) -> Any:
 def change_team(session: Session, team: Team, body: list[Operation]) -> Any:
     """Change a team by a JSON Patch."""
     team.change(session, body)
-    return team_schema.dump(team.shown)
+    return team_schema.dump(TeamView.of(team))
 
 
 def delete_team(session: Session, team: Team) -> None:

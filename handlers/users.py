@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 
 from handlers.schemas.users import base_users
 from handlers.schemas.users import user as user_schema
-from models import Caller, User
+from models import Caller, User, accounts
 from models.database.pagination import Page, Window
 from models.oauth import ending
 from models.patch import Operation
@@ -44,12 +44,12 @@ def change_user(
     session: Session, caller: Caller, gate: Any, user: User, body: list[Operation]
 ) -> Any:
     """Change a user by a JSON Patch."""
-    user.change(session, body, caller, gate)
+    accounts.change(session, user, body, caller, gate)
     return user_schema.dump(user)
 
 
 def delete_user(session: Session, caller: Caller, user: User) -> Iterator[None]:
     """Delete a user, with all that is theirs alone."""
-    yield from user.leave_teams(session, caller)
+    yield from accounts.leave_teams(session, user, caller)
     yield from ending.of_account(session, user.id, caller.grant_id)
-    user.delete(session, caller)
+    accounts.delete_account(session, user, caller)

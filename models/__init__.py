@@ -10,7 +10,8 @@ from models.oauth.grant import Grant
 from models.oauth.token import Token
 from models.oauth.token_store import TokenStore
 from models.teams.member import Member
-from models.teams.team import ShownTeam, Team
+from models.teams.team import Team
+from models.teams.team_view import TeamView
 from models.users.user import User
 
 __all__ = [
@@ -24,8 +25,8 @@ __all__ = [
     "Consent",
     "Grant",
     "Member",
-    "ShownTeam",
     "Team",
+    "TeamView",
     "Token",
     "TokenStore",
     "User",
@@ -40,4 +41,4 @@ OBJECTS: dict[str, type[User | Team | Member | Client]] = {
 }
 
 # What stands in for one of them where it is only read, and costs less.
-READ: dict[str, type[ShownTeam]] = {"team": ShownTeam}
+READ: dict[str, type[TeamView]] = {"team": TeamView}

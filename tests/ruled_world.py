@@ -12,7 +12,7 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 
 from sqlalchemy import delete, insert, select
 
-from models import Client, Consent, Grant, Member, Team, Token, User
+from models import Client, Consent, Grant, Member, Team, Token, User, accounts
 from models.database.base import now
 from models.development import CLIENT_ID
 from models.errors import Conflict, NotFound
@@ -360,7 +360,7 @@ def _administer(server: Server, name: str, values: dict[str, Any], _hand: Hand) 
         if user is None:
             return 404
         try:
-            user.administer(session, **values)
+            accounts.administer(session, user, **values)
         except Conflict:
             return 409
         except NotFound:  # deleted since it was found

@@ -11,7 +11,7 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 
 from sqlalchemy import Connection, insert, select
 
-from models import Client, Consent, Grant, Member, Team, Token, User
+from models import Client, Consent, Grant, Member, Team, Token, User, accounts
 from models.database.base import now
 from models.errors import DomainError
 from models.oauth.browser_session import BrowserSession
@@ -329,7 +329,7 @@ def set_user(name: str, **values: Any) -> Callable[[Hand], Any]:
     def act(session: Any) -> None:
         user = User.find_by_login(session, name)
         if user is not None:
-            user.administer(session, **values)
+            accounts.administer(session, user, **values)
 
     return operator(act)
 

@@ -1,10 +1,8 @@
 """The sessions of browsers whose user has signed in."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Self
+from typing import Self
 
 from sqlalchemy import ForeignKey, Index, LargeBinary, delete, select, update
 from sqlalchemy.orm import Mapped, Session, mapped_column, relationship
@@ -12,9 +10,7 @@ from sqlalchemy.orm import Mapped, Session, mapped_column, relationship
 from models.database.base import Base, Id, Identified, now
 from models.oauth.secret import digest, generate
 from models.quotas import Quotas, serialize
-
-if TYPE_CHECKING:
-    from models.users.user import User
+from models.users.user import User
 
 # A session that is in use is not written at each request, but often enough to stay alive.
 _SEEN_ANEW = timedelta(minutes=1)

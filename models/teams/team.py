@@ -1,7 +1,6 @@
 """Teams of users."""
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from datetime import datetime
 from functools import cache
 from typing import Any, NamedTuple, Self
@@ -30,58 +29,13 @@ from models.teams.member import Member
 from models.users.user import User
 
 
-class ShownMember(NamedTuple):
-    """A member as its team shows it: `team` has an id and a title, `user` the base columns."""
+class TeamRow(NamedTuple):
+    """What the row of a team holds."""
 
-    team: Any
-    user: Any
-    is_leader: bool
-
-
-@dataclass(frozen=True)
-class ShownTeam(Addressed):
-    """A team where it is only read: columns, without the object that could change it.
-
-    `leader` is who has just created the team, and is alone in it.
-    """
-
-    connection: Connection
     id: int
     title: str
     created: datetime
     updated: datetime
-    leader: Account | None = None
-
-    @classmethod
-    def load(cls, connection: Connection, team_id: int) -> Self | None:
-        """Return the team with that id."""
-        row = _TEAM.first(connection, team_id=team_id)
-        return None if row is None else cls(connection, *row)
-
-    def roles_of(self, caller: Caller) -> frozenset[str]:
-        """Return the caller's roles in this team: `member`, `leader`."""
-        if caller.user is None:
-            return frozenset()
-        ids = {"team_id": self.id, "user_id": caller.user.id}
-        member = _MEMBER.first(self.connection, **ids)
-        if member is None:
-            return frozenset()
-        return frozenset({"member", "leader"} if member.is_leader else {"member"})
-
-    @property
-    def members(self) -> list[ShownMember]:
-        """The members, in the order of their users."""
-        if self.leader is not None:
-            return [ShownMember(self, self.leader, is_leader=True)]
-        return self.show(_MEMBER_ROWS.all(self.connection, team_id=self.id))
-
-    def member_rows(self) -> Listing:
-        """List the members, as rows for `show`."""
-        return _member_rows().given(team_id=self.id)
-
-    def show(self, rows: Iterable[Any]) -> list[ShownMember]:
-        """Return members as the team shows them; each row has a user's base columns and role."""
-        return [ShownMember(self, row, row.is_leader) for row in rows]
 
 
 class Team(Identified, Timestamps, Addressed, Base):
@@ -98,7 +52,7 @@ class Team(Identified, Timestamps, Addressed, Base):
     @classmethod
     def create(
         cls, connection: Connection, title: str, leader: Account, quotas: Quotas = UNLIMITED
-    ) -> ShownTeam:
+    ) -> TeamRow:
         """Create a team with its first member, who leads it.
 
         Raise Conflict where that user leads as many teams as it may, Forbidden where its account
@@ -114,12 +68,11 @@ class Team(Identified, Timestamps, Addressed, Base):
             [counted] = _LED.all(connection, leader=leader.id, most=quotas.teams)
             if counted.led >= quotas.teams:
                 raise Conflict(f"You lead {quotas.teams} teams, and no user may lead more.")
-        team = ShownTeam(connection, row.id, title, moment, moment, leader)
         try:
-            _INSERT_LEADER.all(connection, new_team=team.id, leader=leader.id, moment=moment)
+            _INSERT_LEADER.all(connection, new_team=row.id, leader=leader.id, moment=moment)
         except IntegrityError:
             raise Forbidden("The user's account no longer exists.") from None
-        return team
+        return TeamRow(row.id, title, moment, moment)
 
     @classmethod
     def load(cls, session: Session, team_id: int) -> Self | None:
@@ -135,15 +88,10 @@ class Team(Identified, Timestamps, Addressed, Base):
 
     def roles_of(self, caller: Caller) -> frozenset[str]:
         """Return the caller's roles in this team: `member`, `leader`."""
-        return self.shown.roles_of(caller)
-
-    @property
-    def shown(self) -> ShownTeam:
-        """The team as it is shown, once what was changed is written."""
         session = object_session(self)
         if session is None:
             raise ValueError("The team belongs to no session.")
-        return ShownTeam(session.connection(), self.id, self.title, self.created, self.updated)
+        return Member.roles_in(session.connection(), self.id, caller)
 
     def change(self, session: Session, operations: Sequence[patch.Operation]) -> None:
         """Apply a JSON Patch to `/title`; raise Conflict where a test fails."""
@@ -195,8 +143,6 @@ class Team(Identified, Timestamps, Addressed, Base):
             raise NotFound("There is no such team.")
 
 
-_COLUMNS = (Team.id, Team.title, Team.created, Team.updated)
-_TEAM = Prepared(select(*_COLUMNS).where(Team.id == bindparam("team_id")))
 _LEADERSHIPS: Select[*tuple[Any, ...]] = select(literal_column("1")).where(
     Member.user_id == bindparam("leader"), Member.is_leader
 )
@@ -220,14 +166,6 @@ _INSERT_LEADER = Prepared(
         created=bindparam("moment"),
     )
 )
-_OF_TEAM = Member.team_id == bindparam("team_id")
-_MEMBER = Prepared(select(Member.is_leader).where(_OF_TEAM, Member.user_id == bindparam("user_id")))
-_SELECT_MEMBERS: Select[*tuple[Any, ...]] = (
-    select(*User.base_columns(), Member.is_leader)
-    .join(Member, Member.user_id == User.id)
-    .where(_OF_TEAM)
-)
-_MEMBER_ROWS = Prepared(_SELECT_MEMBERS.order_by(Member.user_id))
 
 
 @cache
@@ -241,8 +179,3 @@ def _teams_of_one() -> Listing:
     title = select(Team.title).where(Team.id == Member.team_id).scalar_subquery()
     mine = select(Member.team_id.label("id"), title.label("title"))
     return Listing.of(mine.where(Member.user_id == bindparam("user_id")), Member.team_id)
-
-
-@cache
-def _member_rows() -> Listing:
-    return Listing.of(_SELECT_MEMBERS, Member.user_id)

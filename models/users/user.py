@@ -1,8 +1,8 @@
-"""User accounts: how they begin, log in, change and end."""
+"""Users: their columns, how they are found, created and authenticated."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from functools import cache
 from typing import Any, Self
 
@@ -12,8 +12,6 @@ from sqlalchemy import (
     Index,
     String,
     and_,
-    delete,
-    func,
     or_,
     select,
     update,
@@ -21,25 +19,16 @@ from sqlalchemy import (
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Mapped, Session, mapped_column, validates
 
-from models import patch
 from models.caller import Caller, standing
 from models.database.base import Addressed, Base, Identified, Timestamps, is_storable
 from models.database.connections import Question, begin
 from models.database.pagination import Listing
-from models.errors import Conflict, NotFound, PasswordRequired
+from models.errors import Conflict
 from models.gate import Gate, OpenGate
-from models.oauth.browser_session import BrowserSession
-from models.oauth.code import Code
-from models.oauth.grant import Grant
-from models.teams.member import Member
-from models.users import names, passwords, user_patch
+from models.users import names, passwords
 
 _OPEN = OpenGate()
 _BY_ID = "SELECT 1 FROM users WHERE id = $1"
-# PostgreSQL's advisory lock of those who take a right from an admin.
-_ADMINS = 0x41646D696E73
-# Some milliseconds' work.
-_TEAMS_AT_ONCE = 300
 
 
 class User(Identified, Timestamps, Addressed, Base):
@@ -214,7 +203,7 @@ class User(Identified, Timestamps, Addressed, Base):
         """
         user = cls.find_by_login(session, login)
         typed = names.email_key(names.typed_login(login))
-        account = user_patch.login_account(user) if user else f"name {typed}"
+        account = user.login_account if user else f"name {typed}"
         gate.enter("login", account)
         if user is None or not user.is_active:
             passwords.verify_nobody(password)
@@ -232,6 +221,11 @@ class User(Identified, Timestamps, Addressed, Base):
         return held
 
     @property
+    def login_account(self) -> str:
+        """The name under which failed logins at this account are counted; no typed login has it."""
+        return f"user {self.id}"
+
+    @property
     def standing(self) -> frozenset[str]:
         """The roles above a plain user's that the account has: `admin`, `internal`."""
         return standing(is_admin=self.is_admin, is_internal=self.is_internal)
@@ -240,148 +234,6 @@ class User(Identified, Timestamps, Addressed, Base):
         """Return the caller's roles towards this user: `self`."""
         is_self = caller.user is not None and caller.user.id == self.id
         return frozenset({"self"} if is_self else ())
-
-    def change(
-        self,
-        session: Session,
-        operations: Sequence[patch.Operation],
-        caller: Caller,
-        gate: Gate = _OPEN,
-    ) -> None:
-        """Apply a JSON Patch, which first tests the caller's own password.
-
-        Raise PasswordRequired where that password is missing or wrong, Forbidden where the
-        caller has no right to a flag, Conflict where another test fails, the e-mail address
-        is taken or no active admin would remain, Unprocessable where a new password or
-        e-mail address breaks a rule. A new password ends the user's grants but the caller's
-        own, a deactivation ends them all.
-        """
-        user_patch.check_rights(operations, caller)
-        known = None if caller.user is None else User.by_id(session, caller.user.id)
-        prover = user_patch.check_current_password(operations, known, gate)
-        version = prover.password_version
-        fields, password = user_patch.apply(self, operations)
-        if patch.replaces(operations, "/email"):
-            names.check_email(fields["email"], patch.pointer(operations, "/email"))
-        password_hash = None
-        if password is not None:
-            pointer = patch.pointer(operations, "/password")
-            passwords.check_rules(password, self.username, pointer)
-            password_hash = passwords.hash_password(password)
-
-        present = self._lock(session, prover.id).get(prover.id)
-        if present is None or not present.is_active or present.password_version != version:
-            raise PasswordRequired("The current password has just been changed.")
-        fields, _ = user_patch.apply(self, operations)
-        try:
-            self._assign(session, fields, password_hash, keep=caller.grant_id)
-        except IntegrityError:
-            pointer = patch.pointer(operations, "/email")
-            errors = [(pointer, "The e-mail address is taken.")]
-            raise Conflict("The e-mail address is taken.", errors) from None
-
-    def administer(
-        self,
-        session: Session,
-        *,
-        password: str | None = None,
-        is_active: bool | None = None,
-        is_admin: bool | None = None,
-        is_internal: bool | None = None,
-    ) -> None:
-        """Set what an operator sets; None leaves a value as it is.
-
-        Raise Unprocessable where the password breaks a rule, Conflict where no active admin
-        would remain. Grants end as by `change`.
-        """
-        password_hash = None
-        if password is not None:
-            passwords.check_rules(password, self.username)
-            password_hash = passwords.hash_password(password)
-        self._lock(session)
-        flags = {"is_active": is_active, "is_admin": is_admin, "is_internal": is_internal}
-        given = {name: value for name, value in flags.items() if value is not None}
-        self._assign(session, given, password_hash)
-
-    def leave_teams(self, session: Session, by: Caller | None = None) -> Iterator[None]:
-        """Leave all but the last of very many teams before the account is deleted, in batches.
-
-        Each time what was done is to be committed, for nobody else to wait. What stands against
-        the deletion is raised first, as by `delete`.
-        """
-        self._check_deletable(session, by)
-        while (last := Member.many(session, self, _TEAMS_AT_ONCE)) is not None:
-            Member.leave_all(session, self, may_refuse=self._is_own(by), through=last)
-            yield
-            self._check_deletable(session, by)
-
-    def delete(self, session: Session, by: Caller | None = None) -> None:
-        """Delete the account, its grants, its clients, and the teams where it is alone.
-
-        What it leads passes on, as by `Member.leave_all`. Raise Conflict where no active admin
-        would remain, or where a user who may write deletes the own account, and a team would be
-        left without leader.
-        """
-        self._check_deletable(session, by)
-        Grant.end_account(session, self.id)
-        Member.leave_all(session, self, may_refuse=self._is_own(by))
-        session.delete(self)
-        session.flush()
-
-    def _check_deletable(self, session: Session, by: Caller | None) -> None:
-        self._lock(session)
-        if self.is_admin and self.is_active:
-            self._check_admin_remains(session)
-        if self._is_own(by):
-            Member.check_led(session, self)
-
-    def _is_own(self, by: Caller | None) -> bool:
-        return by is not None and by.user is not None and by.user.id == self.id
-
-    def _lock(self, session: Session, held: int | None = None) -> dict[int, User]:
-        """Lock the account, and keep another one as it is; return both as they now are."""
-        ids = {self.id: True} if held is None else {held: False, self.id: True}
-        User.lock_accounts(session.connection(), ids)
-        fresh = select(User).where(User.id.in_(ids)).execution_options(populate_existing=True)
-        locked = {user.id: user for user in session.scalars(fresh)}
-        if self.id not in locked:
-            raise NotFound("There is no such user.")
-        return locked
-
-    def _assign(
-        self,
-        session: Session,
-        fields: Mapping[str, Any],
-        password_hash: str | None,
-        keep: int | None = None,
-    ) -> None:
-        was_admin = self.is_admin and self.is_active
-        for name, value in fields.items():
-            setattr(self, name, value)
-        if password_hash is not None:
-            self.password_hash = password_hash
-            self.password_version += 1
-        session.flush()
-        if was_admin and not (self.is_admin and self.is_active):
-            self._check_admin_remains(session)
-        if not self.is_active:
-            self._end_logins(session)
-        elif password_hash is not None:
-            self._end_logins(session, keep)
-
-    def _end_logins(self, session: Session, keep: int | None = None) -> None:
-        Grant.end_all(session, self.id, keep)
-        session.execute(delete(Code).where(Code.user_id == self.id))
-        session.execute(delete(BrowserSession).where(BrowserSession.user_id == self.id))
-
-    def _check_admin_remains(self, session: Session) -> None:
-        # One at a time, or two admins could both count on the other. It is the last lock of all
-        # that concern users: who has it waits for no user.
-        if session.get_bind().dialect.name == "postgresql":
-            session.execute(select(func.pg_advisory_xact_lock(_ADMINS)))
-        others = select(User.id).where(User.is_admin, User.is_active, User.id != self.id)
-        if session.scalar(others.limit(1)) is None:
-            raise Conflict("At least one active admin has to remain.")
 
 
 def _renew_hash(session: Session, user: User, password_hash: str) -> None:

@@ -1,18 +1,14 @@
 """What a JSON Patch of a user may do, and the password that it has to begin with."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from models import patch
+from models.caller import Caller
 from models.errors import Forbidden, PasswordRequired
+from models.gate import Gate
 from models.users import passwords
-
-if TYPE_CHECKING:
-    from models.caller import Caller
-    from models.gate import Gate
-    from models.users.user import User
+from models.users.user import User
 
 _CURRENT_PASSWORD = "/current_password"
 _FIELDS = (
@@ -51,18 +47,13 @@ def check_current_password(
         raise PasswordRequired(
             "The first operation has to test /current_password, with the caller's own password."
         )
-    account = login_account(caller)
+    account = caller.login_account
     gate.enter("current_password", account)
     all_same = all(passwords.are_same(given[0], other) for other in given[1:])
     if not passwords.is_right(given[0], caller.password_hash) or not all_same:
         raise PasswordRequired("The current password is wrong.")
     gate.passed("current_password", account)
     return caller
-
-
-def login_account(user: User) -> str:
-    """Name a user's account for the count of failed logins, apart from any login that is typed."""
-    return f"user {user.id}"
 
 
 def apply(user: User, operations: Sequence[patch.Operation]) -> tuple[dict[str, Any], str | None]:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import click
 
-from models import Client, User, development
+from models import Client, User, accounts, development
 from models.database import connections, migrate
 from models.database.base import is_storable
 from models.errors import Unprocessable
@@ -176,9 +176,8 @@ def set_user(
         user = User.find_by_login(session, username)
         if user is None:
             raise click.ClickException("there is no such user")
-        user.administer(
-            session, password=new_password, is_admin=admin, is_internal=internal, is_active=active
-        )
+        flags = {"is_admin": admin, "is_internal": internal, "is_active": active}
+        accounts.administer(session, user, password=new_password, **flags)
 
 
 def _password() -> str:

@@ -4,7 +4,6 @@ from dataclasses import dataclass
 
 from models import User
 from models.errors import TooManyAttempts
-from models.users.user_patch import login_account
 from roster import pages
 from roster.contract.definition import Definition
 from roster.http.context import RequestContext
@@ -78,7 +77,7 @@ class LoginPage:
                 request, "Username or password is wrong.", 400, username
             )
         self.browser.sign_in(user)
-        self._remember(login_account(user))
+        self._remember(user.login_account)
         return self._go_on(request)
 
     def sign_out(self) -> Answer:

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from models import Client, User
+from models import Client, User, accounts
 from models.users import passwords
 from tests.handlers.test_clients import CLIENTS, TOKEN, at, create, new, scoped
 from tests.handlers.test_codes_in_races import after_reading
@@ -26,7 +26,7 @@ def deactivate(server: Server, user_id: int) -> None:
 
 def administer(server: Server, user_id: int, **flags: Any) -> None:
     with server.session() as session:
-        session.get_one(User, user_id).administer(session, **flags)
+        accounts.administer(session, session.get_one(User, user_id), **flags)
         session.commit()
 
 

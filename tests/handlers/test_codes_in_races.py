@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import event, func, select
 from sqlalchemy.orm import Session
 
-from models import Caller, Client, Consent, User
+from models import Caller, Client, Consent, User, accounts
 from models.oauth import registration
 from models.oauth.code import Code
 from tests.serving import PASSWORD, SCOPES, Server, replace
@@ -25,13 +25,13 @@ class Between:
     client: Client
 
     def change_the_password(self) -> None:
-        self.user.administer(self.session, password="another pass phrase")
+        accounts.administer(self.session, self.user, password="another pass phrase")
 
     def deactivate_the_user(self) -> None:
-        self.user.administer(self.session, is_active=False)
+        accounts.administer(self.session, self.user, is_active=False)
 
     def delete_the_user(self) -> None:
-        self.user.delete(self.session)
+        accounts.delete_account(self.session, self.user)
 
     def withdraw(self) -> None:
         Consent.withdraw(self.session, self.user.id, self.client.client_id)

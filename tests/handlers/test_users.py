@@ -820,7 +820,7 @@ def test_no_team_is_in_the_way_of_an_admin_or_internal_user_who_deletes(
 def test_many_teams_are_left_some_at_a_time(
     ada: Person, server: Server, monkeypatch: pytest.MonkeyPatch, by_admin: bool
 ) -> None:
-    monkeypatch.setattr("models.users.user._TEAMS_AT_ONCE", 2)
+    monkeypatch.setattr("models.accounts._TEAMS_AT_ONCE", 2)
     bob = server.person("bob")
     alone = [server.team("Poetry", ada) for _ in range(3)]
     together = [server.team("Engines", bob, ada) for _ in range(4)]
@@ -847,7 +847,7 @@ def test_many_teams_are_left_some_at_a_time(
 def test_a_refused_deletion_leaves_no_team(
     ada: Person, server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("models.users.user._TEAMS_AT_ONCE", 2)
+    monkeypatch.setattr("models.accounts._TEAMS_AT_ONCE", 2)
     teams = [server.team("Poetry", ada) for _ in range(5)]
     server.team("Engines", ada, server.person("bob"))
 

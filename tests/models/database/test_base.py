@@ -6,7 +6,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import StatementError
 from sqlalchemy.orm import Session, sessionmaker
 
-from models import Base, Team, User
+from models import Base, Team, User, accounts
 from models.database.base import MAX_ID, UTCDateTime, Words, is_storable, now
 from tests.models.factories import make_team, make_user
 
@@ -56,7 +56,7 @@ def test_ids_are_never_used_twice(session: Session) -> None:
     first = make_user(session)
     team = make_team(session, first)
     ids = first.id, team.id
-    first.delete(session)
+    accounts.delete_account(session, first)
     session.commit()
     assert session.query(User).count() == session.query(Team).count() == 0
     second = make_user(session)

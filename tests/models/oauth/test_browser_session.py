@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import Engine, event, select
 from sqlalchemy.orm import Session
 
-from models import User
+from models import User, accounts
 from models.database.base import now
 from models.oauth import browser_session
 from models.oauth.browser_session import BrowserSession, SessionLifetimes
@@ -141,7 +141,7 @@ def test_a_session_that_is_used_while_something_ends_it_hinders_nobody(
         is_used.wait(PATIENCE)
         (user,) = User.lock(session, user_id)
         is_ending.set()
-        user.administer(session, is_active=False)
+        accounts.administer(session, user, is_active=False)
 
     assert race(engine, [use, end]) == [True, None]
     assert find(session, value) is None
@@ -169,7 +169,7 @@ def test_a_session_that_ends_while_it_is_marked_is_not_found(
         is_read.wait(PATIENCE)
         (user,) = User.lock(session, user_id)
         is_ending.set()
-        user.administer(session, is_active=False)
+        accounts.administer(session, user, is_active=False)
 
     assert race(engine, [use, end]) == [None, None]
 

@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import Engine, func, insert, select
 from sqlalchemy.orm import Session
 
-from models import Client, Code, Consent, Grant, Token, User
+from models import Client, Code, Consent, Grant, Token, User, accounts
 from models.database.base import now
 from models.errors import Conflict, Forbidden, NotFound, Unprocessable
 from models.oauth import ending, registration
@@ -120,9 +120,9 @@ def remove(session: Session, owner: User, client: Client) -> Iterator[None]:
 
 
 def remove_owner(session: Session, owner: User, client: Client) -> Iterator[None]:
-    yield from owner.leave_teams(session)
+    yield from accounts.leave_teams(session, owner)
     yield from ending.of_account(session, owner.id)
-    owner.delete(session)
+    accounts.delete_account(session, owner)
 
 
 ENDS: list[End] = [narrow, move, remove, remove_owner]

@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import Engine, func, select
 from sqlalchemy.orm import Session, sessionmaker
 
-from models import Client, Code, Consent, Grant, Token, User
+from models import Client, Code, Consent, Grant, Token, User, accounts
 from models.errors import DomainError
 from models.oauth import ending, registration
 from models.oauth.client import PUBLIC
@@ -116,10 +116,10 @@ class Between:
             Consent.remember(session, self.user, self.client, ["teams:read"])
 
     def deactivate(self, session: Session) -> None:
-        session.get_one(User, self.user).administer(session, is_active=False)
+        accounts.administer(session, session.get_one(User, self.user), is_active=False)
 
     def demote(self, session: Session) -> None:
-        session.get_one(User, self.owner).administer(session, is_admin=False)
+        accounts.administer(session, session.get_one(User, self.owner), is_admin=False)
 
     def end_account(self, session: Session) -> None:
         for _ in ending.of_account(session, self.user):

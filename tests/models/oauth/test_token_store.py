@@ -15,7 +15,7 @@ from oauthlib.oauth2 import (
 from sqlalchemy import Engine, event, select, update
 from sqlalchemy.orm import Session, sessionmaker
 
-from models import Caller, Client, Grant, Token, TokenStore, User
+from models import Caller, Client, Grant, Token, TokenStore, User, accounts
 from models.database.base import now
 from models.errors import OAuthError
 from models.oauth.client import PUBLIC
@@ -493,7 +493,7 @@ class TestRefresh:
 
         def change(session: Session) -> None:
             user = session.get_one(User, user_id)
-            user.change(session, patched(("/password", "a wholly new one")), acting(user))
+            accounts.change(session, user, patched(("/password", "a wholly new one")), acting(user))
 
         refreshing = [lambda session, token=token: refresh(session, app, token) for token in tokens]
         outcomes = race(engine, [*refreshing[:3], change, *refreshing[3:]])

@@ -6,9 +6,10 @@ import pytest
 from sqlalchemy import Engine
 from sqlalchemy.orm import Session, sessionmaker
 
-from models import Caller, Member, Team, User
+from models import Caller, Member, Team, User, accounts
 from models.database.base import MAX_ID
 from models.errors import Conflict, NotFound
+from models.teams.leaving import leave_all
 from tests.models.factories import (
     acting,
     checking,
@@ -151,9 +152,10 @@ def test_who_has_left_is_not_found(
     berta: User,
     action: Callable[[Member, Session], None],
 ) -> None:
-    found = member(session, make_team(session, anna, berta), berta)
+    team = make_team(session, anna, berta)
+    found = member(session, team, berta)
     with sessions.begin() as other:
-        member(other, found.team, berta).remove(other)
+        member(other, team, berta).remove(other)
     with pytest.raises(NotFound):
         action(found, session)
 
@@ -162,7 +164,7 @@ class TestLeaveAll:
     def test_every_team_is_left(self, session: Session, anna: User, berta: User) -> None:
         make_team(session, anna)
         kept = make_team(session, berta, anna)
-        Member.leave_all(session, anna, may_refuse=True)
+        leave_all(session, anna, may_refuse=True)
         session.commit()
         session.expunge_all()
         assert session.query(Team).one().id == kept.id
@@ -173,7 +175,7 @@ class TestLeaveAll:
     ) -> None:
         make_team(session, anna, berta)
         with pytest.raises(Conflict):
-            Member.leave_all(session, anna, may_refuse=True)
+            leave_all(session, anna, may_refuse=True)
 
     def test_the_statements_are_as_many_for_one_team_as_for_many(
         self, engine: Engine, session: Session
@@ -189,7 +191,7 @@ class TestLeaveAll:
             session.expire_all()
             user = session.get_one(User, leader.id)
             with recorded(engine) as statements:
-                Member.leave_all(session, user, may_refuse=False)
+                leave_all(session, user, may_refuse=False)
             executed.append(len(statements))
             session.commit()
             led = session.query(Member).where(Member.user_id == others[0].id, Member.is_leader)
@@ -238,7 +240,7 @@ class TestSuccession:
         other = make_team(session, anna, berta)
         leader = make_user(session, "leader")
         make_team(session, leader, berta)
-        Member.leave_all(session, leader, may_refuse=False)
+        leave_all(session, leader, may_refuse=False)
         session.commit()
         session.expire_all()
         assert [each.is_leader for each in other.members] == [True, False]
@@ -266,7 +268,7 @@ class TestRaces:
             elif way == "step down":
                 found.change(session, STEP_DOWN)
             else:
-                found.user.delete(session, acting(found.user))
+                accounts.delete_account(session, found.user, acting(found.user))
 
         outcomes = race(engine, [partial(go, id) for id in user_ids])
         assert (outcomes.count(None), count(outcomes, Conflict)) == (3, 1)

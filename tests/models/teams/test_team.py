@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy import Engine
 from sqlalchemy.orm import Session, sessionmaker
 
-from models import OBJECTS, Caller, Client, Member, ShownTeam, Team, User
+from models import OBJECTS, Caller, Client, Member, Team, TeamView, User, accounts
 from models.database.base import MAX_ID
 from models.database.pagination import Window
 from models.errors import Conflict, Forbidden, NotFound, Unprocessable
@@ -65,8 +65,8 @@ def test_load_finds_a_team_by_its_id(session: Session, anna: User) -> None:
     assert Team.load(session, team_id=team.id) is team
     assert Team.load(session, team_id=team.id + 1) is None
     assert Team.load(session, team_id=MAX_ID + 1) is None
-    assert ShownTeam.load(session.connection(), team_id=team.id) == team.shown
-    assert ShownTeam.load(session.connection(), team_id=team.id + 1) is None
+    assert TeamView.load(session.connection(), team_id=team.id) == TeamView.of(team)
+    assert TeamView.load(session.connection(), team_id=team.id + 1) is None
 
 
 def test_the_members_come_in_the_order_of_users(session: Session) -> None:
@@ -79,7 +79,7 @@ def test_the_members_come_in_the_order_of_users(session: Session) -> None:
 def test_roles_are_those_of_a_member(session: Session, anna: User, berta: User) -> None:
     team = make_team(session, anna, berta)
     admin = make_admin(session)
-    for each in (team, team.shown):
+    for each in (team, TeamView.of(team)):
         assert each.roles_of(acting(anna)) == {"member", "leader"}
         assert each.roles_of(acting(berta)) == {"member"}
         assert each.roles_of(acting(admin)) == frozenset()
@@ -111,10 +111,10 @@ def test_the_rows_of_members_are_shaped_like_their_answer(
 ) -> None:
     make_team(session, berta)
     team = make_team(session, anna, berta)
-    shown = ShownTeam.load(session.connection(), team_id=team.id)
+    shown = TeamView.load(session.connection(), team_id=team.id)
     assert shown is not None
-    assert shown == team.shown
-    page = Window(limit=9).of(session.connection(), shown.member_rows()).map(shown.show)
+    assert shown == TeamView.of(team)
+    page = Window(limit=9).of(session.connection(), shown.member_rows()).map(shown.member_views)
     for members in (page.rows, shown.members):
         assert [member.team for member in members] == [shown, shown]
         assert [member.user.id for member in members] == [anna.id, berta.id]
@@ -123,17 +123,19 @@ def test_the_rows_of_members_are_shaped_like_their_answer(
 
 
 def test_a_new_team_is_shown_with_its_leader(session: Session, anna: User) -> None:
-    made = Team.create(session.connection(), "The team", anna)
+    connection = session.connection()
+    row = Team.create(connection, "The team", anna)
+    made = TeamView.of_new(connection, row, anna)
     team = session.get_one(Team, made.id)
     assert (made.title, made.created, made.updated) == (team.title, team.created, team.updated)
     assert made.created == made.updated
-    [shown], [read] = made.members, team.shown.members
+    [shown], [read] = made.members, TeamView.of(team).members
     assert (shown.user.id, shown.is_leader) == (read.user.id, read.is_leader) == (anna.id, True)
 
 
 def test_a_team_of_no_session_cannot_tell_its_members() -> None:
     with pytest.raises(ValueError, match="no session"):
-        _ = Team(title="The team").shown
+        TeamView.of(Team(title="The team"))
 
 
 class TestChange:
@@ -246,7 +248,7 @@ class TestAdd:
             return session.get_one(Team, team_id).add(session, user_id)
 
         def delete(session: Session) -> None:
-            session.get_one(User, user_id).delete(session)
+            accounts.delete_account(session, session.get_one(User, user_id))
 
         adding = [partial(add, id) for id in team_ids]
         outcomes = race(engine, [*adding[:3], delete, *adding[3:]])
