@@ -25,8 +25,9 @@ from schemathesis.specs.openapi.schemas import OpenApiSchema
 from sqlalchemy.orm import Session
 from starlette.types import Receive, Scope, Send
 
-from models import Client, Grant, Team, Token, TokenStore, User, development
+from models import Client, Grant, Team, Token, User, development
 from models.database.base import now
+from models.oauth import bearer
 from models.oauth.token import ACCESS, digest, generate
 from models.users import passwords
 from models.users.names import is_visible_text
@@ -150,7 +151,7 @@ class UnderTest:
 
     def _living_token(self) -> str:
         with self.server.session() as session:
-            caller = TokenStore.bearer(session.connection(), self.token)
+            caller = bearer.caller_of(session.connection(), self.token)
             root = session.get(User, 1)
             if caller is None or not caller.is_admin or root is None or root.password_version:
                 self.token = self._new_token(session)

@@ -19,7 +19,7 @@ from oauthlib.oauth2 import (
 from models import TokenStore, User
 from models.errors import OAuthError
 from models.oauth import secret
-from models.oauth.token_store import Lifetimes
+from models.oauth.lifetimes import Lifetimes
 from roster.http.context import RequestContext
 from roster.oauth.forms import read_form, refuse
 from roster.settings import Settings

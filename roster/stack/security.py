@@ -1,4 +1,4 @@
-"""Security: from the Authorization header to the caller, through the token store."""
+"""Security: from the Authorization header to the caller, through the live tokens."""
 
 import hmac
 import re
@@ -7,8 +7,9 @@ from typing import Any, cast
 
 from connexion.security import NO_VALUE, AbstractSecurityHandler
 
-from models import Caller, TokenStore
+from models import Caller
 from models.database.connections import Question
+from models.oauth import bearer
 from roster.http.context import RequestContext, current
 from roster.http.errors import HTTPError, insufficient_scope, unauthorized
 from roster.settings import Settings
@@ -43,7 +44,7 @@ def identify(context: RequestContext) -> Caller | None:
     token = context.token = bearer_token(context.header(b"authorization"))
     if token is None:
         return None
-    caller = TokenStore.bearer(context.connection, token)
+    caller = bearer.caller_of(context.connection, token)
     if caller is None:
         raise _ended()
     return caller
@@ -58,17 +59,17 @@ def is_unchanged(context: RequestContext, found: list[Any] | None = None) -> boo
     """
     if context.token is None or context.caller.grant_id is None:
         return True
-    bears = TokenStore.still_bears(context.connection, context.token, context.caller, found)
-    if bears is None:
+    same = bearer.has_same_rights(context.connection, context.token, context.caller, found)
+    if same is None:
         raise _ended()
-    return bears
+    return same
 
 
 def question_of_rights(context: RequestContext) -> list[Question]:
     """Return the select that `is_unchanged` needs; an empty list where it needs none."""
     if context.token is None or context.caller.grant_id is None:
         return []
-    return [TokenStore.question_of_rights(context.connection, context.token)]
+    return [bearer.question_of_rights(context.connection, context.token)]
 
 
 def _ended() -> HTTPError:

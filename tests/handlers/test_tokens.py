@@ -10,7 +10,7 @@ from sqlalchemy import func, select, update
 
 from models import Client, Grant, Token, User, development
 from models.database.base import now
-from models.oauth import token_store
+from models.oauth import bearer, code_hooks, token_hooks
 from models.oauth.client import PUBLIC
 from models.oauth.secret import digest
 from models.users import passwords
@@ -864,7 +864,8 @@ def test_all_ends_with_the_grant(server: Server) -> None:
 def clock(monkeypatch: pytest.MonkeyPatch) -> dict[str, datetime]:
     """Return the moment that the token store takes for the present; a test may change it."""
     time = {"now": now()}
-    monkeypatch.setattr(token_store, "now", lambda: time["now"])
+    for module in (bearer, code_hooks, token_hooks):
+        monkeypatch.setattr(module, "now", lambda: time["now"])
     return time
 
 

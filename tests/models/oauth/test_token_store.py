@@ -18,9 +18,10 @@ from sqlalchemy.orm import Session, sessionmaker
 from models import Caller, Client, Grant, Token, TokenStore, User, accounts
 from models.database.base import now
 from models.errors import OAuthError
+from models.oauth import bearer
 from models.oauth.client import PUBLIC
+from models.oauth.lifetimes import Lifetimes
 from models.oauth.token import ACCESS, REFRESH, digest, generate
-from models.oauth.token_store import Lifetimes
 from tests.models.conftest import GuardedSlots
 from tests.models.factories import (
     HOUR,
@@ -117,7 +118,7 @@ def revoke(session: Session, client: Client, token: str, /, **form: str) -> Answ
 
 def lives(session: Session, token: str) -> bool:
     """Tell whether an access token works."""
-    return TokenStore.bearer(session.connection(), token) is not None
+    return bearer.caller_of(session.connection(), token) is not None
 
 
 def stored(session: Session, token: str) -> Token:
@@ -336,7 +337,7 @@ class TestScope:
         answer = self.ask(session, app, grant, scope)
         assert (answer.status, answer["scope"]) == (200, granted)
         assert stored(session, answer["access_token"]).scope == granted
-        caller = TokenStore.bearer(session.connection(), answer["access_token"])
+        caller = bearer.caller_of(session.connection(), answer["access_token"])
         assert caller is not None
         assert caller.scopes == set(granted.split())
 
@@ -513,7 +514,7 @@ class TestClientCredentials:
         grant = session.scalars(select(Grant)).one()
         assert (grant.client_id, grant.user_id, grant.scope) == (client.id, None, ALL)
         assert grant.expires_at - grant.created == HOUR
-        assert TokenStore.bearer(session.connection(), answer["access_token"]) == Caller(
+        assert bearer.caller_of(session.connection(), answer["access_token"]) == Caller(
             None, client.id, grant.id, frozenset(SCOPES)
         )
 
@@ -551,7 +552,7 @@ class TestStrayParameters:
         answer = serve(session, client, secret, **stray)
         assert (answer.status, answer["expires_in"]) == (200, 3600)
         assert "refresh_token" not in answer.fields
-        caller = TokenStore.bearer(session.connection(), answer["access_token"])
+        caller = bearer.caller_of(session.connection(), answer["access_token"])
         assert caller is not None
         assert caller.user is None
         stray.pop("password")
@@ -602,7 +603,7 @@ class TestBearer:
     ) -> None:
         token = make_token(session, grant)
         with recorded(engine) as statements:
-            caller = TokenStore.bearer(session.connection(), token)
+            caller = bearer.caller_of(session.connection(), token)
         assert len(statements) == 1
         assert caller is not None
         assert caller.user is not None
@@ -613,21 +614,21 @@ class TestBearer:
 
     @pytest.mark.parametrize("token", ["", "unknown", "\0", "\ud800", "a" * 9999])
     def test_an_unknown_token_is_nobodys(self, session: Session, token: str) -> None:
-        assert TokenStore.bearer(session.connection(), token) is None
+        assert bearer.caller_of(session.connection(), token) is None
 
     def test_a_refresh_token_is_no_access_token(self, session: Session, grant: Grant) -> None:
         token = make_token(session, grant, REFRESH)
-        assert TokenStore.bearer(session.connection(), token) is None
+        assert bearer.caller_of(session.connection(), token) is None
 
     def test_a_token_that_has_ended_is_dead(self, session: Session, grant: Grant) -> None:
         token = make_token(session, grant, expires_at=now())
-        assert TokenStore.bearer(session.connection(), token) is None
+        assert bearer.caller_of(session.connection(), token) is None
 
     def test_a_token_whose_grant_has_ended_is_dead(self, session: Session, grant: Grant) -> None:
         token = make_token(session, grant, expires_at=now() + HOUR)
         grant.expires_at = now()
         session.commit()
-        assert TokenStore.bearer(session.connection(), token) is None
+        assert bearer.caller_of(session.connection(), token) is None
 
     def test_a_token_of_an_inactive_user_is_dead(
         self, session: Session, anna: User, grant: Grant
@@ -635,7 +636,7 @@ class TestBearer:
         token = make_token(session, grant)
         anna.is_active = False
         session.commit()
-        assert TokenStore.bearer(session.connection(), token) is None
+        assert bearer.caller_of(session.connection(), token) is None
 
 
 @pytest.mark.usefixtures("anna")

@@ -75,7 +75,7 @@ def test_an_unexpected_error_has_the_form_of_rfc_6749_at_the_token_endpoint(
 @pytest.mark.parametrize(
     ("target", "name"),
     [
-        ("roster.stack.security.TokenStore", "bearer"),
+        ("roster.stack.security.bearer", "caller_of"),
         ("roster.stack.resolver.Rules", "judge"),
         ("roster.stack.validation.OperationValidation", "_read_parameters"),
         ("roster.server.threads.Threads", "run"),

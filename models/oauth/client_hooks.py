@@ -1,0 +1,169 @@
+"""Hooks of oauthlib that authenticate clients and users, and decide on grants and scopes."""
+
+from collections.abc import Iterable
+
+from oauthlib.common import Request
+from oauthlib.oauth2 import RequestValidator
+from oauthlib.oauth2.rfc6749.errors import (
+    InvalidClientError,
+    InvalidScopeError,
+    UnauthorizedClientError,
+)
+from sqlalchemy.orm import Session
+
+from models.gate import Gate, OpenGate
+from models.oauth.client import ADMINS_GRANTS, Client
+from models.oauth.code import Code
+from models.oauth.grant import Grant
+from models.oauth.lifetimes import Lifetimes
+from models.quotas import Quotas
+from models.users.user import User
+
+UNBACKED = (
+    "This client may not use this grant, as only an admin may give it, and its owner is not an"
+    " active admin."
+)
+
+
+class ClientHooks(RequestValidator):
+    """The hooks about clients, users and scopes, and what all hooks know of one request.
+
+    Any parameter of a request becomes an attribute of oauthlib's Request, `user` and
+    `client` too: what one hook finds out for the next is therefore kept here. Where
+    `consequence` is true after a refusal, what was written has to be committed. `client` is
+    there once it was authenticated.
+    """
+
+    client: Client
+
+    def __init__(
+        self,
+        session: Session,
+        lifetimes: Lifetimes | None = None,
+        gate: Gate | None = None,
+        user: User | None = None,
+        quotas: Quotas | None = None,
+    ) -> None:
+        self.session = session
+        self.lifetimes = lifetimes or Lifetimes()
+        self.quotas = quotas or Quotas()
+        self.gate = gate or OpenGate()
+        self.consequence = False
+        self._by_secret = False
+        self._user = user
+        self._code: Code | None = None
+        self._grant: Grant | None = None
+        self._original_scopes: list[str] = []
+
+    def client_authentication_required(
+        self, request: Request, *args: object, **kwargs: object
+    ) -> bool:
+        """Have every client authenticated by `authenticate_client` (RFC 6749 section 3.2.1).
+
+        Called by the refresh token and password grants and by revocation.
+        """
+        return True
+
+    def authenticate_client(self, request: Request, *args: object, **kwargs: object) -> bool:
+        """Authenticate the client (RFC 6749 section 2.3), a public one by its id alone.
+
+        A secret that is sent is always checked; an empty one counts as none. Called by every
+        grant and by revocation.
+        """
+        client = Client.find(self.session, request.client_id or "")
+        if client is None:
+            return False
+        secret = getattr(request, "client_secret", None)
+        if secret:
+            self.gate.enter("secret", client.client_id)
+            if not client.secret_matches(secret):
+                return False
+            self.gate.passed("secret", client.client_id)
+            self._by_secret = True
+        elif not client.is_public:
+            return False
+        self.client = request.client = client
+        return True
+
+    def validate_grant_type(
+        self,
+        client_id: str,
+        grant_type: str,
+        client: object,
+        request: Request,
+        *args: object,
+        **kwargs: object,
+    ) -> bool:
+        """Tell whether the client may use this grant (RFC 6749 section 5.2).
+
+        Client credentials need a secret (section 4.4: confidential clients only), so a client
+        that sent none was not authenticated for them. What only an admin may give needs one as the
+        client's owner. Called by every grant; by the password grant only after `validate_user`,
+        which therefore asks the same before.
+        """
+        if grant_type == "client_credentials" and not self._by_secret:
+            raise InvalidClientError(request=request)
+        if grant_type not in self.client.grant_types:
+            return False
+        if grant_type in ADMINS_GRANTS and not self.client.is_backed_by(self._owner()):
+            raise UnauthorizedClientError(UNBACKED, request=request)
+        return True
+
+    def _owner(self) -> User | None:
+        """Return the client's owner, as it now seems: what is stored is judged again."""
+        return None if self.client.by_operator else User.by_id(self.session, self.client.user_id)
+
+    def validate_user(
+        self,
+        username: str,
+        password: str,
+        client: object,
+        request: Request,
+        *args: object,
+        **kwargs: object,
+    ) -> bool:
+        """Check the resource owner's password, for a client that may use it at all.
+
+        Called by the password grant (RFC 6749 section 4.3.2).
+        """
+        if not self.validate_grant_type(self.client.client_id, "password", client, request):
+            raise UnauthorizedClientError(request=request)
+        # Held with the user, so that they are in order.
+        owner = () if self.client.by_operator else (self.client.user_id,)
+        self._user = User.authenticate(self.session, username, password, self.gate, owner)
+        return self._user is not None
+
+    def get_default_scopes(
+        self, client_id: str, request: Request, *args: object, **kwargs: object
+    ) -> list[str]:
+        """Return all scopes of the client, for a request that asks for none.
+
+        Called by the password and client credentials grants (RFC 6749 section 3.3).
+        """
+        return list(self.client.scopes)
+
+    def validate_scopes(
+        self,
+        client_id: str,
+        scopes: list[str],
+        client: object,
+        request: Request,
+        *args: object,
+        **kwargs: object,
+    ) -> bool:
+        """Tell whether the client may get the scopes that it asks for, and put them in order.
+
+        Called by the password and client credentials grants (RFC 6749 section 3.3).
+        """
+        request.scopes = asked_scope(request, self.client.scopes)
+        return bool(request.scopes)
+
+
+def asked_scope(request: Request, widest: Iterable[str]) -> list[str]:
+    """Return the scopes that a request asks for, in order; all where it asks for none."""
+    if not request.scope:
+        return sorted(widest)
+    asked = {scope for scope in request.scope.split(" ") if scope}
+    if not asked or not asked.issubset(widest):
+        raise InvalidScopeError(request=request)
+    return sorted(asked)

@@ -1,0 +1,200 @@
+"""Hooks of oauthlib that issue, refresh, introspect and revoke tokens."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from math import ceil
+from typing import TYPE_CHECKING, Any
+
+from oauthlib.common import Request
+from sqlalchemy import delete, or_, select, update
+
+from models.database.base import now
+from models.errors import OAuthError
+from models.oauth.client import Client
+from models.oauth.client_hooks import UNBACKED, ClientHooks, asked_scope
+from models.oauth.consent import Consent
+from models.oauth.grant import Grant
+from models.oauth.token import ACCESS, REFRESH, Token, digest
+from models.users.user import User
+
+if TYPE_CHECKING:
+    from oauthlib.oauth2.rfc6749.request_validator import _BearerToken
+
+# All instances of a service share its grants, each of one access token. So many times as many as
+# one user has let hundreds of them keep theirs for its hour; what a client fetches faster than
+# that pushes out the oldest, and it sees a 401 and fetches another.
+_SERVICE_SHARE = 10
+
+
+class TokenHooks(ClientHooks):
+    """The hooks by which tokens are issued, and live tokens are judged and ended."""
+
+    def introspect_token(
+        self, token: str, token_type_hint: str, request: Request, *args: object, **kwargs: object
+    ) -> dict[str, Any] | None:
+        """Tell what a live token of the client's is (RFC 7662 section 2.2); None for any other.
+
+        Called by introspection.
+        """
+        moment = now()
+        row = self.session.execute(
+            select(Token, User)
+            .join(Grant, Grant.id == Token.grant_id)
+            .outerjoin(User, User.id == Grant.user_id)
+            .where(
+                Token.hash == digest(token),
+                Token.used_at.is_(None),
+                Token.expires_at > moment,
+                Grant.expires_at > moment,
+                Grant.client_id == self.client.id,
+                or_(Grant.user_id.is_(None), User.is_active),
+            )
+        ).one_or_none()
+        if row is None:
+            return None
+        found: Token = row[0]
+        user: User | None = row[1]
+        claims = {
+            "scope": found.scope,
+            "client_id": self.client.client_id,
+            "sub": self.client.client_id if user is None else str(user.id),
+            "exp": int(found.expires_at.timestamp()),
+            "iat": int(found.issued_at.timestamp()),
+        }
+        if user is not None:
+            claims["username"] = user.username
+        if found.kind == ACCESS:
+            claims["token_type"] = "Bearer"
+        return claims
+
+    def validate_refresh_token(
+        self,
+        refresh_token: str,
+        client: object,
+        request: Request,
+        *args: object,
+        **kwargs: object,
+    ) -> bool:
+        """Claim a refresh token of the client's, which nobody can use again.
+
+        One that was used before comes from a thief or a victim: it ends its whole family.
+        Called by the refresh token grant (RFC 6749 section 6, RFC 9700 section 4.14.2).
+        """
+        mine = (Token.hash == digest(refresh_token), Token.kind == REFRESH)
+        family = (
+            select(Grant)
+            .join(Token, Token.grant_id == Grant.id)
+            .join(User, User.id == Grant.user_id)
+            .where(*mine, Grant.client_id == self.client.id, User.is_active)
+            .with_for_update(of=Grant)
+        )
+        grant = self.session.scalar(family)
+        if grant is None:
+            return False
+        moment = now()
+        claim = update(Token).where(*mine, Token.used_at.is_(None), Token.expires_at > moment)
+        claimed = claim.values(used_at=moment).returning(Token.id)
+        if grant.expires_at > moment and self.session.scalar(claimed) is not None:
+            self._grant = grant
+            self._original_scopes = grant.scope.split()
+            return True
+        if self.session.scalar(select(Token.used_at).where(*mine)) is not None:
+            self.session.execute(delete(Grant).where(Grant.id == grant.id))
+            self.consequence = True
+        return False
+
+    def get_original_scopes(
+        self, refresh_token: str, request: Request, *args: object, **kwargs: object
+    ) -> list[str]:
+        """Return the grant's scope, and put the part of it that is asked in order.
+
+        Called by the refresh token grant (RFC 6749 section 6).
+        """
+        request.scope = " ".join(asked_scope(request, self._original_scopes))
+        return self._original_scopes
+
+    def save_bearer_token(
+        self, token: _BearerToken, request: Request, *args: object, **kwargs: object
+    ) -> None:
+        """Store the new tokens, in the grant of the refresh token used or in a new one.
+
+        No token outlives its grant, and `expires_in` says so; a client without the refresh
+        token grant gets no refresh token. Called by every grant (RFC 6749 section 5.1).
+        """
+        if "refresh_token" not in self.client.grant_types:
+            token.pop("refresh_token", None)
+        moment = now()
+        grant = self._grant or self._begin_grant(token, moment)
+        ends = min(moment + timedelta(seconds=self.lifetimes.access), grant.expires_at)
+        token["expires_in"] = ceil((ends - moment).total_seconds())
+        issued = [(token["access_token"], ACCESS, token["scope"], ends)]
+        if "refresh_token" in token:
+            ends = min(moment + timedelta(seconds=self.lifetimes.refresh_idle), grant.expires_at)
+            issued.append((token["refresh_token"], REFRESH, grant.scope, ends))
+        self.session.add_all(
+            Token(
+                hash=digest(value),
+                kind=kind,
+                grant_id=grant.id,
+                scope=scope,
+                issued_at=moment,
+                expires_at=expires_at,
+            )
+            for value, kind, scope, expires_at in issued
+        )
+        self.session.flush()
+
+    def _begin_grant(self, token: _BearerToken, moment: datetime) -> Grant:
+        lifetimes = self.lifetimes
+        seconds = lifetimes.refresh_total if "refresh_token" in token else lifetimes.access
+        grant = Grant(
+            client_id=self.client.id,
+            user_id=None if self._user is None else self._user.id,
+            scope=token["scope"],
+            created=moment,
+            expires_at=moment + timedelta(seconds=seconds),
+        )
+        # Who narrows the client or deletes it, or takes the admin's role from its owner, does so
+        # after this, or it shows here.
+        by_code, by_operator = self._code is not None, self.client.by_operator
+        owner = None if by_code or by_operator else User.hold(self.session, self.client.user_id)
+        client = Client.hold(self.session, self.client.id)
+        if client is None:
+            raise OAuthError("invalid_client", "The client no longer exists.", status=401)
+        if not by_code and not client.is_backed_by(owner):
+            raise OAuthError("unauthorized_client", UNBACKED)
+        if not set(grant.scope.split()).issubset(client.scopes):
+            raise OAuthError("invalid_scope", "The client may no longer get these scopes.")
+        most = self.quotas.grants
+        if grant.user_id is None:
+            most *= _SERVICE_SHARE
+        else:
+            Consent.begin(self.session, grant.user_id, client.id)
+        Grant.make_room(self.session, grant.user_id, client.id, most)
+        self.session.add(grant)
+        self.session.flush()
+        if self._code is not None:
+            self._code.grant_id = grant.id
+            self.session.flush()
+        return grant
+
+    def revoke_token(
+        self, token: str, token_type_hint: str, request: Request, *args: object, **kwargs: object
+    ) -> None:
+        """End a token of the client's: an access token alone, a refresh token with its family.
+
+        Any other token is left as it is, without a word. Called by revocation (RFC 7009
+        section 2.1); the hint is not needed.
+        """
+        found = self.session.execute(
+            select(Token.id, Token.kind, Token.grant_id)
+            .join(Grant, Grant.id == Token.grant_id)
+            .where(Token.hash == digest(token), Grant.client_id == self.client.id)
+        ).one_or_none()
+        if found is None:
+            return
+        if found.kind == REFRESH:
+            self.session.execute(delete(Grant).where(Grant.id == found.grant_id))
+        else:
+            self.session.execute(delete(Token).where(Token.id == found.id))
