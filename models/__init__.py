@@ -9,14 +9,14 @@ from models.oauth.consent import Consent
 from models.oauth.grant import Grant
 from models.oauth.token import Token
 from models.oauth.token_store import TokenStore
+from models.registry import NAMED_OBJECTS
 from models.teams.member import Member
 from models.teams.team import Team
 from models.teams.team_view import TeamView
 from models.users.user import User
 
 __all__ = [
-    "OBJECTS",
-    "READ",
+    "NAMED_OBJECTS",
     "Base",
     "BrowserSession",
     "Caller",
@@ -31,14 +31,3 @@ __all__ = [
     "TokenStore",
     "User",
 ]
-
-# The classes of the objects that a path can name.
-OBJECTS: dict[str, type[User | Team | Member | Client]] = {
-    "user": User,
-    "team": Team,
-    "member": Member,
-    "client": Client,
-}
-
-# What stands in for one of them where it is only read, and costs less.
-READ: dict[str, type[TeamView]] = {"team": TeamView}

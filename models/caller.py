@@ -32,7 +32,7 @@ class Account(Protocol):
 
 
 @cache
-def standing(*, is_admin: bool, is_internal: bool) -> frozenset[str]:
+def roles_by_flags(*, is_admin: bool, is_internal: bool) -> frozenset[str]:
     """Return the roles above a plain user's that these flags give: `admin`, `internal`."""
     flags = {"admin": is_admin, "internal": is_internal}
     return frozenset(role for role, has in flags.items() if has)
@@ -63,7 +63,7 @@ class Caller:
             return frozenset() if self.client is None else frozenset({"service"})
         if not user.is_active:
             return frozenset()
-        above = standing(is_admin=user.is_admin, is_internal=user.is_internal)
+        above = roles_by_flags(is_admin=user.is_admin, is_internal=user.is_internal)
         writer = {"writer"} if user.is_regular_user or above else set()
         return above | {"user"} | writer
 

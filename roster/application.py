@@ -40,6 +40,7 @@ from roster.server.proxies import Proxies
 from roster.settings import Settings
 from roster.stack.authorization import Rules
 from roster.stack.hashing import hash_elsewhere
+from roster.stack.object_checks import check_objects
 from roster.stack.operation_scope import OperationMiddleware
 from roster.stack.options import answer_options
 from roster.stack.providers import providers
@@ -79,6 +80,7 @@ def create_app(settings: Settings, *, validate_responses: bool = False) -> Appli
     """
     logs.keep_secrets()
     defined = loader.load(settings.environment)
+    check_objects(defined)
     engine = connections.connect(
         settings.database_url, settings.threads, settings.database_limits, settings.prepares
     )

@@ -103,7 +103,7 @@ class Identified:
         return list(session.scalars(statement))
 
     @classmethod
-    def hold(cls, session: Session, id: int, *others: int) -> Self | None:
+    def lock_shared(cls, session: Session, id: int, *others: int) -> Self | None:
         """Keep a row, and others, from being changed or deleted until the transaction ends.
 
         Return it as it now is. Others may hold the same rows at the same time.
@@ -114,35 +114,6 @@ class Identified:
         statement = statement.with_for_update(read=True, of=cls)
         held = session.scalars(statement.execution_options(populate_existing=True)).all()
         return next((row for row in held if row.id == id), None)
-
-
-class Addressed:
-    """Give a mapped class what is asked of each object that a request's path can name.
-
-    Such a class also has `load(session, **ids)`, which returns the object that the ids of a path
-    name, or None, and `roles_of(caller)`.
-    """
-
-    @property
-    def standing(self) -> frozenset[str]:
-        """The roles that the object itself has, which protect it from some callers: none."""
-        return frozenset()
-
-    @classmethod
-    def accounts(cls, session: Session, **ids: Any) -> dict[int, bool]:
-        """Return the users whose rows are locked before the object's, and whether exclusively."""
-        return {}
-
-    @classmethod
-    def lock_named(cls, session: Session, **ids: Any) -> None:
-        """Lock the rows by which an operation on the object is judged, until the transaction ends.
-
-        Its users are locked by then. Where there is no such object nothing is locked.
-        """
-        kind: Any = cls
-        found = kind.load(session, **ids)
-        if found is not None:
-            kind.lock(session, found.id)
 
 
 def _created(context: DefaultExecutionContext) -> datetime:

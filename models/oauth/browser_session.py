@@ -89,7 +89,7 @@ class BrowserSession(Identified, Base):
         idle = timedelta(seconds=lifetimes.idle)
         if found.seen_at < moment - min(_SEEN_ANEW, idle / _TIMES_WHILE_IDLE):
             # Users are locked before what hangs on them; who had this one may just have ended it.
-            found.user.hold(session, found.user_id)
+            found.user.lock_shared(session, found.user_id)
             seen = update(cls).where(cls.id == found.id).values(seen_at=moment).returning(cls.id)
             if session.scalar(seen) is None:
                 return None

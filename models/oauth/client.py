@@ -11,9 +11,10 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from models.caller import Account, Caller
-from models.database.base import Addressed, Base, Id, Identified, Timestamps, is_storable
+from models.database.base import Base, Id, Identified, Timestamps, is_storable
 from models.database.pagination import Listing
 from models.errors import Forbidden
+from models.named_objects import NamedDefaults
 from models.oauth.secret import digest, generate
 
 CONFIDENTIAL = "confidential"
@@ -23,7 +24,7 @@ GRANT_TYPES = ("authorization_code", "client_credentials", "password", "refresh_
 ADMINS_GRANTS = frozenset({"client_credentials", "password"})
 
 
-class Client(Identified, Timestamps, Addressed, Base):
+class Client(Identified, Timestamps, NamedDefaults, Base):
     """A registered client (RFC 6749 section 2) and the user that owns it.
 
     `scopes` are the most it may ever get, and what it gets when it asks for none. A public
@@ -94,7 +95,7 @@ class Client(Identified, Timestamps, Addressed, Base):
         return cls.find(session, client_id)
 
     @classmethod
-    def accounts(cls, session: Session, **ids: Any) -> dict[int, bool]:
+    def users_to_lock(cls, session: Session, **ids: Any) -> dict[int, bool]:
         """Return the owner, whose row is only held."""
         client = cls.load(session, **ids)
         return {} if client is None else {client.user_id: False}

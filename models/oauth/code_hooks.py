@@ -149,8 +149,8 @@ class CodeHooks(ClientHooks):
 
         None where one of them is gone.
         """
-        user = User.hold(self.session, user_id)
-        if user is None or Client.hold(self.session, self.client.id) is None:
+        user = User.lock_shared(self.session, user_id)
+        if user is None or Client.lock_shared(self.session, self.client.id) is None:
             return None
         Consent.begin(self.session, user.id, self.client.id)
         return user

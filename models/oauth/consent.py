@@ -139,9 +139,9 @@ class Consent(Identified, Base):
 
         Raise NotFound where the client is not authorised.
         """
-        User.hold(session, user_id)
+        User.lock_shared(session, user_id)
         client = Client.find(session, client_id)
-        held = client and Client.hold(session, client.id)
+        held = client and Client.lock_shared(session, client.id)
         # Every new grant and code takes this lock, so none can begin between what follows.
         found = held and cls.lock_between(session, user_id, held.id)
         live = found and session.scalar(select(cls.id).where(cls.id == found.id, _is_live(now())))

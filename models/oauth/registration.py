@@ -115,7 +115,7 @@ def replace_secret(session: Session, client: Client, caller: Caller) -> str:
     Raise Conflict for a public client, Forbidden where the caller's token has not all the
     client's scopes, or where the client has lost the admin behind its grants.
     """
-    owner = User.hold(session, client.user_id)
+    owner = User.lock_shared(session, client.user_id)
     _lock(session, client)
     _check_scopes(caller, client.scopes)
     if ADMINS_GRANTS.intersection(client.grant_types) and not client.is_backed_by(owner):

@@ -158,8 +158,9 @@ class TokenHooks(ClientHooks):
         # Who narrows the client or deletes it, or takes the admin's role from its owner, does so
         # after this, or it shows here.
         by_code, by_operator = self._code is not None, self.client.by_operator
-        owner = None if by_code or by_operator else User.hold(self.session, self.client.user_id)
-        client = Client.hold(self.session, self.client.id)
+        needs_owner = not by_code and not by_operator
+        owner = User.lock_shared(self.session, self.client.user_id) if needs_owner else None
+        client = Client.lock_shared(self.session, self.client.id)
         if client is None:
             raise OAuthError("invalid_client", "The client no longer exists.", status=401)
         if not by_code and not client.is_backed_by(owner):

@@ -22,9 +22,10 @@ from sqlalchemy.orm import Mapped, Session, mapped_column, object_session, relat
 
 from models import patch
 from models.caller import Caller
-from models.database.base import MAX_ID, Addressed, Base, Id, now
+from models.database.base import MAX_ID, Base, Id, now
 from models.database.prepared import Prepared
 from models.errors import Conflict, NotFound
+from models.named_objects import NamedDefaults
 from models.users.user import User
 
 LEADER_NEEDED = "A team with other members needs a leader."
@@ -44,7 +45,7 @@ class TeamOfMember(Protocol):
         """Delete the team and its memberships."""
 
 
-class Member(Addressed, Base):
+class Member(NamedDefaults, Base):
     """A user as a member of a team, since `created`.
 
     A team with several members has a leader among them, where one of them may write. The team's row

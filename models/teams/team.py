@@ -20,10 +20,11 @@ from sqlalchemy.orm import Mapped, Session, mapped_column, object_session, relat
 
 from models import patch
 from models.caller import Account, Caller
-from models.database.base import Addressed, Base, Identified, Timestamps, now
+from models.database.base import Base, Identified, Timestamps, now
 from models.database.pagination import Listing
 from models.database.prepared import Prepared
 from models.errors import Conflict, Forbidden, NotFound, Unprocessable
+from models.named_objects import NamedDefaults
 from models.quotas import AT_ONCE, UNLIMITED, Quotas, serialize
 from models.teams.member import Member
 from models.users.user import User
@@ -38,7 +39,7 @@ class TeamRow(NamedTuple):
     updated: datetime
 
 
-class Team(Identified, Timestamps, Addressed, Base):
+class Team(Identified, Timestamps, NamedDefaults, Base):
     """A team: a title and at least one member; with several, at least one of them leads it."""
 
     __tablename__ = "teams"
@@ -125,7 +126,7 @@ class Team(Identified, Timestamps, Addressed, Base):
                 "The user cannot be added.",
                 [("/user_id", "The user is a member of the team already.")],
             )
-        user = User.hold(session, user_id)
+        user = User.lock_shared(session, user_id)
         if user is None or not user.is_active:
             raise Unprocessable(
                 "The user cannot be added.", [("/user_id", "No active user has this id.")]

@@ -10,7 +10,6 @@ from sqlalchemy import Connection, Select, bindparam, select
 from sqlalchemy.orm import object_session
 
 from models.caller import Account, Caller
-from models.database.base import Addressed
 from models.database.pagination import Listing
 from models.database.prepared import Prepared
 from models.teams.member import Member
@@ -27,7 +26,7 @@ class MemberView(NamedTuple):
 
 
 @dataclass(frozen=True)
-class TeamView(Addressed):
+class TeamView:
     """A team in an answer; its members are read when they are asked for.
 
     `leader` is the only member of a team that was just created.
@@ -58,6 +57,11 @@ class TeamView(Addressed):
         if session is None:
             raise ValueError("The team belongs to no session.")
         return cls(session.connection(), team.id, team.title, team.created, team.updated)
+
+    @property
+    def own_roles(self) -> frozenset[str]:
+        """The roles that the team itself has: none."""
+        return frozenset()
 
     def roles_of(self, caller: Caller) -> frozenset[str]:
         """Return the caller's roles in this team: `member`, `leader`."""

@@ -19,19 +19,20 @@ from sqlalchemy import (
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Mapped, Session, mapped_column, validates
 
-from models.caller import Caller, standing
-from models.database.base import Addressed, Base, Identified, Timestamps, is_storable
+from models.caller import Caller, roles_by_flags
+from models.database.base import Base, Identified, Timestamps, is_storable
 from models.database.connections import Question, begin
 from models.database.pagination import Listing
 from models.errors import Conflict
 from models.gate import Gate, OpenGate
+from models.named_objects import NamedDefaults
 from models.users import names, passwords
 
 _OPEN = OpenGate()
 _BY_ID = "SELECT 1 FROM users WHERE id = $1"
 
 
-class User(Identified, Timestamps, Addressed, Base):
+class User(Identified, Timestamps, NamedDefaults, Base):
     """A user's account.
 
     Usernames and e-mail addresses are found, and are unique, by their keys.
@@ -87,7 +88,7 @@ class User(Identified, Timestamps, Addressed, Base):
         return cls.by_id(session, user_id)
 
     @classmethod
-    def accounts(cls, session: Session, **ids: Any) -> dict[int, bool]:
+    def users_to_lock(cls, session: Session, **ids: Any) -> dict[int, bool]:
         """Return the user itself, whose row is locked exclusively."""
         return {ids["user_id"]: True}
 
@@ -215,7 +216,7 @@ class User(Identified, Timestamps, Addressed, Base):
         gate.passed("login", account)
         if upgraded is not None:
             _renew_hash(session, user, upgraded)
-        held = cls.hold(session, user.id, *beside)
+        held = cls.lock_shared(session, user.id, *beside)
         if held is None or not held.is_active or held.password_version != version:
             return None
         return held
@@ -226,9 +227,9 @@ class User(Identified, Timestamps, Addressed, Base):
         return f"user {self.id}"
 
     @property
-    def standing(self) -> frozenset[str]:
+    def own_roles(self) -> frozenset[str]:
         """The roles above a plain user's that the account has: `admin`, `internal`."""
-        return standing(is_admin=self.is_admin, is_internal=self.is_internal)
+        return roles_by_flags(is_admin=self.is_admin, is_internal=self.is_internal)
 
     def roles_of(self, caller: Caller) -> frozenset[str]:
         """Return the caller's roles towards this user: `self`."""

@@ -85,7 +85,7 @@ class Browser:
         None where one of the two has just ended.
         """
         if self.user is not None:
-            User.hold(self._context.session, self.user.id)
+            User.lock_shared(self._context.session, self.user.id)
             self.__dict__.pop("_session", None)
         return self.user
 

@@ -90,7 +90,7 @@ class ConsentPage:
         :raises HTTPError: 400, where the client or its redirect URI has just been deleted.
         """
         session, user = self.context.session, self.browser.hold()
-        Client.hold(session, request.client.id)
+        Client.lock_shared(session, request.client.id)
         if user is not None:
             Consent.lock_between(session, user.id, request.client.id)
         return self._read(request.raw)

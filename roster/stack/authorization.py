@@ -7,10 +7,10 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-import models
 from models import User
 from models import errors as domain
 from models.database import connections
+from models.registry import NAMED_OBJECTS
 from roster.contract.operation import Operation
 from roster.contract.permissions import Verdict
 from roster.http.context import RequestContext
@@ -49,18 +49,19 @@ class Rules:
             return Verdict.ABSENT, None
         # What the caller is everywhere may suffice; what it is to the object is another question
         # to the database, and can only add rights.
-        verdict = permission.judge(roles, found.standing)
+        verdict = permission.judge(roles, found.own_roles)
         if verdict is not Verdict.GRANTED:
-            verdict = permission.judge(roles | found.roles_of(context.caller), found.standing)
+            verdict = permission.judge(roles | found.roles_of(context.caller), found.own_roles)
         return verdict, found
 
     def _load(
         self, context: RequestContext, operation: Operation, name: str, session: Session | None
     ) -> Any:
         ids = context.path_parameters
-        if operation.method == "GET" and name in models.READ:
-            return models.READ[name].load(context.connection, **ids)
-        return models.OBJECTS[name].load(session or context.session, **ids)
+        kind = NAMED_OBJECTS[name]
+        if operation.method == "GET" and kind.view is not None:
+            return kind.view.load(context.connection, **ids)
+        return kind.mapped.load(session or context.session, **ids)
 
 
 @dataclass
@@ -119,7 +120,8 @@ class Admission:
         if name is None:
             return [*User.locks(accounts), *question_of_rights(self.context)]
         with self._reader() as session:
-            accounts |= models.OBJECTS[name].accounts(session, **self.context.path_parameters)
+            mapped = NAMED_OBJECTS[name].mapped
+            accounts |= mapped.users_to_lock(session, **self.context.path_parameters)
         return User.locks(accounts)
 
     def passed(self, rows: list[Any] | None) -> None:
@@ -132,7 +134,7 @@ class Admission:
             self._check_caller(rows)
             return
         with self._reader() as session:
-            models.OBJECTS[name].lock_named(session, **self.context.path_parameters)
+            NAMED_OBJECTS[name].mapped.lock_named(session, **self.context.path_parameters)
             self._check_caller()
             self._found = self._judge(session)
 

@@ -21,6 +21,7 @@ from roster.http.context import RequestContext, current
 from roster.http.errors import HTTPError
 from roster.stack.authorization import Admission, OutdatedError, Rules
 from roster.stack.handlers import find_handler
+from roster.stack.object_checks import check_handler
 from roster.stack.providers import Providers
 from roster.stack.security import identify, is_unchanged
 
@@ -81,6 +82,7 @@ class HandlerResolver(Resolver):
     def _wrap(
         self, handler: Callable[..., Any], operation: Operation
     ) -> Callable[..., flask.Response]:
+        check_handler(handler, operation)
         arguments = [
             self._argument(name, operation) for name in inspect.signature(handler).parameters
         ]

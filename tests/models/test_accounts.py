@@ -330,10 +330,10 @@ class TestAdminister:
     def test_an_operator_sets_flags(self, session: Session) -> None:
         user = make_user(session)
         accounts.administer(session, user, is_admin=True, is_internal=True, is_active=False)
-        assert user.standing == {"admin", "internal"}
+        assert user.own_roles == {"admin", "internal"}
         assert not user.is_active
         accounts.administer(session, user, is_internal=False)
-        assert user.standing == {"admin"}
+        assert user.own_roles == {"admin"}
 
     def test_an_operator_sets_a_password_which_ends_all_grants(self, session: Session) -> None:
         user = make_user(session)

@@ -59,7 +59,7 @@ def test_of_clients_that_are_made_at_once_no_more_than_the_quota_remain(
     user_id = anna.id
 
     def register(session: Session) -> Client:
-        user = User.hold(session, user_id)
+        user = User.lock_shared(session, user_id)
         assert user
         return registration.register(
             session, acting(user), all_scopes=SCOPES, name="x", grant_types=[], most=MOST
@@ -137,7 +137,7 @@ def test_of_sessions_that_begin_at_once_no_more_than_the_quota_remain(
     user_id = anna.id
 
     def begin(session: Session) -> str:
-        user = User.hold(session, user_id)
+        user = User.lock_shared(session, user_id)
         assert user
         return BrowserSession.begin(session, user, LIFETIMES, MOST)
 
@@ -201,8 +201,8 @@ def test_of_grants_that_begin_at_once_no_more_than_the_quota_live(
     ids = anna.id, app.id
 
     def begin(session: Session) -> None:
-        User.hold(session, ids[0])
-        client = Client.hold(session, ids[1])
+        User.lock_shared(session, ids[0])
+        client = Client.lock_shared(session, ids[1])
         assert client
         Consent.begin(session, *ids)
         Grant.make_room(session, *ids, MOST)

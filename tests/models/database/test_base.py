@@ -67,7 +67,7 @@ def test_ids_are_never_used_twice(session: Session) -> None:
 @pytest.mark.parametrize("id", [-1, 0, 999, MAX_ID, MAX_ID + 1, 10**30])
 def test_absent_and_impossible_ids_are_not_found(session: Session, id: int) -> None:
     assert User.by_id(session, id) is None
-    assert User.hold(session, id) is None
+    assert User.lock_shared(session, id) is None
 
 
 def test_lock_returns_rows_in_order_as_they_now_are(

@@ -135,7 +135,7 @@ def test_a_session_that_is_used_while_something_ends_it_hinders_nobody(
         found = BrowserSession.find(session, value, LIFETIMES)
         is_used.set()
         is_ending.wait(0.2)  # for nothing, where the end waits for this transaction
-        return found is not None and User.hold(session, user_id) is not None
+        return found is not None and User.lock_shared(session, user_id) is not None
 
     def end(session: Session) -> None:
         is_used.wait(PATIENCE)

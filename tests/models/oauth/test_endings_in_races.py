@@ -112,7 +112,7 @@ class Between:
         log_in(session, self._client(session))
 
     def allow(self, session: Session) -> None:
-        if User.hold(session, self.user) and Client.hold(session, self.client):
+        if User.lock_shared(session, self.user) and Client.lock_shared(session, self.client):
             Consent.remember(session, self.user, self.client, ["teams:read"])
 
     def deactivate(self, session: Session) -> None:
@@ -178,7 +178,7 @@ def test_a_withdrawal_waits_for_nobody_who_holds_the_user(
     session: Session, sessions: sessionmaker[Session], both: Between
 ) -> None:
     with sessions() as other:
-        assert User.hold(other, both.user)
+        assert User.lock_shared(other, both.user)
         both.withdraw(session)
         session.commit()
 

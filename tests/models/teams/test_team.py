@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy import Engine
 from sqlalchemy.orm import Session, sessionmaker
 
-from models import OBJECTS, Caller, Client, Member, Team, TeamView, User, accounts
+from models import NAMED_OBJECTS, Caller, Client, Member, Team, TeamView, User, accounts
 from models.database.base import MAX_ID
 from models.database.pagination import Window
 from models.errors import Conflict, Forbidden, NotFound, Unprocessable
@@ -33,12 +33,13 @@ def berta(session: Session) -> User:
 
 
 def test_a_path_can_name_users_teams_members_and_clients() -> None:
-    assert {"user": User, "team": Team, "member": Member, "client": Client} == OBJECTS
+    mapped: dict[str, Any] = {name: kind.mapped for name, kind in NAMED_OBJECTS.items()}
+    assert mapped == {"user": User, "team": Team, "member": Member, "client": Client}
 
 
 def test_teams_and_members_have_no_standing_of_their_own(session: Session, anna: User) -> None:
     team = make_team(session, anna)
-    assert team.standing == team.members[0].standing == frozenset()
+    assert team.own_roles == team.members[0].own_roles == frozenset()
 
 
 def test_who_creates_a_team_leads_it(session: Session, anna: User) -> None:

@@ -47,7 +47,7 @@ class TestCreate:
             session, is_active=False, is_regular_user=False, is_admin=True, is_internal=True
         )
         assert (user.is_active, user.is_regular_user) == (False, False)
-        assert user.standing == {"admin", "internal"}
+        assert user.own_roles == {"admin", "internal"}
 
     @pytest.mark.parametrize(
         ("fields", "pointer"),
@@ -241,5 +241,5 @@ class TestRoles:
 
     @pytest.mark.parametrize("role", ["admin", "internal"])
     def test_standing(self, session: Session, role: str) -> None:
-        assert make_user(session, "anna", **{f"is_{role}": True}).standing == {role}
-        assert make_user(session, "berta").standing == frozenset()
+        assert make_user(session, "anna", **{f"is_{role}": True}).own_roles == {role}
+        assert make_user(session, "berta").own_roles == frozenset()

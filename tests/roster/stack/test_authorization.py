@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import event, select, update
 from sqlalchemy.orm import Session
 
-from models import OBJECTS, Grant, Member, Team, Token, User
+from models import NAMED_OBJECTS, Grant, Member, Team, Token, User
 from models.database import connections
 from models.database.connections import session_on
 from tests.serving import PROOF, Person, Server, replace
@@ -181,7 +181,7 @@ def test_reading_takes_no_lock(server: Server) -> None:
     assert not [sql for sql in statements if " FOR " in sql]
 
 
-@pytest.mark.parametrize("name", sorted(OBJECTS))
+@pytest.mark.parametrize("name", sorted(NAMED_OBJECTS))
 def test_every_object_can_be_locked_though_it_is_gone(server: Server, name: str) -> None:
     every: dict[str, dict[str, Any]] = {
         "user": {"user_id": 4711},
@@ -190,9 +190,9 @@ def test_every_object_can_be_locked_though_it_is_gone(server: Server, name: str)
         "client": {"client_id": "unknown"},
     }
     ids = every[name]
-    kind: Any = OBJECTS[name]
+    kind: Any = NAMED_OBJECTS[name].mapped
     with server.app.engine.connect() as connection, session_on(connection) as session:
-        User.lock_accounts(connection, kind.accounts(session, **ids))
+        User.lock_accounts(connection, kind.users_to_lock(session, **ids))
         kind.lock_named(session, **ids)
         assert kind.load(session, **ids) is None
 
