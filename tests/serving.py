@@ -23,8 +23,9 @@ from models.oauth.secret import digest, generate
 from models.oauth.token import ACCESS
 from roster import settings
 from roster.application import Application, create_app
-from roster.contract.operation import PROBLEM, Operation
+from roster.contract.operation import Operation
 from roster.contract.schemas import as_draft4, compiled
+from roster.http.errors import PROBLEM
 from tests.databases import wipe
 
 PASSWORD = "correct horse battery staple"

@@ -1,4 +1,4 @@
-"""The definition and what follows from it: routes, handlers, examples, and the four rooms."""
+"""The definition and what follows from it: routes, handlers, examples."""
 
 import ast
 import copy
@@ -304,63 +304,7 @@ def test_production_lacks_what_is_marked_for_development_and_nothing_else() -> N
     assert expected == PRODUCTION.public
 
 
-# The four rooms
-
-
-def imported(path: Path) -> set[str]:
-    """Name every module that a file imports, wherever in it."""
-    found: set[str] = set()
-    for node in ast.walk(ast.parse(path.read_text())):
-        if isinstance(node, ast.Import):
-            found |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom):
-            assert node.module
-            found |= {f"{node.module}.{alias.name}" for alias in node.names}
-    return found
-
-
-def rooms_imported(room: str) -> set[str]:
-    """Name every top-level module that the files of a room import."""
-    paths = list((ROOT / room).rglob("*.py"))
-    assert paths
-    return {name.partition(".")[0] for path in paths for name in imported(path)}
-
-
-def test_roster_imports_no_handler() -> None:
-    assert "handlers" not in rooms_imported("roster")
-
-
-def test_handlers_know_neither_roster_nor_its_frameworks() -> None:
-    assert not rooms_imported("handlers") & {
-        "roster",
-        "flask",
-        "connexion",
-        "starlette",
-        "werkzeug",
-    }
-
-
-def test_handlers_import_each_others_schemas_only() -> None:
-    for path in (ROOT / "handlers").rglob("*.py"):
-        from_handlers = {name for name in imported(path) if name.startswith("handlers")}
-        assert all(name.startswith("handlers.schemas.") for name in from_handlers)
-
-
-def test_models_have_never_heard_of_http() -> None:
-    strangers = {"roster", "handlers", "flask", "connexion", "marshmallow", "starlette", "werkzeug"}
-
-    assert not rooms_imported("models") & strangers
-
-
-def test_one_module_knows_passlib() -> None:
-    knowing = {
-        path.relative_to(ROOT).as_posix()
-        for room in ("roster", "handlers", "models")
-        for path in (ROOT / room).rglob("*.py")
-        if any(name.partition(".")[0] == "passlib" for name in imported(path))
-    }
-
-    assert knowing == {"models/users/passwords.py"}
+# The handlers and what they stand on
 
 
 def test_passlib_is_that_of_its_maintained_fork() -> None:

@@ -7,9 +7,9 @@ from typing import Any, cast
 
 from roster.contract.permissions import Permission
 from roster.contract.references import dereference
+from roster.http.errors import PROBLEM
 
 METHODS = ("get", "post", "put", "patch", "delete")
-PROBLEM = "application/problem+json"
 # The opener policy of whatever names no other.
 ISOLATED = "same-origin"
 

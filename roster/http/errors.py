@@ -13,8 +13,8 @@ from starlette.exceptions import HTTPException
 from models import errors as domain
 from models.database import failures
 from roster import pages
-from roster.contract.operation import PROBLEM
 
+PROBLEM = "application/problem+json"
 OAUTH_ERROR = "application/json"
 PAGE = "text/html"
 REALM = "roster"

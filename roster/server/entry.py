@@ -10,10 +10,10 @@ from starlette.types import Receive, Scope, Send
 
 from models.database.connections import Connections
 from roster.contract.definition import Definition
-from roster.contract.operation import ISOLATED, PROBLEM
+from roster.contract.operation import ISOLATED
 from roster.contract.routes import Route
 from roster.http.context import RequestContext
-from roster.http.errors import Answer, HTTPError, answer
+from roster.http.errors import PROBLEM, Answer, HTTPError, answer
 from roster.server.assets import Assets
 from roster.server.body import DisconnectedError, read_body
 from roster.server.headers import OPENER_POLICY, ResponseHeaders

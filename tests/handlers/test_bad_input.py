@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from roster.contract import loader
-from roster.contract.operation import PROBLEM, Operation
+from roster.contract.operation import Operation
+from roster.http.errors import PROBLEM
 from tests.serving import API, PASSWORD, PROOF, Person, Server, pointers, replace
 
 OPERATIONS = [

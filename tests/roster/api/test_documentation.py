@@ -11,7 +11,8 @@ import yaml
 
 from roster.contract import files, loader
 from roster.contract.definition import Definition
-from roster.contract.operation import METHODS, PROBLEM
+from roster.contract.operation import METHODS
+from roster.http.errors import PROBLEM
 from tests.serving import PRODUCTION, CheckedClient, Serve
 
 
