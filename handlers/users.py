@@ -41,10 +41,10 @@ def read_user(user: User) -> Any:
 
 
 def change_user(
-    session: Session, caller: Caller, gate: Any, user: User, body: list[Operation]
+    session: Session, caller: Caller, attempts: Any, user: User, body: list[Operation]
 ) -> Any:
     """Change a user by a JSON Patch."""
-    accounts.change(session, user, body, caller, gate)
+    accounts.change(session, user, body, caller, attempts)
     return user_schema.dump(user)
 
 

@@ -8,9 +8,9 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from models import patch
+from models.attempt_limit import AttemptLimit, Unlimited
 from models.caller import Caller
 from models.errors import Conflict, NotFound, PasswordRequired
-from models.gate import Gate, OpenGate
 from models.oauth.browser_session import BrowserSession
 from models.oauth.code import Code
 from models.oauth.grant import Grant
@@ -18,7 +18,7 @@ from models.teams import leaving
 from models.users import names, passwords, user_patch
 from models.users.user import User
 
-_OPEN = OpenGate()
+_UNLIMITED = Unlimited()
 # The key of PostgreSQL's advisory lock for transactions that take a right from an admin.
 _ADMINS = 0x41646D696E73
 # How many teams one transaction leaves: some milliseconds' work.
@@ -30,7 +30,7 @@ def change(
     user: User,
     operations: Sequence[patch.Operation],
     caller: Caller,
-    gate: Gate = _OPEN,
+    attempts: AttemptLimit = _UNLIMITED,
 ) -> None:
     """Apply a JSON Patch, which first tests the caller's own password.
 
@@ -42,7 +42,7 @@ def change(
     """
     user_patch.check_rights(operations, caller)
     known = None if caller.user is None else User.by_id(session, caller.user.id)
-    prover = user_patch.check_current_password(operations, known, gate)
+    prover = user_patch.check_current_password(operations, known, attempts)
     version = prover.password_version
     fields, password = user_patch.apply(user, operations)
     if patch.replaces(operations, "/email"):

@@ -105,6 +105,7 @@ def test_a_handler_takes_what_its_operation_has_to_give(operation: Operation) ->
     assert (operation.permission.object in taken) is (operation.permission.object is not None)
     assert taken <= {
         "asked_path",
+        "attempts",
         "body",
         "caller",
         "captcha",
@@ -113,7 +114,6 @@ def test_a_handler_takes_what_its_operation_has_to_give(operation: Operation) ->
         "definition",
         "documentation",
         "engine",
-        "gate",
         "login_page",
         "metadata",
         "metrics",

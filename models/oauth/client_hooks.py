@@ -11,7 +11,7 @@ from oauthlib.oauth2.rfc6749.errors import (
 )
 from sqlalchemy.orm import Session
 
-from models.gate import Gate, OpenGate
+from models.attempt_limit import AttemptLimit, Unlimited
 from models.oauth.client import ADMINS_GRANTS, Client
 from models.oauth.code import Code
 from models.oauth.grant import Grant
@@ -40,14 +40,14 @@ class ClientHooks(RequestValidator):
         self,
         session: Session,
         lifetimes: Lifetimes | None = None,
-        gate: Gate | None = None,
+        attempts: AttemptLimit | None = None,
         user: User | None = None,
         quotas: Quotas | None = None,
     ) -> None:
         self.session = session
         self.lifetimes = lifetimes or Lifetimes()
         self.quotas = quotas or Quotas()
-        self.gate = gate or OpenGate()
+        self.attempts = attempts or Unlimited()
         self.consequence = False
         self._by_secret = False
         self._user = user
@@ -75,10 +75,10 @@ class ClientHooks(RequestValidator):
             return False
         secret = getattr(request, "client_secret", None)
         if secret:
-            self.gate.enter("secret", client.client_id)
+            self.attempts.count("secret", client.client_id)
             if not client.secret_matches(secret):
                 return False
-            self.gate.passed("secret", client.client_id)
+            self.attempts.succeeded("secret", client.client_id)
             self._by_secret = True
         elif not client.is_public:
             return False
@@ -130,7 +130,7 @@ class ClientHooks(RequestValidator):
             raise UnauthorizedClientError(request=request)
         # Held with the user, so that they are in order.
         owner = () if self.client.by_operator else (self.client.user_id,)
-        self._user = User.authenticate(self.session, username, password, self.gate, owner)
+        self._user = User.authenticate(self.session, username, password, self.attempts, owner)
         return self._user is not None
 
     def get_default_scopes(

@@ -19,16 +19,16 @@ from sqlalchemy import (
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Mapped, Session, mapped_column, validates
 
+from models.attempt_limit import AttemptLimit, Unlimited
 from models.caller import Caller, roles_by_flags
 from models.database.base import Base, Identified, Timestamps, is_storable
 from models.database.connections import Question, begin
 from models.database.pagination import Listing
 from models.errors import Conflict
-from models.gate import Gate, OpenGate
 from models.named_objects import NamedDefaults
 from models.users import names, passwords
 
-_OPEN = OpenGate()
+_UNLIMITED = Unlimited()
 _BY_ID = "SELECT 1 FROM users WHERE id = $1"
 
 
@@ -192,7 +192,7 @@ class User(Identified, Timestamps, NamedDefaults, Base):
         session: Session,
         login: str,
         password: str,
-        gate: Gate = _OPEN,
+        attempts: AttemptLimit = _UNLIMITED,
         beside: Collection[int] = (),
     ) -> Self | None:
         """Return the active user with that login and password.
@@ -200,12 +200,12 @@ class User(Identified, Timestamps, NamedDefaults, Base):
         An unknown user, an inactive one and a wrong password take the same time. Until the
         transaction ends the user found can neither be changed nor deleted, so that nothing
         made of this login outlives the password; the users `beside` are held too, all in order.
-        A hash of another cost is renewed. Raise TooManyAttempts where the gate is closed.
+        A hash of another cost is renewed. Raise TooManyAttempts where there were too many.
         """
         user = cls.find_by_login(session, login)
         typed = names.email_key(names.typed_login(login))
         account = user.login_account if user else f"name {typed}"
-        gate.enter("login", account)
+        attempts.count("login", account)
         if user is None or not user.is_active:
             passwords.verify_nobody(password)
             return None
@@ -213,7 +213,7 @@ class User(Identified, Timestamps, NamedDefaults, Base):
         right, upgraded = passwords.verify(password, user.password_hash)
         if not right:
             return None
-        gate.passed("login", account)
+        attempts.succeeded("login", account)
         if upgraded is not None:
             _renew_hash(session, user, upgraded)
         held = cls.lock_shared(session, user.id, *beside)

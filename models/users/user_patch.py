@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from models import patch
+from models.attempt_limit import AttemptLimit
 from models.caller import Caller
 from models.errors import Forbidden, PasswordRequired
-from models.gate import Gate
 from models.users import passwords
 from models.users.user import User
 
@@ -33,7 +33,7 @@ def check_rights(operations: Sequence[patch.Operation], caller: Caller) -> None:
 
 
 def check_current_password(
-    operations: Sequence[patch.Operation], caller: User | None, gate: Gate
+    operations: Sequence[patch.Operation], caller: User | None, attempts: AttemptLimit
 ) -> User:
     """Return the caller, whose own password every test of `/current_password` gives.
 
@@ -48,11 +48,11 @@ def check_current_password(
             "The first operation has to test /current_password, with the caller's own password."
         )
     account = caller.login_account
-    gate.enter("current_password", account)
+    attempts.count("current_password", account)
     all_same = all(passwords.are_same(given[0], other) for other in given[1:])
     if not passwords.is_right(given[0], caller.password_hash) or not all_same:
         raise PasswordRequired("The current password is wrong.")
-    gate.passed("current_password", account)
+    attempts.succeeded("current_password", account)
     return caller
 
 

@@ -9,13 +9,13 @@ from sqlalchemy import Connection
 from sqlalchemy.orm import Session
 
 from models import Caller
+from models.attempt_limit import AttemptLimit, Unlimited
 from models.database.connections import Connections, session_on
-from models.gate import Gate, OpenGate
 from roster.contract.operation import Operation
 from roster.contract.routes import Route
 
 _NOBODY = Caller.anonymous()
-_OPEN = OpenGate()
+_UNLIMITED = Unlimited()
 
 
 @dataclass(eq=False)
@@ -42,7 +42,7 @@ class RequestContext:
     token: str | None = field(default=None, repr=False)
     caller: Caller = _NOBODY
     refusal: Exception | None = None
-    gate: Gate = _OPEN
+    attempts: AttemptLimit = _UNLIMITED
     form: dict[str, str] | None = None
     captcha_verdict: bool | None = None
     may_hash: bool = False

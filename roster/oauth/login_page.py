@@ -65,7 +65,9 @@ class LoginPage:
         username, password = form.get("username", ""), form.get("password", "")
         self.limits.attach(self.context, self.browser.device)
         try:
-            user = User.authenticate(self.context.session, username, password, self.context.gate)
+            user = User.authenticate(
+                self.context.session, username, password, self.context.attempts
+            )
         except TooManyAttempts as error:
             minutes = -(-error.retry_after // 60)
             problem = f"There were too many attempts. Try again in {minutes} min."

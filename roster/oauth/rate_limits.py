@@ -93,9 +93,9 @@ class Limits:
 
     def attach(self, context: RequestContext, device: Device | None = None) -> None:
         """Attach the rate limits to a request, for the guesses that it makes."""
-        gate = AddressGate(self, context.client_address, device)
-        context.gate = gate
-        context.at_end(gate.settle)
+        attempts = AddressAttempts(self, context.client_address, device)
+        context.attempts = attempts
+        context.at_end(attempts.settle)
 
     def enter(self, kind: str, account: str, address: str, device: Device | None = None) -> Attempt:
         """Count a guess at an account before it is checked.
@@ -187,7 +187,7 @@ class Limits:
 
 
 @dataclass
-class AddressGate:
+class AddressAttempts:
     """The rate limits of one request, by the address or the device from which it comes."""
 
     limits: Limits
@@ -200,20 +200,20 @@ class AddressGate:
         """The address by which guesses are counted, computed only where there is a guess."""
         return _network(self.client_address)
 
-    def enter(self, kind: str, account: str) -> None:
-        """Count an attempt, as a failure until `passed` is called.
+    def count(self, kind: str, account: str) -> None:
+        """Count an attempt, as a failure until `succeeded` is called.
 
         :raises TooManyAttempts: after too many failures.
         """
         entered = self.limits.enter(kind, account, self.address, self.device)
         self._open[kind, account] = entered
 
-    def passed(self, kind: str, account: str) -> None:
+    def succeeded(self, kind: str, account: str) -> None:
         """Count an attempt as a success."""
         self.limits.passed(self._open.pop((kind, account)))
 
     def settle(self) -> None:
-        """Count the attempts that have not passed as failures of the address."""
+        """Count the attempts that have not succeeded as failures of the address."""
         for attempt in self._open.values():
             self.limits.failed(attempt)
 

@@ -145,4 +145,4 @@ def token_store(
         refresh_total=settings.refresh_token_total_seconds,
         code=settings.code_seconds,
     )
-    return TokenStore(context.session, lifetimes, context.gate, user, settings.quotas)
+    return TokenStore(context.session, lifetimes, context.attempts, user, settings.quotas)

@@ -19,7 +19,7 @@ def providers(settings: Settings, **services: Any) -> Providers:
         "session": lambda context: context.session,
         "connection": lambda context: context.connection,
         "caller": lambda context: context.caller,
-        "gate": lambda context: context.gate,
+        "attempts": lambda context: context.attempts,
         "asked_path": lambda context: context.asked_path,
         "window": lambda context: window(context, settings),
         "settings": lambda _: settings,

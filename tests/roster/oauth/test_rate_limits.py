@@ -13,7 +13,7 @@ from models.errors import TooManyAttempts
 from roster import settings
 from roster.contract.errors import DefinitionError
 from roster.oauth.devices import Device
-from roster.oauth.rate_limits import AddressGate, Limits, _network
+from roster.oauth.rate_limits import AddressAttempts, Limits, _network
 
 HERE, THERE = "192.0.2.1", "192.0.2.2"
 
@@ -41,9 +41,9 @@ def fail(
     kind: str = "login",
     device: Device | None = None,
 ) -> None:
-    gate = AddressGate(limits, address, device)
-    gate.enter(kind, account)
-    gate.settle()
+    attempts = AddressAttempts(limits, address, device)
+    attempts.count(kind, account)
+    attempts.settle()
 
 
 def succeed(
@@ -53,10 +53,10 @@ def succeed(
     kind: str = "login",
     device: Device | None = None,
 ) -> None:
-    gate = AddressGate(limits, address, device)
-    gate.enter(kind, account)
-    gate.passed(kind, account)
-    gate.settle()
+    attempts = AddressAttempts(limits, address, device)
+    attempts.count(kind, account)
+    attempts.succeeded(kind, account)
+    attempts.settle()
 
 
 def test_ten_failures_of_an_account_from_an_address_are_enough(
