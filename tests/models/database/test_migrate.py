@@ -5,13 +5,14 @@ import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from sqlalchemy import Engine, inspect, text
+from sqlalchemy import Boolean, Column, Engine, Index, Integer, MetaData, Table, inspect, text
 
 from models import Base
 from models.database import migrate
@@ -75,6 +76,46 @@ def test_the_migrations_make_what_the_classes_say(database: Engine) -> None:
     with database.connect() as connection:
         context = MigrationContext.configure(connection, opts={"compare_server_default": True})
         assert compare_metadata(context, Base.metadata) == []
+
+
+def test_the_migrations_are_complete(database: Engine) -> None:
+    assert migrate.differences() == []
+    migrate.upgrade(database)
+    assert migrate.lacking(database) == []
+
+
+def test_what_no_migration_makes_is_named(
+    database: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    migrate.upgrade(database)
+    other = MetaData(naming_convention=Base.metadata.naming_convention)
+    for table in Base.metadata.sorted_tables:
+        table.to_metadata(other)
+    monkeypatch.setattr(migrate, "Base", SimpleNamespace(metadata=other))
+    teams = other.tables["teams"]
+    Table("projects", other, Column("id", Integer, primary_key=True))
+    teams.append_column(Column("archived", Boolean))
+    teams.c.title.nullable = True
+    Index("ix_teams_updated", teams.c.updated)
+    other.remove(other.tables["codes"])
+
+    assert set(migrate.differences()) == {
+        "projects: no migration creates this table",
+        "teams.archived: no migration creates this column",
+        "teams.title: the migrations create this column otherwise than its class has it",
+        "teams: ix_teams_updated: no migration creates this index",
+        "codes: the migrations create this table, and no class has it",
+        *(
+            f"codes: {index.name}: the migrations create this index, and no class has it"
+            for index in Base.metadata.tables["codes"].indexes
+        ),
+    }
+    assert set(migrate.lacking(database)) == {
+        "projects: no migration creates this table",
+        "teams.archived: no migration creates this column",
+    }
+    with pytest.raises(NotReady, match="A migration is missing"):
+        migrate.check_current(database)
 
 
 def test_the_migrations_make_what_create_all_makes(database: Engine) -> None:

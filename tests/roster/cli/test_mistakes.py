@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING
 
 import psycopg
 import pytest
+from sqlalchemy import Column, Integer, Table
 from sqlalchemy.exc import IntegrityError, OperationalError, ProgrammingError
 
-from models import development
+from models import Base, development
 from models.database import connections, migrate
 from roster.cli.main import main
 from roster.cli.mistakes import line_of
@@ -50,6 +51,7 @@ def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> 
     def run(url: str, *arguments: str) -> tuple[int, str]:
         monkeypatch.setenv("DATABASE_URL", url)
         monkeypatch.setenv("PORT", str(free_port()))
+        monkeypatch.setattr(serving, "build", lambda: None)
         monkeypatch.setattr(serving, "run", lambda *_: None)
         monkeypatch.setattr(sys, "argv", ["roster", *arguments])
         stdin = io.TextIOWrapper(io.BytesIO(PASSWORD.encode()), encoding="utf-8")
@@ -230,12 +232,40 @@ def test_limits_that_each_worker_has_for_itself_are_told(
     assert len(said.splitlines()) == 1
 
 
-def test_rights_that_are_taken_away_later_are_no_error_of_the_program() -> None:
+def test_rights_that_are_taken_away_later_are_told_in_the_log(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     refused = ProgrammingError("SELECT", {}, psycopg.errors.InsufficientPrivilege("no right"))
 
     made = answer(refused)
 
-    assert made.status == 503
+    assert made.status == 500
+    assert [each.getMessage() for each in caplog.records] == [
+        "A right on a table is missing in the database: no right"
+    ]
+    assert "Traceback" not in caplog.text
+
+
+@pytest.fixture
+def unmigrated() -> Iterator[None]:
+    """Map a table that no migration creates."""
+    table = Table("projects", Base.metadata, Column("id", Integer, primary_key=True))
+    yield
+    Base.metadata.remove(table)
+
+
+@pytest.mark.usefixtures("unmigrated")
+def test_development_is_told_of_a_table_that_no_migration_creates(
+    database_url: str, run: Run
+) -> None:
+    assert run(database_url, "serve") == (0, "roster: projects: no migration creates this table\n")
+
+
+@pytest.mark.usefixtures("unmigrated")
+def test_check_tells_of_a_table_that_no_migration_creates(tmp_path: Path, run: Run) -> None:
+    status, said = run(f"sqlite:///{tmp_path / 'unused.db'}", "check")
+
+    assert (status, said) == (1, "roster: models: projects: no migration creates this table\n")
 
 
 def test_a_full_disk_is_one_line(tmp_path: Path) -> None:

@@ -275,7 +275,8 @@ HANDLERS: dict[str, tuple[str, str, str, str]] = {
         *("paths/api@v1@teams@{team_id}@members.yaml", "members-added", "members-aded"),
         (
             "openapi/paths/api@v1@teams@{team_id}@members.yaml:"
-            " POST /api/v1/teams/{team_id}/members: x-limit must be one of members-added; did you mean members-added?"
+            " POST /api/v1/teams/{team_id}/members: x-limit must be one of members-added;"
+            " did you mean members-added?"
         ),
     ),
     "a field that the form does not have": (

@@ -9,13 +9,14 @@ import orjson
 import psycopg
 import pytest
 import sqlalchemy.exc
+from alembic import command
 from connexion.exceptions import OAuthProblem
 from psycopg import sql
 from sqlalchemy import Connection, func, select, text
 from starlette.exceptions import HTTPException
 
 from models import Base, Team, TokenStore, User, development, errors
-from models.database import connections
+from models.database import connections, migrate
 from roster import settings
 from roster.application import create_app
 from roster.http.errors import OAUTH_ERROR, PAGE, Answer, HTTPError, answer
@@ -254,8 +255,13 @@ def test_a_statement_that_takes_too_long_makes_the_service_unavailable(
         ("POST", "/auth/oauth2/token", {"data": GRANT}),
     ],
 )
-def test_tables_that_are_not_migrated_make_the_service_unavailable(
-    impatient: Server, statement: str, method: str, path: str, options: dict[str, Any]
+def test_a_missing_table_or_column_is_no_matter_of_waiting(
+    impatient: Server,
+    caplog: pytest.LogCaptureFixture,
+    statement: str,
+    method: str,
+    path: str,
+    options: dict[str, Any],
 ) -> None:
     if "tokens" in statement and path.endswith("users"):
         pytest.skip("A sign-up needs no token.")
@@ -268,8 +274,32 @@ def test_tables_that_are_not_migrated_make_the_service_unavailable(
 
     failed = impatient.client.request(method, path, **options)
 
-    assert failed.status_code == 503
-    assert int(failed.headers["retry-after"]) > 0
+    assert failed.status_code == 500
+    assert "retry-after" not in failed.headers
+    lines = [each.getMessage() for each in caplog.records if each.name == "roster.http.errors"]
+    assert len(lines) == 1
+    assert lines[0].startswith("A migration is missing in the database: ")
+    assert ("tokens" if "tokens" in statement else "first_name") in lines[0]
+    assert "Traceback" not in caplog.text
+
+
+@pytest.mark.parametrize("statement", ["DROP TABLE consents", "ALTER TABLE teams DROP title"])
+def test_a_server_whose_database_lacks_a_table_or_a_column_is_not_ready(
+    impatient: Server, statement: str
+) -> None:
+    with impatient.app.engine.begin() as connection:
+        command.stamp(migrate._config(connection), "head")
+    assert impatient.client.get("/readyz").status_code == 200
+    with impatient.app.engine.begin() as connection:
+        cascade = " CASCADE" if connection.dialect.name == "postgresql" else ""
+        connection.execute(text(statement + cascade))
+
+    ready = impatient.client.get("/readyz")
+
+    assert ready.status_code == 503
+    assert ready.json()["detail"] == (
+        "A migration is missing: the database lacks a table or a column of this version."
+    )
 
 
 def load(server: Server) -> None:
