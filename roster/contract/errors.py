@@ -39,17 +39,22 @@ class DefinitionError(Exception):
 
 
 class DefinitionErrors(DefinitionError):
-    """Several mistakes; the line is that of the first."""
+    """Several mistakes; the line is that of the first, and says how many more there are."""
 
     def __init__(self, errors: Sequence[DefinitionError]) -> None:
         first = errors[0]
         super().__init__(first.sentence, file=first.file, path=first.path, method=first.method)
-        self._all = tuple(errors)
+        self._all = tuple({str(each): each for each in errors}.values())
+
+    def __str__(self) -> str:
+        """Return one line: the first mistake, and where to read the others."""
+        more = len(self._all) - 1
+        return super().__str__() + (f" ({more} more: run `roster check`)" if more else "")
 
     @property
     def all(self) -> Sequence[DefinitionError]:
         """Every mistake that was found, each once."""
-        return tuple({str(each): each for each in self._all}.values())
+        return self._all
 
 
 def nearest(word: str, known: Iterable[str], cutoff: float = 0.6) -> str:

@@ -11,7 +11,8 @@ import yaml
 
 from roster.contract.errors import DefinitionError, nearest
 
-MAX_BYTES = 16 * 2**20
+# A second of reading for each MiB.
+MAX_BYTES = 8 * 2**20
 MAX_DEPTH = 100
 # What `<<` may put into one mapping. Merges of merges double with each line.
 MAX_MEMBERS = 10_000

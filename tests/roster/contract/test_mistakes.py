@@ -346,6 +346,18 @@ def test_check_tells_all_mistakes_of_the_definition(spoil: Spoil, told: Told) ->
     assert set(told("check")) == {f"roster: {MISTAKES[mistake][3]}" for mistake in chosen}
 
 
+def test_other_commands_tell_the_first_and_how_many_more_there_are(
+    spoil: Spoil, told: Told
+) -> None:
+    for mistake in ("x-permission mistyped", "a scheme that is unknown"):
+        file, old, new, _ = MISTAKES[mistake]
+        spoil(file, old, new)
+
+    assert told("spec") == [
+        f"roster: {MISTAKES['x-permission mistyped'][3]} (1 more: run `roster check`)"
+    ]
+
+
 def test_check_tells_all_references_to_nothing(spoil: Spoil, told: Told) -> None:
     chosen = ["a component that is missing", "a path file that is missing", "YAML that is none"]
     for file, old, new, _ in map(MISTAKES.__getitem__, chosen[:2]):
