@@ -24,7 +24,7 @@ from roster.api.captcha import Captcha
 from roster.api.documentation import Documentation
 from roster.contract import loader
 from roster.contract.definition import Definition
-from roster.contract.errors import DefinitionError, DefinitionErrors
+from roster.contract.errors import DefinitionErrors
 from roster.http.context import RequestContext
 from roster.oauth.metadata import Metadata
 from roster.oauth.providers import oauth_providers
@@ -102,10 +102,8 @@ def create_app(settings: Settings, *, validate_responses: bool = False) -> Appli
     # A request that takes a detour runs the steps before it once more: what counts comes last.
     steps = (captcha.step, partial(hash_elsewhere, settings), limits.step)
     resolver = HandlerResolver(defined, rules, given, steps)
-    try:
+    with defined.locating():
         stack = _connexion(defined, resolver, settings, validate_responses=validate_responses)
-    except DefinitionError as error:
-        raise DefinitionErrors([defined.located(each) for each in error.all]) from None
     dispatcher = Dispatcher(
         stack, settings.threads, queue=settings.queue, hashing_queue=settings.hashing_queue
     )

@@ -59,7 +59,7 @@ class Responder:
         if isinstance(result, Page):
             headers |= self._page_headers(result, context)
             result = result.rows
-        if self._has_location:
+        if self._has_location and (self._link or isinstance(result, str)):
             headers["Location"] = self._location(result)
         if result is None or not self._has_content:
             return Response(status=self._status, headers=headers)

@@ -1,13 +1,14 @@
 """The OpenAPI definition of one environment, as it is served, with its operations and routes."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from functools import cached_property
 from typing import Any, cast
 
 import yaml
 
-from roster.contract.errors import DefinitionError, nearest
+from roster.contract.errors import DefinitionError, DefinitionErrors, nearest
 from roster.contract.operation import Operation, operations
 from roster.contract.routes import Route, routes
 
@@ -42,11 +43,16 @@ class Definition:
             raise DefinitionError(f"there is no operation {operation_id}{hint}")
         return paths[operation_id]
 
-    def located(self, error: DefinitionError) -> DefinitionError:
-        """Return an error with the file of the operation that it names."""
-        if error.file is None and error.path is not None:
-            error.file = self.files.get(error.path)
-        return error
+    @contextmanager
+    def locating(self) -> Iterator[None]:
+        """Have each mistake that is found meanwhile name the file of its operation."""
+        try:
+            yield
+        except DefinitionError as error:
+            for each in error.all:
+                if each.file is None and each.path is not None:
+                    each.file = self.files.get(each.path)
+            raise DefinitionErrors(error.all) from None
 
     def match(self, path: str) -> tuple[Route, dict[str, Any], str] | None:
         """Find the route of a request's path, with the path's parameters and the path as declared.

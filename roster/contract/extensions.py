@@ -14,13 +14,16 @@ NAMES: dict[str, tuple[Any, ...] | None] = {
     "x-captcha": None,
     "x-computes-hash": None,
     "x-environment": ENVIRONMENTS,
+    "x-errors": ("oauth",),
     "x-immediate": (True, False),
+    "x-lenient": (True, False),
     "x-limit": None,
     "x-openapi-router-controller": None,
     "x-opener-policy": ("same-origin", "same-origin-allow-popups", "unsafe-none"),
     "x-origins": ("any",),
     "x-own": None,
     "x-permission": None,
+    "x-roles": None,
 }
 
 

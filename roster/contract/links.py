@@ -11,6 +11,7 @@ from roster.contract.operation import Operation
 from roster.contract.references import look_up, steps
 
 _BODY = "$response.body#"
+_NO_LINK = "the Location header is made from the answer's first link, and there is none"
 
 
 @dataclass(frozen=True)
@@ -34,50 +35,50 @@ class Location:
 def location(operation: Operation, definition: Definition) -> Location | None:
     """Return what an operation's `Location` header is made of; None where its handler returns it.
 
-    :raises DefinitionError: where the link cannot be followed.
+    It is the first link with an operationId. A header that need not be there is left out where no
+    link can be followed.
+
+    :raises DefinitionError: where that is so, and the header is required.
     """
     status, response = operation.success
-    if "Location" not in response.get("headers", {}):
+    header = response.get("headers", {}).get("Location")
+    if header is None:
         return None
-    sentence = next(_mistakes(status, response, definition), None)
-    if sentence:
-        raise DefinitionError(sentence, path=operation.path, method=operation.method)
-    link = next(iter(response.get("links", {}).values()), None)
-    if link is None:
-        return None
-    values = {
-        name: tuple(steps(expression.removeprefix(_BODY)))
-        for name, expression in link.get("parameters", {}).items()
-    }
-    return Location(definition.path(link["operationId"]), values)
-
-
-def _mistakes(status: int, response: dict[str, Any], definition: Definition) -> Iterator[str]:
     links = response.get("links", {})
-    if not links:
-        if status < 300 and "content" in response:
-            yield "the Location header is made from the answer's first link, and there is none"
-        return
-    name, link = next(iter(links.items()))
-    place = f"responses/{status}/links/{name}"
-    if "operationId" not in link:
-        yield f"{place}: the Location header needs the operationId of what it leads to"
-        return
+    name = next((name for name in links if "operationId" in links[name]), None)
+    path = ""
+    if name is None:
+        sentences = [_NO_LINK] if status < 300 and response.get("content") else []
+    else:
+        path = definition.path(links[name]["operationId"])
+        place = f"responses/{status}/links/{name}"
+        sentences = [f"{place}: {each}" for each in _mistakes(links[name], path, response)]
+    if sentences and header.get("required"):
+        raise DefinitionError(sentences[0], path=operation.path, method=operation.method)
+    if name is None or sentences:
+        return None
+    given = links[name].get("parameters", {})
+    return Location(path, {each: _pointer(expression) for each, expression in given.items()})
+
+
+def _pointer(expression: str) -> tuple[str, ...]:
+    return tuple(steps(expression.removeprefix(_BODY)))
+
+
+def _mistakes(link: dict[str, Any], path: str, response: dict[str, Any]) -> Iterator[str]:
     given = link.get("parameters", {})
     for parameter, expression in given.items():
         if not isinstance(expression, str) or not expression.startswith(f"{_BODY}/"):
             yield (
-                f"{place}: {parameter} must be an expression such as {_BODY}/id for the Location"
-                " header; this server makes it of nothing else"
+                f"{parameter} must be an expression such as {_BODY}/id for the Location header;"
+                " this server makes it of nothing else"
             )
         else:
-            yield from (
-                f"{place}: {parameter}: {hint}"
-                for hint in _unknown(expression.removeprefix(_BODY), response)
-            )
-    for missing in re.findall(r"\{([^{}]*)\}", definition.path(link["operationId"])):
+            hints = _unknown(expression.removeprefix(_BODY), response)
+            yield from (f"{parameter}: {hint}" for hint in hints)
+    for missing in re.findall(r"\{([^{}]*)\}", path):
         if missing not in given:
-            yield f"{place}: there is no value for {{{missing}}}{nearest(missing, given)}"
+            yield f"there is no value for {{{missing}}}{nearest(missing, given)}"
 
 
 def _unknown(pointer: str, response: dict[str, Any]) -> Iterator[str]:

@@ -16,12 +16,12 @@ def find_handler(operation: Operation) -> Callable[..., Any]:
 
     :raises DefinitionError: where its module has no such function, or is not there itself.
     """
-    name = operation.handler.rpartition(".")[0]
+    name, _, function = operation.handler.rpartition(".")
     module = _module(operation, name)
-    found = getattr(module, operation.id, None)
+    found = getattr(module, function, None)
     if not callable(found):
-        hint = nearest(operation.id, functions(module))
-        sentence = f"operationId: {name} has no function {operation.id}{hint}"
+        hint = nearest(function, functions(module))
+        sentence = f"operationId: {name} has no function {function}{hint}"
         raise DefinitionError(sentence, path=operation.path, method=operation.method)
     return found  # type: ignore[no-any-return]
 
