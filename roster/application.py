@@ -80,7 +80,8 @@ def create_app(settings: Settings, *, validate_responses: bool = False) -> Appli
     """
     logs.keep_secrets()
     defined = loader.load(settings.environment)
-    check_objects(defined)
+    with defined.locating():
+        check_objects(defined)
     engine = connections.connect(
         settings.database_url, settings.threads, settings.database_limits, settings.prepares
     )

@@ -271,6 +271,13 @@ HANDLERS: dict[str, tuple[str, str, str, str]] = {
         *(READY, "handlers.monitoring", "'../handlers'"),
         f"{IN_READY}x-openapi-router-controller: there is no module ../handlers",
     ),
+    "an unknown object": (
+        *(TEAM, "object: team", "object: taem"),
+        (
+            f"openapi/{TEAM}: GET /api/v1/teams/{{team_id}}: x-permission: models/registry.py has"
+            ' no line for the object "taem"; did you mean "team"?'
+        ),
+    ),
     "an unknown limit": (
         *("paths/api@v1@teams@{team_id}@members.yaml", "members-added", "members-aded"),
         (
