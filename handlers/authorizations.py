@@ -1,4 +1,4 @@
-"""Authorizations: the applications that a user has let in."""
+"""Authorizations: the applications that a user has authorised."""
 
 from sqlalchemy import Connection
 from sqlalchemy.orm import Session
@@ -15,5 +15,5 @@ def list_authorizations(connection: Connection, caller: Caller, window: Window) 
 
 
 def withdraw_authorization(session: Session, caller: Caller, client_id: str) -> None:
-    """Withdraw what the caller has authorised one application to."""
+    """Withdraw the caller's authorization of one application."""
     Consent.withdraw(session, caller.account.id, client_id)

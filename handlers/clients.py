@@ -18,14 +18,14 @@ from models.quotas import Quotas
 def list_clients(
     connection: Connection, caller: Caller, window: Window, user_id: int | None
 ) -> Page:
-    """List the caller's clients, or to an admin anybody's."""
+    """List the caller's clients; an admin may list those of any user."""
     return window.of(connection, Client.visible_to(caller, user_id)).map(clients_schema.dump)
 
 
 def create_client(
     session: Session, caller: Caller, definition: Any, quotas: Quotas, body: dict[str, Any]
 ) -> Any:
-    """Register a client; a confidential one's secret is in this answer only."""
+    """Register a client; only this answer shows the secret of a confidential one."""
     bounds = {"all_scopes": definition.scopes, "most": quotas.clients}
     client, secret = registration.register(session, caller, **bounds, **body)
     return {**client_schema.dump(client), **({"client_secret": secret} if secret else {})}

@@ -1,10 +1,10 @@
-"""Documentation: the definition itself, and the page that shows it."""
+"""Documentation: the definition, and the page that shows it."""
 
 from typing import Any
 
 
 def open_documentation() -> str:
-    """Lead from the root to the documentation page."""
+    """Redirect from the root to the documentation page."""
     return "/api/v1/"
 
 
@@ -14,10 +14,10 @@ def read_documentation(documentation: Any) -> str:
 
 
 def read_definition_json(definition: Any) -> bytes:
-    """Hand out the definition as JSON."""
+    """Return the definition as JSON."""
     return bytes(definition.as_json)
 
 
 def read_definition_yaml(definition: Any) -> bytes:
-    """Hand out the definition as YAML."""
+    """Return the definition as YAML."""
     return bytes(definition.as_yaml)

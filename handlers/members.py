@@ -1,4 +1,4 @@
-"""Members: who belongs to a team, and who leads it."""
+"""Members: listing, adding, changing and removing the members of a team."""
 
 from typing import Any
 
@@ -31,5 +31,5 @@ def change_member(session: Session, member: Member, body: list[Operation]) -> An
 
 
 def remove_member(session: Session, member: Member) -> None:
-    """Take a user out of a team."""
+    """Remove a member from a team."""
     member.remove(session)

@@ -1,18 +1,18 @@
-"""Metadata: what OAuth clients can find out by themselves."""
+"""Metadata of the OAuth server and of the API (RFC 8414, RFC 9728)."""
 
 from typing import Any
 
 
 def read_authorization_server_metadata(metadata: Any) -> Any:
-    """Tell where the authorization server's endpoints are and what they can do."""
+    """Return the endpoints of the authorization server and what they support."""
     return metadata.authorization_server
 
 
 def read_protected_resource_metadata(metadata: Any) -> Any:
-    """Tell which tokens this API takes, and from where."""
+    """Return which tokens this API accepts, and from which server."""
     return metadata.protected_resource
 
 
 def read_api_resource_metadata(metadata: Any, asked_path: str) -> Any:
-    """Tell the same of the API's own URL."""
+    """Return the same for the API's own URL."""
     return metadata.resource_below(asked_path)

@@ -1,4 +1,4 @@
-"""Operations: what those who run the server ask of it."""
+"""Monitoring: health, readiness and metrics, for operators."""
 
 from typing import Any
 
@@ -6,13 +6,13 @@ from sqlalchemy import Engine
 
 
 def read_health() -> dict[str, str]:
-    """Tell that the process answers."""
+    """Tell that the process is running."""
     return {"status": "ok"}
 
 
 def read_readiness(engine: Engine) -> dict[str, str]:
-    """Tell that the database is reachable and migrated."""
-    # What migrates takes 11 MiB, which a server that nobody asks does without.
+    """Tell that the database is reachable and migrated, or raise NotReady."""
+    # The migrations take 11 MiB, which only a server that is asked needs.
     from models.database import migrate  # noqa: PLC0415
 
     migrate.check_current(engine)
@@ -20,5 +20,5 @@ def read_readiness(engine: Engine) -> dict[str, str]:
 
 
 def read_metrics(metrics: Any) -> bytes:
-    """Hand out the figures for Prometheus."""
+    """Return the figures for Prometheus."""
     return bytes(metrics.exposition())

@@ -1,4 +1,4 @@
-"""Teams: founding, reading, changing and dissolving them."""
+"""Teams: listing, creating, reading, changing and deleting them."""
 
 from typing import Any
 
@@ -21,7 +21,7 @@ def list_teams(connection: Connection, caller: Caller, window: Window) -> Page:
 def create_team(
     connection: Connection, caller: Caller, quotas: Quotas, body: dict[str, Any]
 ) -> Any:
-    """Found a team, with the caller as its leader."""
+    """Create a team with the caller as its leader."""
     created = Team.create(connection, leader=caller.account, quotas=quotas, **body)
     return team_schema.dump(TeamView.of_new(connection, created, caller.account))
 
@@ -38,5 +38,5 @@ def change_team(session: Session, team: Team, body: list[Operation]) -> Any:
 
 
 def delete_team(session: Session, team: Team) -> None:
-    """Dissolve a team."""
+    """Delete a team."""
     team.delete(session)

@@ -1,4 +1,4 @@
-"""Tokens: issuing and revoking them."""
+"""Tokens: issuing, revoking and introspecting them."""
 
 from typing import Any
 
@@ -19,5 +19,5 @@ def revoke_token(oauth: Any) -> None:
 
 
 def introspect_token(oauth: Any) -> Any:
-    """Tell a client about a token of its own."""
+    """Return the state of one of the client's own tokens."""
     return oauth.introspect()

@@ -20,18 +20,18 @@ def list_users(connection: Connection, window: Window) -> Page:
 
 
 def sign_up(session: Session, caller: Caller, settings: Any, body: dict[str, Any]) -> Any:
-    """Create an account: one's own, or as an admin anybody's."""
+    """Create an account: the own one, or as an admin any."""
     created = User.create(session, **body, is_active=caller.is_admin or settings.signup == "open")
     return user_schema.dump(created)
 
 
 def read_signup_form(captcha: Any) -> dict[str, str]:
-    """Tell what a sign-up form needs to know."""
+    """Return what a sign-up form needs."""
     return {"recaptcha_server_key": captcha.site_key}
 
 
 def read_me(caller: Caller) -> Any:
-    """Show the user whose token this is."""
+    """Show the caller's user."""
     return user_schema.dump(caller.account)
 
 
@@ -49,7 +49,7 @@ def change_user(
 
 
 def delete_user(session: Session, caller: Caller, user: User) -> Iterator[None]:
-    """Delete a user, with all that is theirs alone."""
+    """Delete a user with its clients, tokens and teams without other members."""
     yield from accounts.leave_teams(session, user, caller)
     yield from ending.of_account(session, user.id, caller.grant_id)
     accounts.delete_account(session, user, caller)

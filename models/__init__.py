@@ -1,4 +1,8 @@
-"""The data and its rules: SQLAlchemy classes, the token store, migrations; nothing of HTTP."""
+"""The data and its rules: mapped classes, the OAuth storage, migrations; nothing of HTTP.
+
+All tables are known once this package is imported: a class that the registry does not name is
+imported here.
+"""
 
 from models.caller import Caller
 from models.database.base import Base

@@ -1,4 +1,4 @@
-"""Who makes a request: a user through a client, a client alone, or nobody known."""
+"""The caller of a request: a user through a client, a client by itself, or anonymous."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from models.errors import Forbidden
 
 
 class Account(Protocol):
-    """What is known of a caller's user: its row, without what has to do with its password.
+    """The user of a caller: the columns of its row, without those of the password.
 
-    A row that was read with the token costs a fraction of the mapped object. What is to be changed
-    is loaded for it.
+    It is a row that was read together with the token, which costs a fraction of a mapped object. To
+    change the user, load the mapped object.
     """
 
     id: int
@@ -33,7 +33,7 @@ class Account(Protocol):
 
 @cache
 def roles_by_flags(*, is_admin: bool, is_internal: bool) -> frozenset[str]:
-    """Return the roles above a plain user's that these flags give: `admin`, `internal`."""
+    """Return the roles that these flags give: `admin`, `internal`."""
     flags = {"admin": is_admin, "internal": is_internal}
     return frozenset(role for role, has in flags.items() if has)
 
@@ -57,7 +57,7 @@ class Caller:
 
     @cached_property
     def roles(self) -> frozenset[str]:
-        """The roles that the caller has everywhere, whatever the object."""
+        """The roles that the caller has towards every object."""
         user = self.user
         if user is None:
             return frozenset() if self.client is None else frozenset({"service"})
@@ -69,7 +69,7 @@ class Caller:
 
     @property
     def rights(self) -> tuple[Any, ...]:
-        """The user, and its flags by which the roles are decided."""
+        """The user's id and the flags from which the roles follow."""
         user = self.user
         if user is None:
             return (None,) * 5

@@ -1,4 +1,4 @@
-"""The data to develop with; never loaded in production."""
+"""The development data; never loaded in production."""
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -16,7 +16,7 @@ REDIRECT_PATH = "/api/v1/oauth2-redirect.html"
 
 
 def load(session: Session, issuer: str, port: int) -> None:
-    """Load users and a client into a database without users; leave any other as it is.
+    """Load users and a client into a database without users; leave any other database unchanged.
 
     The passwords are exempt from the rules. `issuer` is the origin of the server, `port` the
     one on which it listens.
@@ -34,7 +34,7 @@ def load(session: Session, issuer: str, port: int) -> None:
         return
     for user in users:
         session.add(user)
-        session.flush()  # one after the other: their ids are in this order
+        session.flush()  # one by one, so that their ids are in this order
     uris = [origin + REDIRECT_PATH for origin in (issuer, f"http://localhost:{port}")]
     client = Client(
         client_id=CLIENT_ID,

@@ -1,4 +1,4 @@
-"""The errors that the rules of the models raise; their sentences never hold a rejected value."""
+"""The errors of the rules in the models; their sentences never contain a rejected value."""
 
 from collections.abc import Sequence
 
@@ -7,8 +7,8 @@ class DomainError(Exception):
     """A rule was broken.
 
     `detail` is a sentence for the caller. `errors` are pairs of a JSON pointer (RFC 6901)
-    into the request's body and a sentence on what is wrong there. With `consequence`, what
-    was written before the error was raised has to be kept.
+    into the request's body and a sentence about the value there. With `consequence`, the
+    transaction is committed although the error was raised.
     """
 
     consequence = False
@@ -20,7 +20,7 @@ class DomainError(Exception):
 
 
 class NotFound(DomainError):
-    """There is no such object, or there no longer is."""
+    """There is no such object, or it was deleted."""
 
 
 class Forbidden(DomainError):
@@ -32,7 +32,7 @@ class PasswordRequired(Forbidden):
 
 
 class Conflict(DomainError):
-    """The request does not fit the present state of the data."""
+    """The request conflicts with the current state of the data."""
 
 
 class Unprocessable(DomainError):
@@ -40,7 +40,7 @@ class Unprocessable(DomainError):
 
 
 class TooManyAttempts(DomainError):
-    """There were too many attempts before, as a rule wrong ones; `retry_after` is in seconds."""
+    """There were too many attempts, most of them failed ones; `retry_after` is in seconds."""
 
     def __init__(
         self,
@@ -52,7 +52,7 @@ class TooManyAttempts(DomainError):
 
 
 class NotReady(DomainError):
-    """The database is not as this version of the server needs it."""
+    """The database does not have what this version of the server needs."""
 
 
 class OAuthError(DomainError):

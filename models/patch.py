@@ -1,4 +1,4 @@
-"""How JSON Patch (RFC 6902) changes a document."""
+"""JSON Patch (RFC 6902): applying operations to a document."""
 
 from collections.abc import Sequence
 from typing import Any, Literal, TypedDict
@@ -19,9 +19,8 @@ class Operation(TypedDict):
 def apply(document: dict[str, Any], operations: Sequence[Operation]) -> dict[str, Any]:
     """Return the document as it is after all operations, one after the other.
 
-    The operations are valid, and their paths are those of the document. Other members that they
-    have mean nothing (RFC 6902 section 4). A `test` that fails is a Conflict that points to its
-    value.
+    The operations are valid, and their paths are in the document. Their other members are ignored
+    (RFC 6902 section 4). Raise Conflict, with a pointer to its value, where a `test` fails.
     """
     for index, operation in enumerate(operations):
         defined = {name: operation[name] for name in ("op", "path", "value")}

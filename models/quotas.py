@@ -1,4 +1,4 @@
-"""Quotas: how much one user, team or client may have of what takes room and time."""
+"""Quotas: how many rows of a kind one user, team or client may have."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,11 +16,11 @@ _ADVISORY = 0x526F
 
 @dataclass(frozen=True)
 class Quotas:
-    """How many there may be; over the last two the oldest ends, over the others nothing is added.
+    """How many there may be.
 
-    `teams` are those that a user leads, `members` those of a team, `clients` those of a user,
-    `sessions` the live ones of a user's browsers, `grants` the live ones between a user and a
-    client.
+    `teams` counts those that a user leads, `members` those of a team, `clients` those of a user;
+    above these nothing is added. `sessions` counts a user's live browser sessions, `grants` the
+    live ones between a user and a client; above these the oldest one ends.
     """
 
     teams: int = 1000
@@ -30,8 +30,8 @@ class Quotas:
     grants: int = 100
 
 
-# How many requests that add something may be under way together: with fewer than this left below
-# a quota, one at a time may add.
+# How many requests may add a row at the same time. Where fewer rows than this are left below a
+# quota, one request at a time adds.
 AT_ONCE = 256
 UNLIMITED = Quotas(*[2**31] * 5)
 
@@ -43,10 +43,10 @@ def check_room(
     most: int,
     error: tuple[str, Sequence[tuple[str, str]]],
 ) -> None:
-    """Raise Conflict, with this sentence and places, where there are `most` rows already.
+    """Raise Conflict, with this sentence and these places, where there are `most` rows already.
 
-    Others who add to the same user's rows in this way wait until the transaction ends. No more
-    than `most` rows are read, so an index has to find them.
+    Other transactions that call this for the same user wait until this one ends. No more than
+    `most` rows are read, so an index has to find them.
     """
     serialize(session.connection(), owner_id)
     there = session.scalar(select(func.count()).select_from(rows.limit(most).subquery()))
@@ -55,10 +55,10 @@ def check_room(
 
 
 def serialize(connection: Connection, user_id: int) -> None:
-    """Let one transaction at a time add to what a user has, whichever server it is on.
+    """Let one transaction at a time add to a user's rows, in all processes and on all hosts.
 
-    That transaction begins here, where it has not begun: what is read from now on is what others
-    have committed. SQLite has one writer at a time in any case. Take it after all locks of rows.
+    The write transaction begins here, unless it has begun: later reads see what others have
+    committed. SQLite has one writer at a time in any case. Take this lock after all row locks.
     """
     begin(connection)
     if connection.dialect.name == "postgresql":

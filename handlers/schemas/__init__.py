@@ -1,1 +1,1 @@
-"""The schemas: how models look from outside."""
+"""The schemas: which fields of the models an answer has."""

@@ -1,4 +1,4 @@
-"""How OAuth clients, and the apps that a user has authorised, look from outside."""
+"""The fields of OAuth clients, and of the applications that a user has authorised."""
 
 from marshmallow import fields
 
@@ -19,11 +19,11 @@ class ClientSchema(Schema):
 
 
 class AuthorizationSchema(Schema):
-    """A client as the user who authorised it sees it."""
+    """A client, for the user who authorised it."""
 
     client_id = fields.String()
     name = fields.String()
-    # Each grant brings its own, with repetitions.
+    # The scopes of all grants, with repetitions.
     scopes = fields.Function(lambda app: sorted(set(app.scopes)))
     created = fields.AwareDateTime()
 

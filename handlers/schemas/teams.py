@@ -1,4 +1,4 @@
-"""How teams and their members look from outside."""
+"""The fields of teams and their members."""
 
 from marshmallow import fields
 
@@ -7,14 +7,14 @@ from handlers.schemas.users import BaseUserSchema
 
 
 class BaseTeamSchema(Schema):
-    """A team as it looks in lists."""
+    """A team in lists."""
 
     id = fields.Integer()
     title = fields.String()
 
 
 class TeamMemberSchema(Schema):
-    """A member as its team shows it."""
+    """A member in its team."""
 
     user = fields.Nested(BaseUserSchema)
     is_leader = fields.Boolean()
@@ -29,7 +29,7 @@ class TeamSchema(BaseTeamSchema):
 
 
 class MemberSchema(TeamMemberSchema):
-    """A member by itself, which says of which team."""
+    """A member with its team."""
 
     team = fields.Nested(BaseTeamSchema)
 

@@ -1,4 +1,4 @@
-"""How users look from outside."""
+"""The fields of users."""
 
 from marshmallow import fields
 
@@ -6,7 +6,7 @@ from handlers.schemas.base import Schema
 
 
 class BaseUserSchema(Schema):
-    """A user as others see it in lists."""
+    """A user in lists."""
 
     id = fields.Integer()
     username = fields.String()

@@ -1,4 +1,4 @@
-"""What all mapped classes share: the declarative base, column types, ids and timestamps."""
+"""The basis of all mapped classes: the declarative base, column types, ids and timestamps."""
 
 from datetime import UTC, datetime
 from typing import Any, ClassVar, Self
@@ -12,39 +12,39 @@ MAX_ID = 2**63 - 1
 
 
 def now() -> datetime:
-    """Return the present moment in UTC."""
+    """Return the current time in UTC."""
     return datetime.now(UTC)
 
 
 def is_storable(text: str) -> bool:
-    """Tell whether a text can stand in the database at all: no NUL, no lone surrogate."""
+    """Tell whether the databases can store a text: it has no NUL and no lone surrogate."""
     return "\0" not in text and not any("\ud800" <= character <= "\udfff" for character in text)
 
 
 class UTCDateTime(TypeDecorator[datetime]):
-    """Keep moments in UTC: timezone-aware in and out, on databases without time zones too."""
+    """Store timestamps in UTC; in Python they are timezone-aware, whatever the database."""
 
     impl = DateTime(timezone=True)
     cache_ok = True
 
     def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        """Turn an aware moment into UTC; a naive one is a ValueError."""
+        """Convert an aware timestamp to UTC; raise ValueError for a naive one."""
         if value is None:
             return None
         if value.tzinfo is None:
-            raise ValueError("A moment without a time zone cannot be stored.")
+            raise ValueError("A timestamp without a time zone cannot be stored.")
         value = value.astimezone(UTC)
         return value.replace(tzinfo=None) if dialect.name == "sqlite" else value
 
     def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        """Turn a stored moment into an aware one in UTC."""
+        """Convert a stored timestamp to an aware one in UTC."""
         if value is None:
             return None
         return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
 
 
 class Words(TypeDecorator[tuple[str, ...]]):
-    """Keep words that hold no blank (scopes, URIs) as one text, parted by blanks."""
+    """Store words without blanks (scopes, URIs) as one text, separated by blanks."""
 
     impl = Text
     cache_ok = True
@@ -54,7 +54,7 @@ class Words(TypeDecorator[tuple[str, ...]]):
         return None if value is None else " ".join(value)
 
     def process_result_value(self, value: str | None, dialect: Dialect) -> tuple[str, ...] | None:
-        """Part the words."""
+        """Split the text into words."""
         return None if value is None else tuple(value.split())
 
 
@@ -86,17 +86,17 @@ class Identified:
 
     @classmethod
     def by_id(cls, session: Session, id: int) -> Self | None:
-        """Return the row with that id; None for one that no row can have, however large."""
+        """Return the row with that id; None where there is none, whatever the size of the id."""
         return session.get(cls, id) if 0 < id <= MAX_ID else None
 
     @classmethod
     def lock(cls, session: Session, *ids: int) -> list[Self]:
-        """Lock rows until the transaction ends and return them as they now are.
+        """Lock rows exclusively until the transaction ends; return them with their current values.
 
-        They are locked in the order of their ids, so that two callers never wait for each
-        other. Rows that no longer exist are left out. Tables have an order too, for locks and
-        holds: users, clients, teams, consents, grants, codes, tokens. A grant comes before its
-        code and its tokens because these go when it is deleted.
+        They are locked in the order of their ids, so that no two transactions wait for each
+        other. Deleted rows are left out. Tables are locked in an order too: users, clients, teams,
+        consents, grants, codes, tokens. A grant comes before its code and its tokens because these
+        are deleted with it.
         """
         statement = select(cls).where(cls.id.in_(ids)).order_by(cls.id)
         statement = statement.with_for_update(of=cls).execution_options(populate_existing=True)
@@ -104,9 +104,10 @@ class Identified:
 
     @classmethod
     def lock_shared(cls, session: Session, id: int, *others: int) -> Self | None:
-        """Keep a row, and others, from being changed or deleted until the transaction ends.
+        """Lock a row, and others, against changes and deletion until the transaction ends.
 
-        Return it as it now is. Others may hold the same rows at the same time.
+        Return the row with its current values; None where it was deleted. Other transactions can
+        lock the same rows in this way at the same time.
         """
         if not 0 < id <= MAX_ID:
             return None
@@ -122,7 +123,7 @@ def _created(context: DefaultExecutionContext) -> datetime:
 
 
 class Timestamps:
-    """Give a mapped class the moments of its creation and of its last change."""
+    """Give a mapped class timestamps of its creation and of its last change."""
 
     created: Mapped[datetime] = mapped_column(default=now, sort_order=1)
     updated: Mapped[datetime] = mapped_column(default=_created, onupdate=now, sort_order=1)

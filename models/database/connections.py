@@ -1,8 +1,8 @@
-"""How the databases are reached, and when their transactions begin.
+"""Connections to the databases, and the begin of their transactions.
 
-The drivers run in autocommit, so reading needs no transaction and holds no lock. A write
-transaction begins by itself before the first statement that writes, or that locks rows by
-`with_for_update()`, and ends with the session's commit or rollback: the same on both databases.
+The drivers run in autocommit, so a read needs no transaction and no lock. A write transaction
+begins by itself before the first statement that writes, or that locks rows by `with_for_update()`,
+and ends with the session's commit or rollback. This is the same on both databases.
 """
 
 from collections.abc import Callable, Sequence
@@ -22,9 +22,9 @@ _EXCLUSIVE = 0x526F73746572  # any number, the same in all processes: "Roster"
 
 @dataclass(frozen=True)
 class TimeLimits:
-    """How many seconds a PostgreSQL database may keep somebody waiting; None: as it likes.
+    """Timeouts of a PostgreSQL database in seconds; None is no timeout.
 
-    `lock` is for one lock, `statement` for one statement, its locks included.
+    `lock` is for one lock, `statement` for one statement with its locks.
     """
 
     connect: int = 5
@@ -40,9 +40,9 @@ def connect(
 ) -> Engine:
     """Return an engine for a SQLite file or a PostgreSQL database; ValueError for another.
 
-    SQLite waits for its one lock as long as `models/database/sqlite.py` says; its files keep no
-    request waiting otherwise. `prepares` tells whether PostgreSQL is to prepare statements, which
-    it cannot where a pooler stands in between; None has each connection find that out.
+    The limits are PostgreSQL's; SQLite waits for its one lock, as long as BUSY_TIMEOUT in
+    `models/database/sqlite.py`. `prepares` tells whether PostgreSQL prepares statements, which it
+    cannot do behind a pooler; with None each connection detects that.
     """
     url = check_url(url)
     options: dict[str, Any] = {
@@ -65,10 +65,10 @@ def connect(
 
 
 class Connections:
-    """Connections of an engine that requests take over from each other, the last one first.
+    """Connections of an engine that requests reuse, the last one that was used first.
 
-    The engine's own pool, where they come from, resets and wraps each anew; that takes a tenth of
-    the time of a request for `users/me`. As many are kept as the pool would keep.
+    The engine's own pool, from which they come, resets and wraps a connection at each use; that
+    takes a tenth of the time of a request for `users/me`. As many are kept as the pool would keep.
     """
 
     def __init__(self, engine: Engine) -> None:
@@ -76,12 +76,12 @@ class Connections:
         self._most = engine.pool.size()  # type: ignore[attr-defined]
         # A list's `append` and `pop` need no lock.
         self._idle: list[Connection] = []
-        # Connections from before one was lost may lead to where nobody is any more.
+        # When one connection is lost, older ones may lead to a server that no longer exists.
         self._losses = 0
         event.listen(engine, "engine_disposed", self._close)
 
     def take(self) -> Connection:
-        """Return a connection on which nothing has begun."""
+        """Return a connection without a transaction."""
         while True:
             try:
                 connection = self._idle.pop()
@@ -96,7 +96,7 @@ class Connections:
             connection.close()
 
     def give_back(self, connection: Connection) -> None:
-        """Undo what was not committed, and keep the connection for the next one."""
+        """Roll back what was not committed, and keep the connection for the next request."""
         is_clean = False
         if connection.invalidated:
             self._losses += 1
@@ -112,8 +112,8 @@ class Connections:
                 _end(connection)
 
     def _is_worth_keeping(self, connection: Connection) -> bool:
-        # Where a server only reads, another one may have taken its place, and know more. Nothing of
-        # the kind happens to a file.
+        # Another server may have taken the place of one that is read-only, and have newer data. A
+        # file has no such state.
         if connection.__dict__["roster_losses"] != self._losses:
             return False
         return not getattr(_driver(connection), "only_reads", False)
@@ -124,7 +124,7 @@ class Connections:
 
 
 def _end(connection: Connection) -> None:
-    """Close a connection for good; the pool, which would keep it, may itself be gone."""
+    """Close a connection without returning it to the pool, which may be disposed."""
     if not connection.invalidated:
         connection.detach()
     connection.close()
@@ -136,12 +136,12 @@ def session_factory(engine: Engine) -> sessionmaker[Session]:
 
 
 def session_on(connection: Connection) -> Session:
-    """Return a session on a connection, which may have read before; its commit commits all."""
+    """Return a session on a connection, whose transaction the session's commit commits."""
     return Session(connection, join_transaction_mode="control_fully", expire_on_commit=False)
 
 
 def reader_on(connection: Connection) -> Session:
-    """Return a session that only reads on a connection, and ends nothing that has begun there."""
+    """Return a session that only reads on a connection, and does not end its transaction."""
     return Session(connection, join_transaction_mode="rollback_only", autoflush=False)
 
 
@@ -150,32 +150,31 @@ Question = tuple[str, Sequence[Any]]
 
 
 class Check(Protocol):
-    """What is asked whenever a write transaction begins on a connection."""
+    """A check at the begin of each write transaction on a connection."""
 
     def selects(self) -> Sequence[Question]:
-        """Return selects that lock rows, to be executed as the transaction begins.
+        """Return selects that lock rows, to be executed when the transaction begins.
 
-        The last one may also ask what `passed` has to know.
+        The rows of the last one are passed to `passed`.
         """
 
     def passed(self, rows: list[Any] | None) -> None:
-        """Raise an error where what is about to be written must not be.
+        """Raise an error if the transaction must not write.
 
-        `rows` is what the last of the selects found; None where that is not known, as on SQLite,
-        where none is executed.
+        `rows` are those of the last select; None if it was not executed, as on SQLite.
         """
 
 
 def check_at_begin(connection: Connection, check: Check | None) -> None:
-    """Have a check made whenever a write transaction begins on a connection; None ends that."""
+    """Set the check at the begin of each write transaction on a connection; None removes it."""
     connection.__dict__["roster_check"] = check
 
 
 def begin(connection: Connection, locks: Sequence[Question] = ()) -> None:
     """Begin the write transaction now, unless it has begun, and execute selects that lock rows.
 
-    They are for PostgreSQL alone: SQLite has one writer at a time. What the driver raises is raised
-    in SQLAlchemy's words.
+    They are for PostgreSQL alone: SQLite has one writer at a time. Errors of the driver are raised
+    as SQLAlchemy's.
     """
     if not connection.in_transaction():
         connection.begin()
@@ -194,20 +193,20 @@ def begin(connection: Connection, locks: Sequence[Question] = ()) -> None:
     try:
         check.passed(None if locks else rows)
     except BaseException:
-        # Or what comes next would be written without the check.
-        _in_sqlalchemys_words(connection, "ROLLBACK", driver.rollback)
+        # Later statements must not be written without the check.
+        _with_sqlalchemy_errors(connection, "ROLLBACK", driver.rollback)
         raise
 
 
 def _begin(connection: Connection, driver: Any, selects: Sequence[Question]) -> list[Any] | None:
-    found: list[Any] | None = _in_sqlalchemys_words(connection, "BEGIN", driver.begin, *selects)
+    found: list[Any] | None = _with_sqlalchemy_errors(connection, "BEGIN", driver.begin, *selects)
     return found
 
 
-def _in_sqlalchemys_words(
+def _with_sqlalchemy_errors(
     connection: Connection, sql: str, do: Callable[..., Any], *arguments: Any
 ) -> Any:
-    """Call the driver; what it raises is told as SQLAlchemy would, which looks after the rest."""
+    """Call the driver; raise its errors as SQLAlchemy's, which also handles lost connections."""
     try:
         return do(*arguments)
     except connection.dialect.loaded_dbapi.Error as error:
@@ -215,7 +214,7 @@ def _in_sqlalchemys_words(
 
 
 def begin_alone(connection: Connection) -> None:
-    """Begin a write transaction that no other one of this kind runs beside, in any process."""
+    """Begin a write transaction; no other one of this kind runs at the same time anywhere."""
     begin(connection)
     if connection.dialect.name == "postgresql":
         connection.execute(select(func.pg_advisory_xact_lock(_EXCLUSIVE)))
@@ -226,7 +225,7 @@ def _driver(connection: Connection) -> Any:
 
 
 def _check_alive(connection: Any, _: object, __: object) -> None:
-    # SQLAlchemy's own check (`pool_pre_ping`) asks the server each time, which doubles the round
+    # SQLAlchemy's own check (`pool_pre_ping`) sends a query each time, which doubles the round
     # trips of a request that reads once.
     if not connection.is_alive():
         raise InvalidatePoolError

@@ -1,60 +1,61 @@
-"""Failures: what an error of the database tells about its server, its connection, and the tables.
+"""Failures: what a database error says about the server, the connection and the tables.
 
-They are told apart by SQLSTATE (PostgreSQL's documentation, appendix A). SQLite's errors have none.
+They are distinguished by SQLSTATE (PostgreSQL's documentation, appendix A). SQLite's errors have
+none.
 """
 
 from sqlalchemy import exc
 
-# The server that is asked cannot write, or is about to end: another one may be in its place.
+# The server cannot write, or is shutting down: another one may have taken its place.
 _READ_ONLY = "25006"
 _ELSEWHERE = (_READ_ONLY, "57P", "08")
-# What the connection had prepared is forgotten, or is another session's (a pooler is in between).
+# Prepared statements are forgotten, or belong to another session (behind a pooler).
 _FORGOTTEN = ("26000", "42P05", "08P01")
-# Tables or columns are missing: no waiting helps, but a migration.
+# Tables or columns are missing: this needs a migration, and does not pass.
 _UNMIGRATED = ("42P01", "42703")
 _UNMIGRATED_ON_SQLITE = ("no such table", "no such column", "has no column named")
-# The right to use a table is missing.
+# A privilege is missing.
 _FORBIDDEN = "42501"
-# No room, no memory, no connection free; a wait that took too long; an error of the disk.
+# No disk space, memory or connection is free; a timeout; a disk error.
 _NOT_NOW = ("53", "54", "55P03", "57", "58", "40", "25P03", "25P04")
 
 
 class UnfitError(Exception):
-    """The database is not one that can be used; the text says why."""
+    """The database cannot be used; the text says why."""
 
 
 def state_of(error: BaseException | None) -> str:
-    """Return the SQLSTATE of a driver's error, or of SQLAlchemy's around it; "" where none is."""
+    """Return the SQLSTATE of a driver's error, or of SQLAlchemy's around it; "" if it has none."""
     if isinstance(error, exc.DBAPIError):
         error = error.orig
     return getattr(error, "sqlstate", None) or ""
 
 
 def name_of(error: BaseException | None) -> str:
-    """Return SQLite's name of an error, such as SQLITE_FULL; "" where it has none."""
+    """Return SQLite's name of an error, such as SQLITE_FULL; "" if it has none."""
     if isinstance(error, exc.DBAPIError):
         error = error.orig
     return getattr(error, "sqlite_errorname", None) or ""
 
 
 def is_stale(error: BaseException | None) -> bool:
-    """Tell whether a statement failed for its connection's sake: on another it may succeed.
+    """Tell whether a statement failed because of its connection: on another one it may succeed.
 
-    What the server had prepared there is gone, or the server only reads. Nothing was written.
+    Its prepared statements are lost, or its server is read-only. Nothing was written.
     """
     state = state_of(error)
-    if state == "0A000":  # feature_not_supported, which says much else too
+    if state == "0A000":  # feature_not_supported, which has other causes too
         return "cached plan must not change result type" in str(error)
     return state in _FORGOTTEN or state == _READ_ONLY
 
 
 def ends_connection(error: BaseException | None) -> bool:
-    """Tell whether the connection is of no more use, though it is still there."""
+    """Tell whether the connection is open but no longer usable."""
     return is_stale(error) or state_of(error).startswith(_ELSEWHERE)
 
 
 def is_unmigrated(error: BaseException | None) -> bool:
-    """Tell whether a table or a column is missing, which a migration would have made."""
+    """Tell whether a table or a column is missing, which a migration would have created."""
     if not isinstance(error, exc.DBAPIError):
         return False
     text = str(error.orig)
@@ -65,12 +66,12 @@ def is_unmigrated(error: BaseException | None) -> bool:
 
 
 def is_forbidden(error: BaseException | None) -> bool:
-    """Tell whether the database's role lacks the right to do what was asked."""
+    """Tell whether the database's role lacks a privilege."""
     return state_of(error) == _FORBIDDEN
 
 
 def is_passing(error: BaseException) -> bool:
-    """Tell whether the database cannot answer just now, but may later, or by another server."""
+    """Tell whether the database may answer later, or on another server."""
     if is_unmigrated(error):
         return False
     if isinstance(error, exc.OperationalError | exc.InterfaceError | exc.TimeoutError):

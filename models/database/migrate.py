@@ -1,4 +1,4 @@
-"""How a database gets its tables, and how to tell whether it has them."""
+"""Migrations: giving a database its tables, and telling whether it has them."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -34,9 +34,9 @@ _DIFFERENCES = {
 def upgrade(database: Engine | str, revision: str = NEWEST) -> None:
     """Bring a database, given by engine or URL, up to a revision.
 
-    One that a newer version has migrated stays as it is.
+    A database that a newer version has migrated is left unchanged.
 
-    :raises NotReady: where it does, though a certain revision was asked for.
+    :raises NotReady: for such a database, if a certain revision was asked for.
     """
     with _connection(database) as connection:
         if _is_newer(connection):
@@ -49,7 +49,7 @@ def upgrade(database: Engine | str, revision: str = NEWEST) -> None:
 def downgrade(database: Engine | str, revision: str) -> None:
     """Bring a database, given by engine or URL, down to a revision: `base` is an empty one.
 
-    :raises NotReady: where only a newer version can do that.
+    :raises NotReady: if only a newer version can do that.
     """
     with _connection(database) as connection:
         if _is_newer(connection):
@@ -70,9 +70,9 @@ def is_newer(database: Engine | str) -> bool:
 
 
 def is_current(engine: Engine) -> bool:
-    """Tell whether a database has what this version needs: its newest revision, or a newer one.
+    """Tell whether a database has the newest revision of this version, or a newer one.
 
-    So the servers of the old version go on while a newer one is brought in, or taken back.
+    So servers of the old version keep running while a newer version is deployed or rolled back.
     """
     revision = current(engine)
     return revision == _head() or _is_unknown(revision)
@@ -166,14 +166,14 @@ def _revisions() -> frozenset[str]:
 
 
 def check_writable(engine: Engine) -> None:
-    """Raise NotReady where a database of PostgreSQL can only be read, as a standby can."""
+    """Raise NotReady if a PostgreSQL database is read-only, as a standby is."""
     if engine.dialect.name != "postgresql":
         return
     for _ in range(2):
         with engine.connect() as connection:
             if connection.scalar(text("SHOW transaction_read_only")) == "off":
                 return
-            connection.invalidate()  # another one may lead to the server that took its place
+            connection.invalidate()  # a new connection may reach the server that took its place
     raise NotReady("The database can only be read.")
 
 

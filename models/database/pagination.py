@@ -1,4 +1,4 @@
-"""How a list is cut into pages, by offset or by keyset."""
+"""Pagination: pages of a list, by offset or by keyset."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -15,8 +15,8 @@ from models.database.prepared import Prepared
 class Page:
     """Some rows of a list.
 
-    `total` is the length of the whole list, where it was counted. `next_after` is the key
-    of the last row, where more rows are behind it.
+    `total` is the length of the whole list, if it was counted. `next_after` is the key of the
+    last row, if more rows follow.
     """
 
     rows: Any
@@ -24,13 +24,13 @@ class Page:
     next_after: int | None
 
     def map(self, function: Callable[[Sequence[Any]], Any]) -> "Page":
-        """Return the same page with what the function makes of all its rows."""
+        """Return the same page with the function applied to its rows."""
         return replace(self, rows=function(self.rows))
 
 
 @dataclass(frozen=True)
 class Listing:
-    """A list to be paged: its statements, prepared once, and the values of their parameters."""
+    """A list to paginate: its statements, prepared once, and the values of their parameters."""
 
     count: Prepared
     by_offset: Prepared
@@ -61,9 +61,9 @@ class Listing:
 
 @dataclass(frozen=True)
 class Window:
-    """The part of a list that is wanted: `limit` rows from `offset`, or with keys over `after`.
+    """The requested part of a list: `limit` rows from `offset`, or with keys above `after`.
 
-    A window that is not counted, or has `after`, goes by key and never counts.
+    A window that is not `counted`, or has `after`, goes by key and does not count the list.
     """
 
     limit: int
@@ -72,7 +72,7 @@ class Window:
     counted: bool = True
 
     def of(self, connection: Connection, listing: Listing) -> Page:
-        """Return the page of a list's rows, which have the selected columns as attributes."""
+        """Return a page of the list; its rows have the selected columns as attributes."""
         values: dict[str, Any] = {**listing.values, "page_limit": self.limit + 1}
         total = None
         if self.counted and self.after is None:
@@ -80,7 +80,7 @@ class Window:
             total = counted.total
             part, values["page_offset"] = listing.by_offset, min(self.offset or 0, MAX_ID)
         else:
-            # All keys are greater than 0.
+            # All keys are above 0.
             part, values["page_after"] = listing.by_key, min(self.after or 0, MAX_ID)
         found = part.all(connection, **values)
         rows = found[: self.limit]

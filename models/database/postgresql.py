@@ -1,4 +1,4 @@
-"""How PostgreSQL is reached: through psycopg, which is asked for no more than is needed."""
+"""PostgreSQL: connections of psycopg, of which only the necessary parts are used."""
 
 import os
 import re
@@ -25,8 +25,8 @@ from models.database import failures
 from models.database.preparing import Preparing, name_of
 from models.database.timeouts import ConnectAttempts, Watchdog
 
-# For a server that vanished without a word, where TCP alone would wait for hours; of no meaning on
-# a Unix socket. Only what has been sent is counted, not the time that a statement takes.
+# For a server that disappeared without closing the connection, where TCP would wait for hours. They
+# have no effect on a Unix socket, and do not limit the time of a statement.
 _TCP = {
     "keepalives_idle": 30,
     "keepalives_interval": 10,
@@ -35,7 +35,7 @@ _TCP = {
 }
 
 _PARAMETER = re.compile(r"\$(\d+)")
-# How many seconds later than the server itself a statement that takes too long is given up.
+# How many seconds after the server's own timeout the connection is closed.
 _GRACE = 3
 _watchdog = Watchdog()
 
@@ -49,13 +49,13 @@ def connect_postgresql(
 ) -> Engine:
     """Return an engine for a PostgreSQL database.
 
-    `limits` are seconds by the names of the server's settings. What the URL itself says of these,
-    or of the time to connect, goes first. `prepares` tells whether a connection keeps its server
-    session for itself, and may have it prepare statements; None has each one find that out.
+    `limits` are seconds by the names of the server's settings. Options of the URL take precedence.
+    `prepares` tells whether a connection has its own server session, which may prepare statements;
+    with None each connection detects that.
     """
     if url.drivername in ("postgresql", "postgres"):
         url = url.set(drivername="postgresql+psycopg")
-    if url.host and "%" in url.host:  # a Unix socket's folder, as libpq writes it in a host
+    if url.host and "%" in url.host:  # the directory of a Unix socket, as libpq writes it in a host
         url = url.set(host=unquote(url.host))
     engine = create_engine(url, connect_args={"autocommit": True}, **options)
     attempts = ConnectAttempts(ConnectionTimeout, psycopg.OperationalError)
@@ -84,7 +84,7 @@ def connect_postgresql(
 
 
 class _UnfitEncodingError(psycopg.OperationalError, failures.UnfitError):
-    """What is stored there is bytes, or cannot be all that people write."""
+    """The database's encoding does not store all of Unicode."""
 
 
 def _check_encoding(connection: psycopg.Connection[Any]) -> None:
@@ -94,10 +94,10 @@ def _check_encoding(connection: psycopg.Connection[Any]) -> None:
 
 
 class PostgreSQLConnection(psycopg.Connection[Any]):
-    """A PostgreSQL connection that asks the server nothing where nothing has begun.
+    """A PostgreSQL connection that sends nothing to the server without need.
 
-    Behind a pooler that lends its server sessions for one transaction each, it leaves nothing
-    behind in them: it prepares nothing, and limits the time of transactions only.
+    Behind a pooler that assigns a server session for one transaction each, it leaves no state in
+    the session: it prepares nothing, and sets timeouts for each transaction only.
     """
 
     locks_rows = True
@@ -116,15 +116,15 @@ class PostgreSQLConnection(psycopg.Connection[Any]):
         _watchdog.watch(self)
 
     def set_up(self, limits: Mapping[str, int], prepares: bool | None, seconds: int) -> None:
-        """Find out what this connection leads to, and limit the time of statements.
+        """Detect a pooler, and set the timeouts of statements.
 
-        `limits` and `prepares` are as for `connect_postgresql`. The server has to answer in so many
-        seconds.
+        `limits` and `prepares` are those of `connect_postgresql`. The server has to answer within
+        `seconds`.
         """
         self.patience = seconds
-        # A pooler tells an id of its own where a server tells that of its process.
+        # A pooler sends an id of its own instead of that of a server process.
         is_own = f"pg_backend_pid() = {self.pgconn.backend_pid}" if prepares is None else prepares
-        # Not among the options of the connection: poolers refuse those.
+        # Not as options of the connection, which poolers refuse.
         settings = [
             f"CASE WHEN {is_own} THEN set_config('{name}', '{seconds * 1000:d}', false) END"
             for name, seconds in limits.items()
@@ -143,8 +143,8 @@ class PostgreSQLConnection(psycopg.Connection[Any]):
     def begin(self, *selects: tuple[str, Sequence[Any]]) -> list[Any]:
         """Begin a transaction, unless one has begun, and execute selects as its first statements.
 
-        They are given as to `fetch`, and sent with the BEGIN in one message. What the last one
-        finds is returned.
+        They are given as to `fetch`, and sent with the BEGIN in one message. The rows of the last
+        one are returned.
         """
         if self.in_transaction:
             return self._execute([self._written_out(*select) for select in selects])
@@ -155,7 +155,7 @@ class PostgreSQLConnection(psycopg.Connection[Any]):
         except psycopg.Error as error:
             if not failures.is_stale(error):
                 raise
-            # Nothing is written yet: all of it may be done again.
+            # Nothing is written yet: everything can be repeated.
             self.rollback()
             self._forget()
             return self._begin_written_out(selects)
@@ -176,26 +176,26 @@ class PostgreSQLConnection(psycopg.Connection[Any]):
         return [self._transformer.as_literal(value).decode() for value in values]
 
     def commit(self) -> None:
-        """Commit, where something has begun."""
+        """Commit, if a transaction has begun."""
         if self.in_transaction:
             self._execute(["COMMIT"])
 
     def _execute(self, statements: Sequence[str]) -> list[Any]:
-        # psycopg's cursor, which can do much more, takes four times as long.
+        # psycopg's cursor has more functions, and takes four times as long.
         if not statements:
             return []
         result = self._wait_for(self.pgconn.exec_, "; ".join(statements).encode())
         return self._read(result)
 
     def rollback(self) -> None:
-        """Roll back, where something has begun; a server that is gone does that by itself."""
+        """Roll back, if a transaction has begun and the connection is open."""
         if self.in_transaction and not self.closed:
             super().rollback()
 
     def fetch(self, sql: str, values: Sequence[Any]) -> list[Any]:
         """Execute a select and return its rows; the parameters in its text are `$1`, `$2`.
 
-        The server prepares it once; psycopg's cursors, which can do much more, take twice as long.
+        The server prepares it once. psycopg's cursors have more functions, and take twice as long.
         """
         parameters = self._transformer.dump_sequence(values, [PyFormat.TEXT] * len(values))
         if not self._prepares:
@@ -208,7 +208,7 @@ class PostgreSQLConnection(psycopg.Connection[Any]):
                 self._forget()
             raise
 
-    # An insert is executed like a select, and may return rows as that does.
+    # An insert is executed like a select, and may return rows too.
     write = fetch
 
     def _prepare(self, sql: str) -> bytes:
@@ -216,22 +216,22 @@ class PostgreSQLConnection(psycopg.Connection[Any]):
         try:
             self._read(self._wait_for(self.pgconn.prepare, name, sql.encode()))
         except DuplicatePreparedStatement:
-            # It is there already: who had this session before has prepared the same.
+            # An earlier connection has prepared the same in this server session.
             if self.in_transaction:
                 raise
         self._names[sql] = name
         return name
 
     def _forget(self) -> None:
-        """Have the server forget what it has prepared, or it would be as stale the next time."""
+        """Let the server forget its prepared statements, which would be stale the next time too."""
         self._names.clear()
         if not self.in_transaction:
             self._execute(["DEALLOCATE ALL"])
 
     def may_try_again(self, error: BaseException) -> bool:
-        """Tell whether a select that failed may be executed once more, in SQLAlchemy's way.
+        """Tell whether a failed select may be executed again by SQLAlchemy.
 
-        It would fail in a transaction that is lost, and what took too long would take as long.
+        It would fail in a failed transaction, and a statement that timed out would do so again.
         """
         is_lost = self.pgconn.transaction_status == TransactionStatus.INERROR
         return not is_lost and not isinstance(error, QueryCanceled)
@@ -246,14 +246,14 @@ class PostgreSQLConnection(psycopg.Connection[Any]):
         return rows
 
     def _error(self, result: PGresult) -> psycopg.Error:
-        # What libpq itself says, where there is no server any more, has no code.
+        # libpq's own errors, about a lost server, have no code.
         if self.closed:
             return psycopg.OperationalError("the connection is lost")
         return error_from_result(result)
 
     @property
     def in_transaction(self) -> bool:
-        """Whether something has begun, or nobody can tell."""
+        """Whether a transaction has begun, or the state is unknown."""
         return self.pgconn.transaction_status != TransactionStatus.IDLE
 
     def _wait_for(self, ask: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
@@ -264,7 +264,7 @@ class PostgreSQLConnection(psycopg.Connection[Any]):
             self.waits_since = None
 
     def wait(self, *arguments: Any, **options: Any) -> Any:
-        """Wait for the server in psycopg's way, but not for ever."""
+        """Wait for the server as psycopg does, with a timeout."""
         return self._wait_for(super().wait, *arguments, **options)
 
     def hang_up(self) -> None:
@@ -273,15 +273,15 @@ class PostgreSQLConnection(psycopg.Connection[Any]):
             suppress(OSError, psycopg.Error),
             socket.socket(fileno=os.dup(self.pgconn.socket)) as line,
         ):
-            # The number may be another one's by now.
+            # The file descriptor may have been reused.
             if os.fstat(line.fileno()).st_ino == self._inode:
                 line.shutdown(socket.SHUT_RDWR)
 
     def is_alive(self) -> bool:
-        """Tell whether the server is still there, without asking it.
+        """Tell whether the connection is open, without sending anything.
 
-        One that ends a connection says so, and hangs up: the first look reads the one, the second
-        sees the other. Neither waits.
+        A server that ends a connection sends a message, and closes it: the first call reads the
+        message, the second one the end. Neither waits.
         """
         try:
             self.pgconn.consume_input()
@@ -292,7 +292,7 @@ class PostgreSQLConnection(psycopg.Connection[Any]):
 
     @property
     def only_reads(self) -> bool:
-        """Whether the server has said that it only reads, as PostgreSQL does from version 14 on."""
+        """Whether the server has reported that it is read-only, as PostgreSQL 14 and later do."""
         if self._is_standby:
             return True
         return self.pgconn.parameter_status(b"default_transaction_read_only") == b"on"

@@ -1,4 +1,4 @@
-"""Statements that many requests execute, compiled once and then run by the driver itself."""
+"""Prepared statements: compiled once by SQLAlchemy, then executed by the driver itself."""
 
 from collections import namedtuple
 from collections.abc import Callable, Iterable
@@ -14,12 +14,13 @@ _Convert = Callable[[Any], Any]
 class Prepared:
     """A select of columns, or an insert of one row.
 
-    A select that locks rows is executed where a transaction has begun, and locks them there.
+    A select that locks rows is executed in the transaction that has begun.
 
-    Its parameters have names; an insert has one for each column, defaults or not. SQLAlchemy
-    compiles it and says how values are converted, as ever. What it does besides for each execution
-    (contexts, events, defaults, results of any kind) is left out: it takes several times as long as
-    the driver. What goes wrong is raised in SQLAlchemy's words, and it looks after the connection.
+    Its parameters have names; an insert has one for each column, with or without a default.
+    SQLAlchemy compiles it and says how values are converted. What SQLAlchemy does besides for each
+    execution (contexts, events, defaults, results of any kind) is left out: it takes several times
+    as long as the driver. Errors of the driver are raised as SQLAlchemy's, which also decides
+    whether the connection is still usable.
     """
 
     def __init__(self, statement: Select[*tuple[Any, ...]] | Insert) -> None:
@@ -33,7 +34,7 @@ class Prepared:
         return rows[0] if rows else None
 
     def question(self, connection: Connection, **values: Any) -> tuple[str, list[Any]]:
-        """Return the select and its values, as the driver takes them, to be sent with others."""
+        """Return the select and its values for the driver, to be sent together with others."""
         form = self._form(connection)
         return form.sql, form.bind(values)
 
@@ -67,7 +68,7 @@ class Prepared:
     ) -> list[Any]:
         """Execute a failed select once more, by SQLAlchemy; else raise its form of the error."""
         driver: Any = connection.connection.driver_connection
-        # What went before is part of the same transaction: no second try.
+        # No second try in a transaction: earlier statements are part of it.
         if self._writes or driver.in_transaction or not driver.may_try_again(error):
             sql = self._form(connection).sql
             connection._handle_dbapi_exception(error, sql, None, None, None)  # noqa: SLF001
@@ -86,10 +87,10 @@ def _row_class(names: Iterable[str]) -> Any:
 
 
 class _Form:
-    """What a statement is to one kind of database: its text, and how its values are converted."""
+    """A statement for one kind of database: its text, and how its values are converted."""
 
     def __init__(self, statement: Select[*tuple[Any, ...]] | Insert, dialect: Dialect) -> None:
-        # The one form of each database that its driver passes on as it is.
+        # The parameter style that the driver does not have to rewrite.
         paramstyle = "numeric_dollar" if dialect.name == "postgresql" else "qmark"
         kind: Any = type(dialect)
         compiled: Any = statement.compile(dialect=kind(paramstyle=paramstyle))
@@ -99,7 +100,7 @@ class _Form:
         self.error: type[Exception] = dialect.loaded_dbapi.Error
         self._order: list[str] = compiled.positiontup or []
         self._constants: dict[str, Any] = {}
-        # Where a name stands twice, it is the same parameter twice.
+        # A name that occurs twice is one parameter.
         into: dict[str, _Convert | None] = {}
         for parameter, name in compiled.bind_names.items():
             into[name] = parameter.type.dialect_impl(dialect).bind_processor(dialect)
@@ -114,14 +115,14 @@ class _Form:
         self._out_of = [(place, convert) for place, convert in enumerate(out_of) if convert]
 
     def bind(self, values: dict[str, Any]) -> list[Any]:
-        """Return the values of the parameters in their order, as the driver takes them."""
+        """Return the values of the parameters for the driver, in their order."""
         bound = {**self._constants, **values}
         for name, convert in self._into:
             bound[name] = convert(bound[name])
         return [bound[name] for name in self._order]
 
     def read(self, found: Iterable[Any]) -> list[Any]:
-        """Return the rows that the driver found, their values converted."""
+        """Return the rows of the driver with converted values."""
         if not self._out_of:
             return list(map(self._make, found))
         rows = []

@@ -1,4 +1,4 @@
-"""What PostgreSQL is asked to prepare, and under which names."""
+"""Names of the statements that PostgreSQL prepares."""
 
 from collections.abc import Callable
 from hashlib import sha256
@@ -8,9 +8,9 @@ from psycopg._preparing import Prepare, PrepareManager
 
 
 class Preparing(PrepareManager):
-    """Name what psycopg itself has the server prepare by what it is, as `fetch` does.
+    """Name the statements that psycopg itself prepares by their text, as `fetch` does.
 
-    `forget` is called when psycopg has the server forget all that was prepared, by anybody.
+    `forget` is called when psycopg lets the server forget all prepared statements.
     """
 
     def __init__(self, forget: Callable[[], None]) -> None:
@@ -18,14 +18,14 @@ class Preparing(PrepareManager):
         self._forget = forget
 
     def clear(self) -> bool:
-        """Have all forgotten, where psycopg has had something prepared; tell whether it has."""
+        """Forget all prepared statements, if psycopg has prepared any; tell whether it has."""
         is_needed = super().clear()
         if is_needed:
             self._forget()
         return is_needed
 
     def get(self, query: Any, prepare: bool | None = None) -> tuple[Prepare, bytes]:
-        """Tell whether a query is prepared, or shall be, and its name."""
+        """Tell whether a query is prepared, or will be, and its name."""
         known, name = super().get(query, prepare)
         return known, name_of(*self.key(query)) if name else name
 
@@ -33,7 +33,7 @@ class Preparing(PrepareManager):
 def name_of(sql: bytes, types: tuple[int, ...] = ()) -> bytes:
     """Return a name under which no server session can have another statement.
 
-    Behind a pooler one connection may reach several, each with what others had it prepare. The name
-    has at most 63 bytes, as PostgreSQL's have.
+    Behind a pooler one connection may reach several sessions, with statements that other
+    connections prepared. The name has at most 63 bytes, PostgreSQL's limit.
     """
     return b"roster_" + sha256(sql + repr(types).encode()).hexdigest()[:48].encode()

@@ -1,4 +1,4 @@
-"""How SQLite is reached: in WAL mode, with its writers waiting in line."""
+"""SQLite: connections in WAL mode, whose writers wait in a queue."""
 
 import os
 import sqlite3
@@ -32,7 +32,7 @@ def connect_sqlite(url: URL, **options: Any) -> Engine:
 
     @event.listens_for(engine, "do_connect")
     def check_file(*_: object) -> None:
-        # A file that was deleted must not be replaced by an empty one.
+        # A deleted file must not be replaced by an empty one.
         if was_there and _identity(path) is None:
             raise sqlite3.OperationalError("the database file was deleted")
 
@@ -42,11 +42,11 @@ def connect_sqlite(url: URL, **options: Any) -> Engine:
         was_there = True
         connection.turn = turn
         if _use_wal(connection):
-            # Readers have nobody to wait for then, and `begin` waits by itself.
+            # In WAL mode readers do not wait, and `begin` waits by itself.
             connection.execute("PRAGMA busy_timeout = 0")
         connection.execute("PRAGMA synchronous = NORMAL")
         connection.execute("PRAGMA foreign_keys = ON")
-        if not connection.is_alive():  # or its log might be that of another file
+        if not connection.is_alive():  # or its log might belong to another file
             raise sqlite3.OperationalError("the database file was replaced")
 
     return engine
@@ -55,8 +55,8 @@ def connect_sqlite(url: URL, **options: Any) -> Engine:
 class SQLiteConnection(sqlite3.Connection):
     """A SQLite connection that waits for its turn to write.
 
-    SQLite lets one connection write at a time, and the others try again at growing intervals.
-    A lock shared by the connections of one engine lets the threads wait in line instead.
+    SQLite lets one connection write at a time, and the others retry at growing intervals. With a
+    lock that the connections of one engine share, the threads wait in a queue instead.
     """
 
     turn: Lock
@@ -70,9 +70,9 @@ class SQLiteConnection(sqlite3.Connection):
         super().__init__(path, *arguments, **options)
 
     def begin(self, *_: object) -> None:
-        """Begin a write transaction, unless one has begun; then there is nothing more to lock.
+        """Begin a write transaction, unless one has begun.
 
-        Selects to be sent along are left aside: here each one costs no message.
+        The selects that lock rows are not executed: SQLite locks the whole file.
         """
         if self.in_transaction:
             return
@@ -86,9 +86,9 @@ class SQLiteConnection(sqlite3.Connection):
             self._pass_turn()
 
     def _begin_immediate(self) -> None:
-        """Take the lock that another process may hold, trying again and again.
+        """Take the lock of the file, which another process may have; retry at short intervals.
 
-        SQLite itself would look less and less often, up to 100 ms apart, and be overtaken.
+        SQLite itself retries at intervals of up to 100 ms, in which other processes take the lock.
         """
         ends = None
         while True:
@@ -103,24 +103,24 @@ class SQLiteConnection(sqlite3.Connection):
                 return
 
     def commit(self) -> None:
-        """Commit, and let the next one write, whether that succeeds or not."""
+        """Commit, and let the next thread write, whether that succeeds or not."""
         try:
             self._check_turn()
             if self.in_transaction:
                 super().commit()
         except BaseException:
-            self.rollback()  # SQLAlchemy, for which the transaction has ended, does not
+            self.rollback()  # SQLAlchemy does not, because for it the transaction has ended
             raise
         self._pass_turn()
 
     def rollback(self) -> None:
-        """Roll back, and let the next one write."""
+        """Roll back, and let the next thread write."""
         if self.in_transaction:
             super().rollback()
         self._pass_turn()
 
     def close(self) -> None:
-        """Close, which rolls back, and let the next one write."""
+        """Close, which rolls back, and let the next thread write."""
         super().close()
         self._pass_turn(closed=True)
 
@@ -128,22 +128,22 @@ class SQLiteConnection(sqlite3.Connection):
         """Execute a select and return its rows; the parameters in its text are `?`."""
         return self.execute(sql, values).fetchall()
 
-    # An insert is executed like a select, and returns rows as that does.
+    # An insert is executed like a select, and returns rows too.
     write = fetch
 
     def may_try_again(self, _error: BaseException) -> bool:
-        """Tell whether a select that failed may be executed once more: it changes nothing."""
+        """Tell whether a failed select may be executed again, which changes nothing."""
         return True
 
     def is_alive(self) -> bool:
-        """Tell whether the file that was opened is still the one of that name."""
+        """Tell whether the path still leads to the opened file."""
         return self._file == _identity(self._path)
 
     def _check_turn(self) -> None:
-        """Raise an error where SQLite itself has rolled the transaction back.
+        """Raise an error if SQLite itself has rolled the transaction back.
 
-        It does so where the disk is full or fails: what comes next would be written without what
-        went before.
+        It does so if the disk is full or fails. Later statements must not be committed without the
+        earlier ones.
         """
         if self.has_turn and not self.in_transaction:
             raise sqlite3.OperationalError("the transaction was rolled back")
@@ -155,18 +155,18 @@ class SQLiteConnection(sqlite3.Connection):
 
 
 def _identity(path: str) -> tuple[int, int] | None:
-    """Return what tells a file from another that has its name later; None where there is none."""
+    """Return device and inode, which differ when a file is replaced; None if there is no file."""
     try:
-        found = os.stat(path)  # noqa: PTH116 (each request asks, and Path takes twice as long)
+        found = os.stat(path)  # noqa: PTH116 (called by each request; Path takes twice as long)
     except OSError:
         return None
     return found.st_dev, found.st_ino
 
 
 def _create_private(path: str | os.PathLike[str]) -> None:
-    """Make a new file for its owner alone; SQLite gives those beside it the same mode.
+    """Create a new file that only its owner can read; SQLite gives its own files the same mode.
 
-    A file that is there keeps its mode. What cannot be made SQLite itself complains of.
+    An existing file keeps its mode. If the file cannot be created, SQLite itself raises the error.
     """
     with suppress(OSError):
         file = os.open(os.path.realpath(path), os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600)
@@ -178,8 +178,8 @@ def _create_private(path: str | os.PathLike[str]) -> None:
 
 
 def _use_wal(connection: sqlite3.Connection) -> bool:
-    """Have the file in WAL mode; tell whether its file system allows that."""
-    # SQLite does not wait for others here, who may just be opening the same new file.
+    """Switch the file to WAL mode; tell whether its file system allows that."""
+    # SQLite does not wait here for others that open the same new file.
     ends = monotonic() + BUSY_TIMEOUT
     while True:
         try:

@@ -1,4 +1,4 @@
-"""Timeouts: how long a server is waited for that does not answer, and does not hang up either."""
+"""Timeouts for a server that neither answers nor closes the connection."""
 
 import threading
 from collections.abc import Iterator
@@ -11,20 +11,20 @@ _BETWEEN_LOOKS = 1.0  # seconds
 
 
 class Watched(Protocol):
-    """A connection that somebody may be waiting on: since when, and for how long at most."""
+    """A connection on which a thread may be waiting: since when, and for how long at most."""
 
     waits_since: float | None
     patience: float | None
 
     def hang_up(self) -> None:
-        """End the connection, from another thread than the one that waits on it."""
+        """Close the connection from another thread than the one that waits on it."""
 
 
 class Watchdog:
-    """Hang up on servers that have kept somebody waiting for too long.
+    """Close connections on which a thread has waited for too long.
 
-    A driver that waits inside of C code cannot be told to wait less. One thread looks at all
-    connections of this process, once a second.
+    A driver that waits in C code has no timeout. One thread checks all connections of this process
+    once a second.
     """
 
     def __init__(self) -> None:
@@ -33,16 +33,16 @@ class Watchdog:
         self._thread: threading.Thread | None = None
 
     def watch(self, connection: Watched) -> None:
-        """Look at a connection as long as it lives."""
+        """Check a connection as long as it exists."""
         with self._lock:
             self._watched.add(connection)
-            # A process that was forked has the object, but not the thread.
+            # A forked process has the object, but not the thread.
             if self._thread is None or not self._thread.is_alive():
                 self._thread = threading.Thread(target=self._run, name="watchdog", daemon=True)
                 self._thread.start()
 
     def look(self) -> None:
-        """Hang up where that is due."""
+        """Close the connections whose time is over."""
         with self._lock:
             watched = list(self._watched)
         now = monotonic()
@@ -58,9 +58,9 @@ class Watchdog:
 
 
 class ConnectAttempts:
-    """Let one at a time try to connect where the server did not answer the last one.
+    """Let one thread at a time connect after a server did not answer.
 
-    Else all threads of a server would wait for it, again and again, and everybody else for them.
+    Otherwise all threads would wait for that server again and again, and all requests for them.
     """
 
     def __init__(self, timeout: type[Exception], refusal: type[Exception]) -> None:
@@ -73,7 +73,7 @@ class ConnectAttempts:
     def one(self) -> Iterator[None]:
         """Wrap an attempt to connect.
 
-        :raises Exception: the `refusal`, at once, where somebody else is already trying.
+        :raises Exception: the `refusal`, at once, if another thread is already trying.
         """
         if not self._is_silent:
             with self._noting():

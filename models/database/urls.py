@@ -1,4 +1,4 @@
-"""Database URLs: which are taken, and what is wrong with the others, without showing them."""
+"""Database URLs: which are accepted, and what is wrong with others, without showing them."""
 
 import re
 from collections.abc import Mapping
@@ -13,14 +13,14 @@ _POSTGRESQL = ("postgresql", "postgres", "postgresql+psycopg")
 _MAX_PORT = 65535
 _PORTS = f"must have ports from 1 to {_MAX_PORT}"
 
-# Several hosts as libpq writes them, which SQLAlchemy takes among the options alone.
+# Several hosts as libpq writes them, which SQLAlchemy accepts among the options only.
 _SEVERAL_HOSTS = re.compile(
     r"(?P<before>postgres(?:ql)?(?:\+psycopg)?://(?:[^/?]*@)?)(?P<hosts>[^/?@]*,[^/?@]*)"
     r"(?P<path>/[^?]*)?(?:\?(?P<query>.*))?",
     re.DOTALL,
 )
 _HOST = re.compile(r"(?:\[(?P<address>[^\]]*)\]|(?P<name>[^:\[\]]*))(?::(?P<port>\d*))?")
-# Of the options those whose values libpq only looks at when it connects.
+# Options whose values libpq checks only when it connects.
 _CHOICES = {
     "sslmode": "disable allow prefer require verify-ca verify-full",
     "target_session_attrs": "any read-write read-only primary standby prefer-standby",
@@ -37,11 +37,11 @@ _NUMBERS = {
 def check_url(url: str | URL) -> URL:
     """Return the URL of a SQLite file or a PostgreSQL database.
 
-    :raises ValueError: for another one, with a sentence that does not show it.
+    :raises ValueError: for any other URL, with a sentence that does not show it.
     """
     try:
         url = make_url(_with_hosts_as_option(url) if isinstance(url, str) else url)
-    except (ArgumentError, ValueError):  # whose own sentences show it, or some of it
+    except (ArgumentError, ValueError):  # their own texts show the URL, or a part of it
         raise ValueError(
             "must be a URL such as sqlite:///roster.db or postgresql://user@host/name"
         ) from None
@@ -80,11 +80,11 @@ def _with_hosts_as_option(url: str) -> str:
 
 
 def _check_options(url: URL) -> None:
-    from psycopg import ProgrammingError  # noqa: PLC0415 (9 MiB that SQLite does without)
+    from psycopg import ProgrammingError  # noqa: PLC0415 (9 MiB that SQLite does not need)
     from psycopg.conninfo import make_conninfo  # noqa: PLC0415
     from sqlalchemy.dialects.postgresql.psycopg import dialect  # noqa: PLC0415
 
-    if url.port == 0:  # which SQLAlchemy takes for none
+    if url.port == 0:  # which SQLAlchemy treats as no port
         raise ValueError(_PORTS)
     try:
         _, options = dialect().create_connect_args(url)

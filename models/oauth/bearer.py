@@ -29,8 +29,8 @@ def _of_live_token(*columns: Any) -> Prepared:
     )
 
 
-# Every request brings a token: one read, and of columns only, which cost a fraction of objects. The
-# user's have their own names, so that the row is the caller's account.
+# Every request has a token: one read, of columns only, which cost a fraction of mapped objects. The
+# user's columns keep their names, so that the row is the caller's account.
 _BEARER = _of_live_token(
     *User.account_columns(),
     Grant.client_id.label("grant_client"),

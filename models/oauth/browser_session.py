@@ -1,4 +1,4 @@
-"""The sessions of browsers whose user has signed in."""
+"""Browser sessions: they begin when a user signs in."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -12,7 +12,7 @@ from models.oauth.secret import digest, generate
 from models.quotas import Quotas, serialize
 from models.users.user import User
 
-# A session that is in use is not written at each request, but often enough to stay alive.
+# The time of the last use is not written at each request, but often enough to keep the session.
 _SEEN_ANEW = timedelta(minutes=1)
 _TIMES_WHILE_IDLE = 3
 # How many sessions a new one may end at most.
@@ -21,14 +21,14 @@ _SURPLUS = 100
 
 @dataclass(frozen=True)
 class SessionLifetimes:
-    """How long a session lives without use and in all, in seconds."""
+    """Lifetimes of a session in seconds: `idle` without use, `total` in all."""
 
     idle: int = 8 * 3600
     total: int = 7 * 24 * 3600
 
 
 class BrowserSession(Identified, Base):
-    """A session, found by the hash of the random id that is in the browser's cookie."""
+    """A session, found by the hash of the random id in the browser's cookie."""
 
     __tablename__ = "browser_sessions"
 
@@ -48,10 +48,10 @@ class BrowserSession(Identified, Base):
         lifetimes: SessionLifetimes,
         most: int = Quotas.sessions,
     ) -> str:
-        """Begin a session; return its id, for the cookie alone.
+        """Begin a session; return its id, which only the cookie gets.
 
-        The user, who has just logged in, is held. Where there are `most` sessions, the oldest one
-        ends, those first that have been idle for too long.
+        The user's row was locked at the login. If there are `most` sessions already, the oldest one
+        ends; sessions that were idle for too long end first.
         """
         value = generate()
         moment = now()
@@ -64,7 +64,7 @@ class BrowserSession(Identified, Base):
         )
         surplus = session.scalars(oldest_last.offset(most - 1).limit(_SURPLUS)).all()
         if surplus:
-            # One that is locked is about to end by itself, or was seen just now.
+            # A session that is locked is just ending, or was just used.
             free = select(cls.id).where(cls.id.in_(surplus)).with_for_update(skip_locked=True)
             session.execute(delete(cls).where(cls.id.in_(session.scalars(free).all())))
         ends = moment + timedelta(seconds=lifetimes.total)
@@ -75,7 +75,7 @@ class BrowserSession(Identified, Base):
 
     @classmethod
     def find(cls, session: Session, value: str, lifetimes: SessionLifetimes) -> Self | None:
-        """Return the live session of an active user that has this id."""
+        """Return the live session with this id; None if there is none or its user is inactive."""
         moment = now()
         found = session.scalar(
             select(cls).where(
@@ -88,7 +88,7 @@ class BrowserSession(Identified, Base):
             return None
         idle = timedelta(seconds=lifetimes.idle)
         if found.seen_at < moment - min(_SEEN_ANEW, idle / _TIMES_WHILE_IDLE):
-            # Users are locked before what hangs on them; who had this one may just have ended it.
+            # Users are locked before their sessions. The session may have ended while this waited.
             found.user.lock_shared(session, found.user_id)
             seen = update(cls).where(cls.id == found.id).values(seen_at=moment).returning(cls.id)
             if session.scalar(seen) is None:
@@ -97,7 +97,7 @@ class BrowserSession(Identified, Base):
 
     @staticmethod
     def end(session: Session, value: str) -> None:
-        """End the session that has this id, if there is one; its user is not locked for that."""
+        """End the session with this id, if there is one, without locking its user."""
         session.execute(delete(BrowserSession).where(BrowserSession.hash == digest(value)))
 
 

@@ -1,4 +1,4 @@
-"""OAuth clients: the applications that ask for tokens."""
+"""OAuth clients (RFC 6749 section 2)."""
 
 import hmac
 import secrets
@@ -20,16 +20,16 @@ from models.oauth.secret import digest, generate
 CONFIDENTIAL = "confidential"
 PUBLIC = "public"
 GRANT_TYPES = ("authorization_code", "client_credentials", "password", "refresh_token")
-# Grants that need no consent of a user's at the time, which only an admin may hand out.
+# Grants without a user's consent, which only an admin may give to a client.
 ADMINS_GRANTS = frozenset({"client_credentials", "password"})
 
 
 class Client(Identified, Timestamps, NamedDefaults, Base):
     """A registered client (RFC 6749 section 2) and the user that owns it.
 
-    `scopes` are the most it may ever get, and what it gets when it asks for none. A public
-    client may have a secret, a confidential one always has. One that was made `by_operator` needs
-    no admin as its owner, whatever its grants.
+    `scopes` are the widest scope of its tokens, and the scope if it requests none. A public client
+    may have a secret, a confidential one always has one. A client `by_operator` was created on the
+    command line, and needs no admin as its owner, whatever its grants.
     """
 
     __tablename__ = "clients"
@@ -58,10 +58,10 @@ class Client(Identified, Timestamps, NamedDefaults, Base):
         with_secret: bool = False,
         by_operator: bool = False,
     ) -> tuple[Self, str | None]:
-        """Register a client; return it and its secret, which is nowhere to be read later.
+        """Register a client; return it and its secret, which cannot be read later.
 
-        A public client has a secret only `with_secret`. Raise Forbidden where the owner's account
-        is gone.
+        A public client has a secret only `with_secret`. Raise Forbidden if the owner's account was
+        deleted.
         """
         secret = generate() if with_secret or client_type == CONFIDENTIAL else None
         client = cls(
@@ -96,7 +96,7 @@ class Client(Identified, Timestamps, NamedDefaults, Base):
 
     @classmethod
     def users_to_lock(cls, session: Session, **ids: Any) -> dict[int, bool]:
-        """Return the owner, whose row is only held."""
+        """Return the owner, to be locked against changes only."""
         client = cls.load(session, **ids)
         return {} if client is None else {client.user_id: False}
 
@@ -104,7 +104,7 @@ class Client(Identified, Timestamps, NamedDefaults, Base):
     def visible_to(cls, caller: Caller, user_id: int | None = None) -> Listing:
         """List the clients of a user, the caller's own by default.
 
-        Raise Forbidden where they are another user's, and the caller no admin.
+        Raise Forbidden if they are another user's and the caller is no admin.
         """
         owner = caller.account.id if user_id is None else user_id
         if owner != caller.account.id and not caller.is_admin:
@@ -122,20 +122,20 @@ class Client(Identified, Timestamps, NamedDefaults, Base):
         return self.client_type == PUBLIC
 
     def is_backed_by(self, owner: Account | None) -> bool:
-        """Tell whether the grants that only an admin may hand out are good, with this owner.
+        """Tell whether the client may use its ADMINS_GRANTS with this owner.
 
-        They end with the owner's role, unless the client was made by an operator.
+        The owner has to be an active admin, unless an operator created the client.
         """
         return self.by_operator or (owner is not None and owner.is_active and owner.is_admin)
 
     def secret_matches(self, secret: str) -> bool:
-        """Tell whether this is the client's secret, in the same time for all."""
+        """Tell whether this is the client's secret, in constant time."""
         return self.secret_hash is not None and hmac.compare_digest(
             digest(secret), self.secret_hash
         )
 
 
-# A user's clients, in the order of their list.
+# For the list of a user's clients.
 Index(None, Client.user_id, Client.id)
 
 

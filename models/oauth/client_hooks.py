@@ -28,10 +28,10 @@ UNBACKED = (
 class ClientHooks(RequestValidator):
     """The hooks about clients, users and scopes, and what all hooks know of one request.
 
-    Any parameter of a request becomes an attribute of oauthlib's Request, `user` and
-    `client` too: what one hook finds out for the next is therefore kept here. Where
-    `consequence` is true after a refusal, what was written has to be committed. `client` is
-    there once it was authenticated.
+    Results of one hook for the next are stored here, and not in oauthlib's Request, where any
+    parameter of a request becomes an attribute, `user` and `client` too. If `consequence` is true
+    after a refusal, the transaction has to be committed. `client` exists after it was
+    authenticated.
     """
 
     client: Client
@@ -97,9 +97,9 @@ class ClientHooks(RequestValidator):
         """Tell whether the client may use this grant (RFC 6749 section 5.2).
 
         Client credentials need a secret (section 4.4: confidential clients only), so a client
-        that sent none was not authenticated for them. What only an admin may give needs one as the
-        client's owner. Called by every grant; by the password grant only after `validate_user`,
-        which therefore asks the same before.
+        that sent none was not authenticated for them. A grant that only an admin may give needs an
+        active admin as the client's owner. Called by every grant; by the password grant only after
+        `validate_user`, which therefore calls this first.
         """
         if grant_type == "client_credentials" and not self._by_secret:
             raise InvalidClientError(request=request)
@@ -110,7 +110,7 @@ class ClientHooks(RequestValidator):
         return True
 
     def _owner(self) -> User | None:
-        """Return the client's owner, as it now seems: what is stored is judged again."""
+        """Return the client's owner without a lock: `_begin_grant` checks it again."""
         return None if self.client.by_operator else User.by_id(self.session, self.client.user_id)
 
     def validate_user(
@@ -122,13 +122,13 @@ class ClientHooks(RequestValidator):
         *args: object,
         **kwargs: object,
     ) -> bool:
-        """Check the resource owner's password, for a client that may use it at all.
+        """Check the resource owner's password, if the client may use the password grant.
 
         Called by the password grant (RFC 6749 section 4.3.2).
         """
         if not self.validate_grant_type(self.client.client_id, "password", client, request):
             raise UnauthorizedClientError(request=request)
-        # Held with the user, so that they are in order.
+        # Locked together with the user, in the order of ids.
         owner = () if self.client.by_operator else (self.client.user_id,)
         self._user = User.authenticate(self.session, username, password, self.attempts, owner)
         return self._user is not None
@@ -151,7 +151,7 @@ class ClientHooks(RequestValidator):
         *args: object,
         **kwargs: object,
     ) -> bool:
-        """Tell whether the client may get the scopes that it asks for, and put them in order.
+        """Tell whether the client may get the scopes that it asks for, and sort them.
 
         Called by the password and client credentials grants (RFC 6749 section 3.3).
         """
@@ -160,7 +160,7 @@ class ClientHooks(RequestValidator):
 
 
 def asked_scope(request: Request, widest: Iterable[str]) -> list[str]:
-    """Return the scopes that a request asks for, in order; all where it asks for none."""
+    """Return the scopes that a request asks for, sorted; all if it asks for none."""
     if not request.scope:
         return sorted(widest)
     asked = {scope for scope in request.scope.split(" ") if scope}

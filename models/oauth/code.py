@@ -1,4 +1,4 @@
-"""Authorization codes, each good for one exchange."""
+"""Authorization codes (RFC 6749 section 4.1), each of which is used once."""
 
 from datetime import datetime
 
@@ -16,16 +16,16 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from models.database.base import Base, Id, Identified, now
 
-# How many codes a new one may end at most.
+# How many codes are deleted at most when one is added.
 _SURPLUS = 100
 
 
 class Code(Identified, Base):
-    """An authorization code (RFC 6749 section 4.1) and what it is bound to.
+    """An authorization code, with the values of the request to which it is bound.
 
-    `redirect_uri_given` tells whether the authorization request named the redirect URI, as then
-    the token request has to. `grant_id` is what the code was exchanged for; where that ends, the
-    code goes too.
+    `redirect_uri_given` tells whether the authorization request had a redirect URI; then the token
+    request has to repeat it. `grant_id` is the grant that the code was exchanged for; the code is
+    deleted with it.
     """
 
     __tablename__ = "codes"
@@ -47,16 +47,16 @@ class Code(Identified, Base):
     )
 
     def is_for(self, redirect_uri: str | None) -> bool:
-        """Tell whether a token request names the redirect URI as it has to (section 4.1.3)."""
+        """Tell whether a token request has the right redirect URI, or none (section 4.1.3)."""
         if redirect_uri is None:
             return not self.redirect_uri_given
         return redirect_uri == self.redirect_uri
 
     @classmethod
     def make_room(cls, session: Session, user_id: int, client_id: int, most: int) -> None:
-        """Delete the oldest codes between a user and a client that nobody has exchanged.
+        """Delete the oldest unused codes of a user and a client, so that fewer than `most` remain.
 
-        Fewer than `most` stay. Where there are far more, some go each time.
+        No more than _SURPLUS are deleted at once.
         """
         waiting = (cls.user_id == user_id, cls.client_id == client_id, cls.grant_id.is_(None))
         oldest_last = select(cls.id).where(*waiting).order_by(cls.id.desc())
@@ -66,12 +66,12 @@ class Code(Identified, Base):
 
     @classmethod
     def end(cls, session: Session, which: ColumnElement[bool]) -> None:
-        """Delete codes, which are locked in the order of their ids first."""
+        """Lock codes in the order of their ids, and delete them."""
         session.execute(select(cls.id).where(which).order_by(cls.id).with_for_update()).all()
         session.execute(delete(cls).where(which))
 
 
-# Codes that were exchanged stay with their grant: what purging looks for is not among them.
+# Used codes stay as long as their grant: the purge does not look for them.
 Index(
     "ix_codes_unredeemed_expires_at",
     Code.expires_at,

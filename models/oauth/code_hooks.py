@@ -23,7 +23,7 @@ class CodeHooks(ClientHooks):
     def validate_client_id(
         self, client_id: str, request: Request, *args: object, **kwargs: object
     ) -> bool:
-        """Find the client that asks for authorization (RFC 6749 section 4.1.1).
+        """Find the client of an authorization request (RFC 6749 section 4.1.1).
 
         Called by the authorization endpoint.
         """
@@ -41,7 +41,7 @@ class CodeHooks(ClientHooks):
         *args: object,
         **kwargs: object,
     ) -> bool:
-        """Tell whether the client may be answered there (RFC 6749 section 3.1.2.3).
+        """Tell whether the client has registered this redirect URI (RFC 6749 section 3.1.2.3).
 
         Called by the authorization endpoint.
         """
@@ -50,9 +50,9 @@ class CodeHooks(ClientHooks):
     def get_default_redirect_uri(
         self, client_id: str, request: Request, *args: object, **kwargs: object
     ) -> Any:
-        """Return the redirect URI of a request that names none.
+        """Return the redirect URI of a request without one.
 
-        It is the client's only one at the authorization endpoint, and that of the code at the
+        It is the client's only one at the authorization endpoint, and the code's at the
         token endpoint (RFC 6749 sections 3.1.2.3 and 4.1.3).
         """
         if self._code is not None:
@@ -85,10 +85,10 @@ class CodeHooks(ClientHooks):
     def save_authorization_code(
         self, client_id: str, code: Any, request: Request, *args: object, **kwargs: object
     ) -> None:
-        """Store a code that the user who is signed in allowed (RFC 6749 section 4.1.2).
+        """Store a code after the signed-in user's consent (RFC 6749 section 4.1.2).
 
-        User and client are held by then, and the consent between them is locked. Called by the
-        authorization endpoint.
+        The rows of user, client and consent are locked before. Called by the authorization
+        endpoint.
         """
         user = cast("User", self._user)
         moment = now()
@@ -117,9 +117,9 @@ class CodeHooks(ClientHooks):
         *args: object,
         **kwargs: object,
     ) -> bool:
-        """Claim a code of the client's, which nobody can use again (RFC 6749 section 4.1.3).
+        """Mark a code of the client's as used (RFC 6749 section 4.1.3).
 
-        One that was used before ends what it was exchanged for (section 4.1.2). Called by the
+        A second use ends the tokens that the first one issued (section 4.1.2). Called by the
         authorization code grant.
         """
         mine = select(Code).where(Code.hash == digest(code), Code.client_id == self.client.id)
@@ -130,7 +130,7 @@ class CodeHooks(ClientHooks):
         if not user or not found:
             return False
         if found.used_at is not None:
-            # The code goes with it, and is locked after it.
+            # The code is deleted with its grant, and locked after it.
             self.session.execute(delete(Grant).where(Grant.id == found.grant_id))
             self.consequence = True
             return False
@@ -145,9 +145,9 @@ class CodeHooks(ClientHooks):
         return True
 
     def _lock_between(self, user_id: int) -> User | None:
-        """Let nobody else exchange a code between a user and the client; return the user.
+        """Lock user, client and consent, so that codes are used one by one; return the user.
 
-        None where one of them is gone.
+        Return None if user or client was deleted.
         """
         user = User.lock_shared(self.session, user_id)
         if user is None or Client.lock_shared(self.session, self.client.id) is None:
@@ -158,12 +158,12 @@ class CodeHooks(ClientHooks):
     def get_code_challenge(self, code: str, request: Request) -> Any:
         """Return the challenge of the code (RFC 7636 section 4.4).
 
-        Called by the authorization code grant, once the code is claimed.
+        Called by the authorization code grant after `validate_code`.
         """
         return None if self._code is None else self._code.code_challenge
 
     def get_code_challenge_method(self, code: str, request: Request) -> str:
-        """Return the only method there is (RFC 7636 section 4.2).
+        """Return the only supported method (RFC 7636 section 4.2).
 
         Called by the authorization code grant.
         """
@@ -179,7 +179,7 @@ class CodeHooks(ClientHooks):
         *args: object,
         **kwargs: object,
     ) -> bool:
-        """Agree, as `validate_code` has already compared it, with the right error.
+        """Return true: `validate_code` has compared it, and gives the right error.
 
         Called by the authorization code grant.
         """
@@ -188,7 +188,7 @@ class CodeHooks(ClientHooks):
     def invalidate_authorization_code(
         self, client_id: str, code: str, request: Request, *args: object, **kwargs: object
     ) -> None:
-        """Do nothing more, as `validate_code` has claimed it.
+        """Do nothing: `validate_code` has marked it as used.
 
         Called by the authorization code grant.
         """

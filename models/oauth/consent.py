@@ -1,4 +1,4 @@
-"""What users have authorised clients to."""
+"""Consents: which clients a user has authorised, and to what."""
 
 from __future__ import annotations
 
@@ -38,10 +38,10 @@ from models.users.user import User
 
 
 class Consent(Identified, Base):
-    """An authorised client of a user, from the first consent or token between the two.
+    """An authorised client of a user, since the first consent or token.
 
-    `scope` is what the user need not be asked about again; it is empty where the client got its
-    tokens without asking, or where nothing is remembered.
+    `scope` is the remembered consent: the user is not asked for it again. It is empty if the client
+    got its tokens without asking the user, or if nothing is remembered.
     """
 
     __tablename__ = "consents"
@@ -54,10 +54,10 @@ class Consent(Identified, Base):
 
     @classmethod
     def begin(cls, session: Session, user_id: int, client_id: int) -> Self:
-        """Note that a client is authorised from now on, unless it already is; lock that.
+        """Store that a client is authorised from now on, unless it already is; lock the row.
 
-        Whoever adds a grant or a code between the two does so under this lock, and whoever ends
-        them all takes it too. User and client are held before.
+        A transaction that adds a grant or a code of the two takes this lock, and so does one that
+        ends all of them. The rows of user and client are locked before.
         """
         insert = (
             postgresql.insert if session.get_bind().dialect.name == "postgresql" else sqlite.insert
@@ -67,18 +67,18 @@ class Consent(Identified, Base):
             if found is not None:
                 if session.scalar(select(cls.id).where(cls.id == found.id, _is_live(now()))):
                     return found
-                # What has ended, and nobody has looked at since, does not count as a beginning.
+                # A consent that has ended is no longer the first one: `created` starts again.
                 session.execute(delete(cls).where(cls.id == found.id))
             row = {"user_id": user_id, "client_id": client_id, "scope": "", "created": now()}
             made = insert(cls).values(**row).on_conflict_do_nothing().returning(cls)
             begun = session.scalar(made, execution_options={"populate_existing": True})
             if begun is not None:
                 return begun
-            # Somebody was faster: look at theirs.
+            # Another transaction has inserted the row: use that.
 
     @classmethod
     def lock_between(cls, session: Session, user_id: int, client_id: int) -> Self | None:
-        """Lock what is between a user and a client, and return it; None if there is nothing."""
+        """Lock the consent of a user and a client, and return it; None if there is none."""
         between = (cls.user_id == user_id, cls.client_id == client_id)
         locked = select(cls).where(*between).with_for_update(of=cls)
         return session.scalar(locked, execution_options={"populate_existing": True})
@@ -92,9 +92,9 @@ class Consent(Identified, Base):
         scopes: Iterable[str],
         refused: Iterable[str] = (),
     ) -> None:
-        """Remember that the user allowed the client some scopes, besides those of before.
+        """Remember that the user allowed the client these scopes, in addition to earlier ones.
 
-        Those that were `refused` at the same time are remembered no longer.
+        Scopes that were `refused` at the same time are removed.
         """
         found = cls.begin(session, user_id, client_id)
         found.scope = " ".join(sorted({*found.scope.split(), *scopes}.difference(refused)))
@@ -109,18 +109,18 @@ class Consent(Identified, Base):
 
     @classmethod
     def forget(cls, session: Session, client_id: int) -> None:
-        """Forget what users allowed a client; its tokens live on."""
+        """Delete the remembered consents of a client; its tokens stay valid."""
         remembered = (cls.client_id == client_id, cls.is_remembered())
         session.execute(update(cls).where(*remembered).values(scope=""))
 
     @classmethod
     def is_remembered(cls) -> ColumnElement[bool]:
-        """Return the condition that something is remembered, in the words of its index."""
+        """Return the condition that a scope is remembered, written as in its index."""
         return cls.scope != literal_column("''")
 
     @classmethod
     def authorised(cls, user_id: int) -> Listing:
-        """List the clients that a user has authorised: those of live tokens or remembered.
+        """List the clients that a user has authorised: with live tokens or a remembered consent.
 
         The rows have `client_id` (as clients know it), `name`, `scopes` (with repetitions)
         and `created`.
@@ -135,14 +135,14 @@ class Consent(Identified, Base):
 
     @classmethod
     def withdraw(cls, session: Session, user_id: int, client_id: str) -> None:
-        """End all that is between a user and a client: tokens, codes, what is remembered.
+        """End the tokens, the codes and the remembered consent of a user and a client.
 
-        Raise NotFound where the client is not authorised.
+        Raise NotFound if the client is not authorised.
         """
         User.lock_shared(session, user_id)
         client = Client.find(session, client_id)
         held = client and Client.lock_shared(session, client.id)
-        # Every new grant and code takes this lock, so none can begin between what follows.
+        # Every new grant and code takes this lock, so none is added until this transaction ends.
         found = held and cls.lock_between(session, user_id, held.id)
         live = found and session.scalar(select(cls.id).where(cls.id == found.id, _is_live(now())))
         if not held or not found or live is None:

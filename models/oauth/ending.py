@@ -1,7 +1,7 @@
-"""Ending what is too much for one transaction, a batch at a time, each to be committed.
+"""Ending more rows than one transaction should delete, in batches, each to be committed.
 
-What ends here would end anyway a moment later, with a client or an account, or with what a client
-loses. That last step then deals with the few that were added in between.
+It is called before a client or an account is deleted, or a client gets fewer scopes or other
+redirect URIs. That last step ends the few rows that were added in between.
 """
 
 from collections.abc import Callable, Collection, Iterator, Sequence
@@ -17,12 +17,12 @@ from models.oauth.consent import Consent
 from models.oauth.grant import Grant
 from models.oauth.token import Token
 
-# Rows that are found at once, and tokens that are deleted at once: some milliseconds' work.
+# Rows and tokens of one batch: some milliseconds' work.
 BATCH = 100
 _TOKENS = 3 * BATCH
-# With fewer tokens than these, less than a batch of grants is left to the last step.
+# Less than a batch of grants is left to the last step, unless they have so many tokens.
 _HEAVY = 10 * BATCH
-# While some end others are added. This often they are looked for, until they are few.
+# How often rows are searched again that were added in the meantime, until they are few.
 _ROUNDS = 5
 
 # Deals with rows of some ids, and yields after each transaction.
@@ -30,9 +30,9 @@ _End = Callable[[Session, Sequence[int]], Iterator[None]]
 
 
 def of_client(session: Session, client_id: int, keep: int | None = None) -> Iterator[None]:
-    """End the grants and codes of a client, and what is between it and its users.
+    """End the grants, codes and consents of a client.
 
-    The grant with the id `keep`, which is that of the request itself, stays.
+    The grant with the id `keep`, that of the current request, stays.
     """
     yield from of_scopes(session, client_id, Grant.scopes_of(session, client_id), keep)
     yield from _codes(session, Code.client_id == client_id)
@@ -62,7 +62,7 @@ def of_scopes(
 
 
 def of_account(session: Session, user_id: int, keep: int | None = None) -> Iterator[None]:
-    """End the grants that a user gave, and all that hangs on the clients that it owns."""
+    """End the grants that a user gave, and those, with codes and consents, of its clients."""
     owned = select(Client.id).where(Client.user_id == user_id).order_by(Client.id)
     for client_id in session.scalars(owned).all():
         yield from of_client(session, client_id, keep)
@@ -73,13 +73,13 @@ def of_account(session: Session, user_id: int, keep: int | None = None) -> Itera
 
 
 def of_remembered(session: Session, client_id: int) -> Iterator[None]:
-    """Forget what users allowed a client; its tokens live on."""
+    """Delete the remembered consents of a client; its tokens stay valid."""
     which = [Consent.client_id == client_id, Consent.is_remembered()]
     yield from _end_all(session, Consent, [Consent.id], which, _forget)
 
 
 def too_wide(found: Iterator[str] | Collection[str], scopes: Collection[str]) -> list[str]:
-    """Return those texts of scopes that have more than these."""
+    """Return those texts of scopes that have more than the given scopes."""
     return [text for text in found if not set(text.split()).issubset(scopes)]
 
 
@@ -88,7 +88,7 @@ def _others(keep: int | None) -> list[ColumnElement[bool]]:
 
 
 def _codes(session: Session, *which: ColumnElement[bool]) -> Iterator[None]:
-    """End codes that were not exchanged; the others go with their grants."""
+    """End unused codes; used ones are deleted with their grants."""
     waiting = [*which, Code.grant_id.is_(None)]
     yield from _end_all(session, Code, [Code.user_id, Code.id], waiting, _delete(Code))
 
@@ -100,14 +100,14 @@ def _end_all(
     which: Sequence[ColumnElement[bool]],
     end: _End,
 ) -> Iterator[None]:
-    """End rows of a table in the order of an index, whose columns behind those asked are `key`."""
+    """End rows of a table in the order of an index; `key` are the columns after `which`."""
     for _ in range(_ROUNDS):
-        # No further than this, or who adds as fast as others end would never let this end.
+        # No further than this: or rows that are added all the time would keep this running.
         newest = session.scalar(select(func.max(table.id))) or 0
         total, last = 0, None
         while rows := _find(session, table, key, [*which, table.id <= newest], last):
             if len(rows) < BATCH and not total and not _is_heavy(session, table, rows):
-                return  # few enough for the last step, which is one transaction
+                return  # few enough for the last step, in one transaction
             yield from end(session, [row.found_id for row in rows])
             total, last = total + len(rows), rows[-1]
         if total < BATCH:
@@ -131,7 +131,7 @@ def _find(
 ) -> Sequence[Row[Any]]:
     rows = select(table.id.label("found_id"), *key).where(*which)
     if last is not None:
-        # The rows before are deleted, but PostgreSQL's index keeps them for a while.
+        # Earlier rows are deleted, but PostgreSQL's index keeps them for a while.
         reached: Sequence[Any] = last[1:]
         pairs = zip(key, reached, strict=True)
         values = [bindparam(None, value, column.type) for column, value in pairs]
@@ -140,7 +140,7 @@ def _find(
 
 
 def _end_grants(session: Session, ids: Sequence[int]) -> Iterator[None]:
-    """Delete grants, and before that their tokens, of which a grant may have any number."""
+    """Delete grants, and before that their tokens: a grant may have any number of them."""
     some = select(Token.id).where(Token.grant_id.in_(ids)).limit(_TOKENS)
     _lock(session, Grant, ids)
     while len(tokens := session.scalars(some).all()) == _TOKENS:

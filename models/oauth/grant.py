@@ -1,4 +1,4 @@
-"""What a client was granted: the family that all tokens of one authorization belong to."""
+"""Grants: the family of all tokens of one authorization."""
 
 from collections.abc import Collection
 from datetime import datetime
@@ -19,16 +19,16 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 from models.database.base import Base, Id, Identified, now
 from models.oauth.client import Client
 
-# How many grants a new one may end at most.
+# How many grants end at most when one is added.
 _SURPLUS = 100
 
 
 class Grant(Identified, Base):
     """An authorization grant that was redeemed for tokens (RFC 6749 section 1.3).
 
-    `scope` is the whole scope, which a refresh may narrow for one access token only. All
-    tokens end at `expires_at` at the latest, and with the grant when its row is deleted.
-    A grant without user is one of client credentials.
+    `scope` is the full scope, which a refresh may narrow for one access token only. All tokens
+    end at `expires_at` at the latest, and are deleted with the grant. A grant of client
+    credentials has no user.
     """
 
     __tablename__ = "grants"
@@ -41,7 +41,7 @@ class Grant(Identified, Base):
 
     @classmethod
     def end_all(cls, session: Session, user_id: int, keep: int | None = None) -> None:
-        """End every living grant that a user gave, but for the one with the id `keep`."""
+        """End every live grant that a user gave, except the one with the id `keep`."""
         mine = (cls.user_id == user_id) & (cls.expires_at > now())
         cls._end(session, mine if keep is None else mine & (cls.id != keep))
 
@@ -49,7 +49,7 @@ class Grant(Identified, Base):
     def end_account(cls, session: Session, user_id: int) -> None:
         """End every grant that a user gave, and every grant of the clients that it owns.
 
-        What may be too many for one transaction `models.oauth.ending` ends before.
+        `models.oauth.ending` ends most of them before, if they may be too many for one transaction.
         """
         owned = select(Client.id).where(Client.user_id == user_id)
         session.execute(owned.order_by(Client.id).with_for_update()).all()
@@ -60,34 +60,34 @@ class Grant(Identified, Base):
 
     @classmethod
     def end_with_scopes(cls, session: Session, client_id: int, scopes: Collection[str]) -> None:
-        """End every grant of a client that has one of these scopes, to the letter."""
+        """End every grant of a client whose scope is one of these texts."""
         cls._end(session, (cls.client_id == client_id) & cls.scope.in_(scopes))
 
     @classmethod
     def end_between(cls, session: Session, user_id: int, client_id: int) -> None:
-        """End every living grant that a user gave to a client.
+        """End every live grant that a user gave to a client.
 
-        The others, of which there may be any number, are the purge's.
+        The others, of which there may be any number, are left to the purge.
         """
         mine = (cls.user_id == user_id) & (cls.client_id == client_id)
         cls._end(session, mine & (cls.expires_at > now()))
 
     @classmethod
     def make_room(cls, session: Session, user_id: int | None, client_id: int, most: int) -> None:
-        """End the oldest of the living grants between a user (or none) and a client.
+        """End the oldest live grants of a user (or none) and a client: fewer than `most` remain.
 
-        Fewer than `most` stay. Where there are far more, some go each time. They stay as rows that
-        have ended, for the purge: a grant may have more tokens than one request should delete.
+        No more than _SURPLUS end at once. They expire, and the purge deletes them: a grant may have
+        more tokens than one request should delete.
         """
         moment = now()
         living = (cls.user_id == user_id, cls.client_id == client_id, cls.expires_at > moment)
-        # All grants between the two live equally long: who ends first is the oldest.
+        # All grants of the two have the same lifetime: the one that ends first is the oldest.
         oldest_last = select(cls.id).where(*living).order_by(cls.expires_at.desc(), cls.id.desc())
         surplus = session.scalars(oldest_last.offset(most - 1).limit(_SURPLUS)).all()
         if not surplus:
             return
         which = cls.id.in_(surplus)
-        # A service's requests do not wait for each other, all of which find the same surplus.
+        # A service's requests find the same surplus, and do not wait for each other.
         lock = select(cls.id).where(which).order_by(cls.id)
         locked = session.scalars(lock.with_for_update(skip_locked=user_id is None)).all()
         session.execute(update(cls).where(cls.id.in_(locked)).values(expires_at=moment))
@@ -96,7 +96,7 @@ class Grant(Identified, Base):
     def scopes_of(cls, session: Session, client_id: int) -> list[str]:
         """Return the different scopes of a client's grants, of which there are few.
 
-        Each is found in the index behind the one before, however many grants have the same.
+        Each one is searched in the index after the last one, so equal scopes are skipped.
         """
         first = select(func.min(cls.scope).label("scope")).where(cls.client_id == client_id)
         found = first.cte("found", recursive=True)
@@ -108,12 +108,12 @@ class Grant(Identified, Base):
 
     @classmethod
     def _end(cls, session: Session, which: ColumnElement[bool]) -> None:
-        # Locked in the order of ids first: others may be about to end some of the same grants.
+        # Locked in the order of ids: another transaction may be ending some of the same grants.
         session.execute(select(cls.id).where(which).order_by(cls.id).with_for_update()).all()
         session.execute(delete(cls).where(which))
 
 
-# A client's grants by their scope, for a client that gets fewer scopes.
+# A client's grants by scope, for a client that gets fewer scopes.
 Index(None, Grant.client_id, Grant.scope, Grant.id)
-# The living grants between a user, or none, and a client.
+# The live grants of a user, or none, and a client.
 Index(None, Grant.user_id, Grant.client_id, Grant.expires_at)

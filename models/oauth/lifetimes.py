@@ -1,14 +1,14 @@
-"""How long codes and tokens live."""
+"""Lifetimes of codes and tokens."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
 class Lifetimes:
-    """How long tokens live, in seconds.
+    """Lifetimes in seconds.
 
-    A refresh token ends after `refresh_idle` without use, and all that were made from the
-    first one end after `refresh_total`.
+    A refresh token ends after `refresh_idle` without use, and its whole family `refresh_total`
+    after the first one.
     """
 
     access: int = 3600

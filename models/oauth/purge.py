@@ -1,4 +1,4 @@
-"""Deleting what has ended, a batch at a time."""
+"""The purge: deleting expired rows in batches."""
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
@@ -13,11 +13,11 @@ from models.oauth.code import Code
 from models.oauth.grant import Grant
 from models.oauth.token import Token
 
-# What has just ended may still be in the hands of a request that began before.
+# A request that began earlier may still use a row that has just expired.
 _GRACE = timedelta(minutes=1)
 
-# What is looked for besides the moment of the end: a token or a code that was used stays with its
-# grant, to be known when it comes back.
+# The condition besides the expiry: a used token or code stays with its grant, so that its second
+# use is recognised.
 _ENDED: dict[Any, ColumnElement[bool]] = {
     Token: Token.used_at.is_(None),
     Grant: true(),
@@ -27,10 +27,10 @@ _ENDED: dict[Any, ColumnElement[bool]] = {
 
 
 def purge(session: Session, batch: int = 100) -> Iterator[int]:
-    """Delete what has ended, some rows at a time; yield how many went, each time to be committed.
+    """Delete expired rows in batches; yield the number of each, which is then to be committed.
 
-    Used tokens and codes stay as long as their grant lives, which is until the last of its other
-    tokens ends. Rows that somebody has locked are left for the next purge: this waits for nobody.
+    Used tokens and codes stay as long as their grant, which ends with the last of its other tokens.
+    Locked rows are left to the next purge: this one does not wait.
     """
     dead = now() - _GRACE
     for table in _ENDED:
@@ -42,7 +42,7 @@ def purge(session: Session, batch: int = 100) -> Iterator[int]:
             session.execute(delete(table).where(table.id.in_(_ids(rows))))
             if table is Token:
                 _end_idle(session, rows)
-            # PostgreSQL keeps what was deleted in the index for a while: not to be read again.
+            # PostgreSQL's index keeps deleted rows for a while: do not read them again.
             since = rows[-1].expires_at
             yield len(rows)
 
@@ -59,7 +59,7 @@ def _lock_ended(
 
 
 def _purge_tokens_of(session: Session, grants: Sequence[int], batch: int) -> int:
-    """Delete tokens of grants that are over, of which there may be more than a cascade should."""
+    """Delete tokens of expired grants: there may be more than a cascade should delete."""
     some = select(Token.id).where(Token.grant_id.in_(grants)).limit(batch)
     tokens = session.scalars(some).all()
     session.execute(delete(Token).where(Token.id.in_(tokens)))
@@ -67,7 +67,7 @@ def _purge_tokens_of(session: Session, grants: Sequence[int], batch: int) -> int
 
 
 def _end_idle(session: Session, tokens: Sequence[Row[Any]]) -> None:
-    """End the grants of tokens that were just deleted, where nothing of them lives any more."""
+    """End the grants of tokens that were just deleted, if they have no live token."""
     lives = exists().where(Token.grant_id == Grant.id, Token.used_at.is_(None))
     ends = tokens[-1].expires_at
     grants = {token.grant_id for token in tokens}

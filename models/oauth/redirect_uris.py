@@ -1,4 +1,4 @@
-"""Redirect URIs: which may be registered, and which of them a request may use."""
+"""Redirect URIs: which can be registered, and which of them a request can use."""
 
 import re
 from urllib.parse import SplitResult, urlsplit

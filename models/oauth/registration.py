@@ -1,4 +1,4 @@
-"""How users register clients and change them: nobody gives a client more than they have."""
+"""Registering, changing and deleting clients: no client gets more rights than its caller has."""
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import Any
@@ -34,10 +34,9 @@ def register(
 ) -> tuple[Client, str | None]:
     """Register a client of the caller's; return it and its secret, if it has one.
 
-    It gets the scopes of the caller's token, where `default_scopes` says nothing else. Raise
-    Forbidden where it would get more, or a grant that only an admin with `all_scopes` may give;
-    Unprocessable where what is asked does not go together or a redirect URI is not safe; Conflict
-    where the caller has `most` clients already.
+    Without `default_scopes` it gets the scopes of the caller's token. Raise Forbidden if it would
+    get more, or a grant that only an admin with `all_scopes` may give; Unprocessable if its type
+    and grants do not fit or a redirect URI is unsafe; Conflict if the caller has `most` clients.
     """
     scopes = set(caller.scopes if default_scopes is None else default_scopes)
     grants = set(grant_types)
@@ -71,9 +70,9 @@ def end_before_change(
     *,
     all_scopes: Collection[str],
 ) -> Iterator[None]:
-    """End by batches, each to be committed, what a change will end: there may be any number.
+    """End in batches, each to be committed, the rows that a change will end: there may be many.
 
-    The client stays as it is. Raise what `change` would raise, before anything ends.
+    The client is not changed. Raise the errors of `change` before anything ends.
     """
     after = _judge(client, operations, caller, all_scopes)
     if after["default_scopes"] != list(client.scopes):
@@ -92,10 +91,10 @@ def change(
 ) -> None:
     """Apply a JSON Patch to a client's `/name`, `/redirect_uris` and `/default_scopes`.
 
-    Raise Conflict where a test fails, Forbidden where the caller's token has not all the scopes
-    that the client has or would get, or gives more to a client with grants that only an admin with
-    `all_scopes` may give, Unprocessable for an unsafe redirect URI. Other redirect URIs end what
-    users let the server remember; fewer scopes end the grants that have more.
+    Raise Conflict if a test fails; Forbidden if the caller's token lacks a scope that the client
+    has or would get, or if a client with grants that only an admin may give would get more scopes
+    from a caller who is no admin with `all_scopes`; Unprocessable for an unsafe redirect URI. Other
+    redirect URIs delete the remembered consents; fewer scopes end the grants that have more.
     """
     _lock(session, client)
     after = _judge(client, operations, caller, all_scopes)
@@ -110,10 +109,10 @@ def change(
 
 
 def replace_secret(session: Session, client: Client, caller: Caller) -> str:
-    """Replace a client's secret, which ends at once, and return the new one; its tokens live on.
+    """Replace a client's secret and return the new one; its tokens stay valid.
 
-    Raise Conflict for a public client, Forbidden where the caller's token has not all the
-    client's scopes, or where the client has lost the admin behind its grants.
+    Raise Conflict for a public client; Forbidden if the caller's token lacks a scope of the client,
+    or if the client's grants need an active admin as its owner, which it no longer has.
     """
     owner = User.lock_shared(session, client.user_id)
     _lock(session, client)
@@ -129,7 +128,7 @@ def replace_secret(session: Session, client: Client, caller: Caller) -> str:
 
 
 def end_before_removal(session: Session, client: Client, caller: Caller) -> Iterator[None]:
-    """End by batches, each to be committed, what goes with a client: there may be any number."""
+    """End in batches, each to be committed, the rows of a client: there may be many."""
     yield from ending.of_client(session, client.id, caller.grant_id)
 
 
@@ -146,7 +145,7 @@ def _judge(
     caller: Caller,
     all_scopes: Collection[str],
 ) -> dict[str, Any]:
-    """Return what a client has after a patch, where the caller may make it so."""
+    """Return the values of a client after a patch that the caller may apply."""
     _check_scopes(caller, client.scopes)
     before = {
         "name": client.name,
@@ -200,7 +199,7 @@ def _check_redirect_uris(uris: Sequence[str], grant_types: Collection[str], poin
 
 
 def _end_wider(session: Session, client: Client) -> None:
-    """End the grants and codes with more scopes than the client may now get."""
+    """End the grants and codes with more scopes than the client now has."""
     wider = ending.too_wide(Grant.scopes_of(session, client.id), client.scopes)
     Grant.end_with_scopes(session, client.id, wider)
     waiting = (Code.client_id == client.id) & Code.grant_id.is_(None)

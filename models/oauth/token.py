@@ -15,7 +15,7 @@ REFRESH = "refresh"
 
 
 class Token(Identified, Base):
-    """A token of a grant; `used_at` is when a refresh token was exchanged for the next one."""
+    """A token of a grant; `used_at` is the time when a refresh token was used."""
 
     __tablename__ = "tokens"
 
@@ -30,7 +30,7 @@ class Token(Identified, Base):
     used_at: Mapped[datetime | None]
 
 
-# Used refresh tokens stay until their grant ends: what purging looks for is not among them.
+# Used refresh tokens stay until their grant ends: the purge does not look for them.
 Index(
     "ix_tokens_unused_expires_at",
     Token.expires_at,

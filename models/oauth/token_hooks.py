@@ -21,9 +21,9 @@ from models.users.user import User
 if TYPE_CHECKING:
     from oauthlib.oauth2.rfc6749.request_validator import _BearerToken
 
-# All instances of a service share its grants, each of one access token. So many times as many as
-# one user has let hundreds of them keep theirs for its hour; what a client fetches faster than
-# that pushes out the oldest, and it sees a 401 and fetches another.
+# All instances of a service share its grants, each with one access token. With so many times the
+# grants of a user, hundreds of instances keep their token for its hour. A client that requests
+# tokens faster ends its oldest ones, gets a 401 for them, and requests new ones.
 _SERVICE_SHARE = 10
 
 
@@ -33,7 +33,7 @@ class TokenHooks(ClientHooks):
     def introspect_token(
         self, token: str, token_type_hint: str, request: Request, *args: object, **kwargs: object
     ) -> dict[str, Any] | None:
-        """Tell what a live token of the client's is (RFC 7662 section 2.2); None for any other.
+        """Return the claims of a live token of the client's (RFC 7662 section 2.2), or None.
 
         Called by introspection.
         """
@@ -76,9 +76,9 @@ class TokenHooks(ClientHooks):
         *args: object,
         **kwargs: object,
     ) -> bool:
-        """Claim a refresh token of the client's, which nobody can use again.
+        """Mark a refresh token of the client's as used.
 
-        One that was used before comes from a thief or a victim: it ends its whole family.
+        A second use shows that the token was stolen: it ends the whole family.
         Called by the refresh token grant (RFC 6749 section 6, RFC 9700 section 4.14.2).
         """
         mine = (Token.hash == digest(refresh_token), Token.kind == REFRESH)
@@ -107,7 +107,7 @@ class TokenHooks(ClientHooks):
     def get_original_scopes(
         self, refresh_token: str, request: Request, *args: object, **kwargs: object
     ) -> list[str]:
-        """Return the grant's scope, and put the part of it that is asked in order.
+        """Return the grant's scope, and sort the requested part of it.
 
         Called by the refresh token grant (RFC 6749 section 6).
         """
@@ -117,7 +117,7 @@ class TokenHooks(ClientHooks):
     def save_bearer_token(
         self, token: _BearerToken, request: Request, *args: object, **kwargs: object
     ) -> None:
-        """Store the new tokens, in the grant of the refresh token used or in a new one.
+        """Store the new tokens in the grant of the used refresh token, or in a new grant.
 
         No token outlives its grant, and `expires_in` says so; a client without the refresh
         token grant gets no refresh token. Called by every grant (RFC 6749 section 5.1).
@@ -155,8 +155,8 @@ class TokenHooks(ClientHooks):
             created=moment,
             expires_at=moment + timedelta(seconds=seconds),
         )
-        # Who narrows the client or deletes it, or takes the admin's role from its owner, does so
-        # after this, or it shows here.
+        # With these locks, a transaction that changes or deletes the client, or takes the admin's
+        # role from its owner, is either visible here or waits until this one ends.
         by_code, by_operator = self._code is not None, self.client.by_operator
         needs_owner = not by_code and not by_operator
         owner = User.lock_shared(self.session, self.client.user_id) if needs_owner else None
@@ -185,8 +185,8 @@ class TokenHooks(ClientHooks):
     ) -> None:
         """End a token of the client's: an access token alone, a refresh token with its family.
 
-        Any other token is left as it is, without a word. Called by revocation (RFC 7009
-        section 2.1); the hint is not needed.
+        Any other token is ignored without an error. Called by revocation (RFC 7009 section 2.1);
+        the hint is not needed.
         """
         found = self.session.execute(
             select(Token.id, Token.kind, Token.grant_id)

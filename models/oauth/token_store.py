@@ -1,4 +1,4 @@
-"""The storage that oauthlib asks for: all of its hooks, answered from the database."""
+"""The storage for oauthlib: all of its hooks in one class."""
 
 from models.oauth.code_hooks import CodeHooks
 from models.oauth.token_hooks import TokenHooks

@@ -1,4 +1,4 @@
-"""Teams of users."""
+"""Teams: creating, changing and deleting them, and adding members."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -31,7 +31,7 @@ from models.users.user import User
 
 
 class TeamRow(NamedTuple):
-    """What the row of a team holds."""
+    """The columns of a team."""
 
     id: int
     title: str
@@ -40,7 +40,7 @@ class TeamRow(NamedTuple):
 
 
 class Team(Identified, Timestamps, NamedDefaults, Base):
-    """A team: a title and at least one member; with several, at least one of them leads it."""
+    """A team with a title and at least one member; of several members at least one is a leader."""
 
     __tablename__ = "teams"
 
@@ -56,8 +56,8 @@ class Team(Identified, Timestamps, NamedDefaults, Base):
     ) -> TeamRow:
         """Create a team with its first member, who leads it.
 
-        Raise Conflict where that user leads as many teams as it may, Forbidden where its account
-        is gone.
+        Raise Conflict if that user leads as many teams as the quota allows, Forbidden if its
+        account was deleted.
         """
         moment = now()
         few = quotas.teams - AT_ONCE
@@ -82,7 +82,7 @@ class Team(Identified, Timestamps, NamedDefaults, Base):
 
     @classmethod
     def visible_to(cls, caller: Caller) -> Listing:
-        """List the id and title of the teams that a caller may know about."""
+        """List the id and title of the teams that a caller may see."""
         if caller.has("admin", "internal", "service"):
             return _all_teams()
         return _teams_of_one().given(user_id=caller.account.id)
@@ -115,11 +115,11 @@ class Team(Identified, Timestamps, NamedDefaults, Base):
     ) -> Member:
         """Make a user a member.
 
-        Raise Unprocessable where no active user has that id, Conflict where it is a member, or
-        where the team has as many as it may.
+        Raise Unprocessable if no active user has that id, Conflict if it is a member already or the
+        team has as many members as the quota allows.
         """
-        # Only then the user: what deletes a user locks it before its teams, and this is none of
-        # them.
+        # The team before the user: the deletion of an account locks the user before its teams, but
+        # this is not one of them.
         self._lock(session)
         if Member.load(session, self.id, user_id, anew=True) is not None:
             raise Conflict(
@@ -155,7 +155,7 @@ _INSERT_TEAM = Prepared(
         _LEADERSHIPS.offset(bindparam("few")).limit(1).scalar_subquery().label("leads_many"),
     )
 )
-# No more are counted than matter.
+# No more are counted than the quota.
 _LED = Prepared(
     select(func.count().label("led")).select_from(_LEADERSHIPS.limit(bindparam("most")).subquery())
 )
@@ -176,7 +176,7 @@ def _all_teams() -> Listing:
 
 @cache
 def _teams_of_one() -> Listing:
-    # No join: the memberships alone, which an index has in this order, make the list.
+    # No join: an index has the memberships in the order of this list.
     title = select(Team.title).where(Team.id == Member.team_id).scalar_subquery()
     mine = select(Member.team_id.label("id"), title.label("title"))
     return Listing.of(mine.where(Member.user_id == bindparam("user_id")), Member.team_id)

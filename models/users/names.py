@@ -1,4 +1,4 @@
-"""What usernames, e-mail addresses and names may look like, and when two are the same."""
+"""The rules of usernames, e-mail addresses and names, and when two of them are the same."""
 
 import re
 import unicodedata
@@ -23,34 +23,34 @@ _USERNAME = re.compile(rf"[A-Za-z0-9][A-Za-z0-9._-]{{0,{USERNAME_LENGTH - 1}}}")
 _EMAIL = re.compile(r"[^@\s]+@[^@\s]+")
 
 _MAX_VISIBLE_LENGTH = 1000
-# Characters that nobody sees though their category is one of visible characters or of marks: the
-# code points that Unicode calls Default_Ignorable, but for those of the category Cf.
+# Invisible characters whose category is one of visible characters or of marks: the code points that
+# Unicode calls Default_Ignorable, without those of the category Cf.
 _IGNORABLE = re.compile(
     "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180d\u180f\u2065\u3164\uffa0\ufff0-\ufff8"
     "\U000e0000-\U000e0fff]"
 )
-# Drawn as nothing: the braille cell without dots, the notehead of music and two hieroglyphs.
+# Characters without any ink: the empty braille cell, a musical notehead and two hieroglyphs.
 _BLANKS = frozenset("\u2800\U0001d159\U00013441\U00013442")
 _NON_CHARACTER = re.compile("[\ufdd0-\ufdef]")
 _JOINERS = frozenset("\u200c\u200d")
-# V is something visible, M a mark on it, J joins two of these, B is a blank.
+# V is a visible character, M a mark on it, J a joiner between two of these, B a blank.
 _VISIBLE_TEXT = re.compile("B*V(?:J?[VM]|B+V)*B*")
 
 
 def username_key(username: str) -> str:
-    """Return what all usernames that count as the same have in common."""
+    """Return the key of a username; usernames with one key count as the same."""
     return username.casefold()
 
 
 def email_key(email: str) -> str:
-    """Return what all e-mail addresses that count as the same have in common."""
+    """Return the key of an e-mail address; addresses with one key count as the same."""
     return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", email).casefold())
 
 
 def typed_login(text: str) -> str:
-    """Return a username or an address without what surrounds it by accident.
+    """Return a username or an address without blanks and invisible characters around it.
 
-    Blanks come along when one copies it, and so do characters that nobody sees.
+    They are often copied along with it.
     """
     seen = [index for index, character in enumerate(text) if not _surrounds(character)]
     return text[seen[0] : seen[-1] + 1] if seen else ""
@@ -61,7 +61,7 @@ def _surrounds(character: str) -> bool:
 
 
 def check_username(username: str) -> None:
-    """Raise Unprocessable for a username that nobody may have."""
+    """Raise Unprocessable for a username that is not allowed."""
     if not _USERNAME.fullmatch(username):
         raise Unprocessable(
             "The username cannot be used.",
@@ -70,7 +70,7 @@ def check_username(username: str) -> None:
 
 
 def check_email(email: str, pointer: str = "/email") -> None:
-    """Raise Unprocessable, with `pointer`, for an e-mail address that nobody may have."""
+    """Raise Unprocessable, with `pointer`, for an e-mail address that is not allowed."""
     if (
         len(email) > EMAIL_LENGTH
         or len(email_key(email)) > EMAIL_KEY_LENGTH
@@ -84,13 +84,13 @@ def check_email(email: str, pointer: str = "/email") -> None:
 
 
 def is_visible_text(text: str) -> bool:
-    """Tell whether people can see what a name is; an empty one counts as such.
+    """Tell whether a name is visible; an empty one counts as visible.
 
-    It has a letter, a number, a sign or a symbol, and no character that is invisible, controls
-    what shows it, or turns the direction of writing. Marks stand on something visible, and what
-    joins two characters (in Persian names, in emoji) stands between them. Characters that are
-    newer than this Python's Unicode count as visible. What has more than 1,000 characters is no
-    name.
+    It has a letter, a number, a punctuation character or a symbol, and no character that is
+    invisible, a control character, or changes the direction of writing. Marks follow a visible
+    character, and joiners (in Persian names, in emoji) stand between two. Characters that are
+    newer than this Python's Unicode count as visible. A text of more than 1,000 characters is not
+    a name.
     """
     if text.isascii() and text.isprintable():
         return not text or not text.isspace()
@@ -100,7 +100,7 @@ def is_visible_text(text: str) -> bool:
 
 
 def _kind(character: str) -> str:
-    """Return the letter of `_VISIBLE_TEXT` for a character; X where none may stand in a name."""
+    """Return the letter of `_VISIBLE_TEXT` for a character; X if a name must not have it."""
     category = unicodedata.category(character)
     if character in _BLANKS or category == "Zs":
         return "B"

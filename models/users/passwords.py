@@ -1,4 +1,4 @@
-"""How passwords are prepared, judged, hashed and verified: the one place that knows passlib."""
+"""Passwords: preparing, checking, hashing and verifying them; only this module uses passlib."""
 
 import hmac
 import os
@@ -15,11 +15,11 @@ from models.errors import Unprocessable
 
 MIN_LENGTH = 8
 MAX_LENGTH = 128
-# One character is at most four code points before it is composed.
+# A composed character comes from at most four code points.
 _MAX_TYPED_LENGTH = 4 * MAX_LENGTH
 
-# A hash takes a core and its memory for some time: no more at once than there are cores for this
-# process (not every system can say which these are).
+# A hash occupies a core and memory for some time: as many are computed at once as this process has
+# cores (not every system can tell).
 CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 FORM = (
@@ -46,10 +46,10 @@ configure()
 
 
 def prepare(password: str) -> str | None:
-    """Return what all ways to type a password have in common; None where it can be none.
+    """Return the form that is the same for all ways to type a password; None if it is not allowed.
 
     That is the OpaqueString of RFC 8265 section 4.2: composed characters and ASCII spaces, without
-    characters that control or cannot be seen.
+    control characters and invisible ones.
     """
     if password.isascii() and password.isprintable():
         return password or None
@@ -62,7 +62,7 @@ def prepare(password: str) -> str | None:
 
 
 def are_same(one: str, other: str) -> bool:
-    """Tell whether two texts are one password, in a time that tells nothing of it."""
+    """Tell whether two texts are the same password, in a time that does not depend on it."""
     first, second = (
         (prepare(each) or each).encode("utf-8", "surrogatepass") for each in (one, other)
     )
@@ -77,8 +77,8 @@ def hash_password(password: str) -> str:
 def verify(password: str, password_hash: str) -> tuple[bool, str | None]:
     """Tell whether a password is the hashed one.
 
-    The second value is a new hash to store, where the right password's was made at another cost, or
-    before passwords were prepared.
+    The second value is a new hash to store: the password is right, but its hash has another cost
+    or was computed before passwords were prepared.
     """
     right = _matching(password, password_hash)
     if right is None:
@@ -90,13 +90,13 @@ def verify(password: str, password_hash: str) -> tuple[bool, str | None]:
 
 
 def is_right(password: str, password_hash: str) -> bool:
-    """Tell whether a password is the hashed one, at the price of a hash or two."""
+    """Tell whether a password is the hashed one; this computes one hash or two."""
     return _matching(password, password_hash) is not None
 
 
 def verify_nobody(password: str) -> None:
-    """Take the time of a verification, for a user who does not exist."""
-    # Well formed and of the present cost, but the hash of no known password.
+    """Compute as long as a verification takes, for a user who does not exist."""
+    # Well formed and of the current cost, but not the hash of a known password.
     parameters = "m={memory_cost},t={time_cost},p=1".format_map(_cost)
     nobodys_hash = f"$argon2id$v=19${parameters}${'A' * 22}${'A' * 43}"
     for form in _forms(password) or [""]:
@@ -104,7 +104,7 @@ def verify_nobody(password: str) -> None:
 
 
 def _matching(password: str, password_hash: str) -> str | None:
-    """Return the form of a password that is the hashed one."""
+    """Return that form of a password that was hashed; None if none was."""
     forms = _forms(password)
     if not forms:
         verify_nobody(password)
@@ -113,7 +113,7 @@ def _matching(password: str, password_hash: str) -> str | None:
 
 
 def _forms(password: str) -> list[str]:
-    """Return what may have been hashed of a password: prepared, and as typed, as it once was."""
+    """Return the forms that may have been hashed: prepared, and as typed in earlier versions."""
     forms = dict.fromkeys((prepare(password), password))
     return [form for form in forms if form and len(form) <= MAX_LENGTH and is_storable(form)]
 
@@ -124,14 +124,14 @@ def _compute(function: Callable[..., Any], *arguments: Any) -> Any:
 
 
 def check_rules(password: str, username: str, pointer: str = "/password") -> None:
-    """Raise Unprocessable, with `pointer`, for a password that a user may not choose."""
+    """Raise Unprocessable, with `pointer`, for a password that is not allowed."""
     reason = _reason_against(password, username)
     if reason is not None:
         raise Unprocessable("The password cannot be used.", [(pointer, reason)])
 
 
 def is_acceptable(password: str) -> bool:
-    """Tell whether a password has a length and characters that one may choose."""
+    """Tell whether a password has an allowed length and allowed characters."""
     return _reason_against_form(password) is None
 
 
@@ -158,7 +158,7 @@ def _reason_against_form(password: str) -> str | None:
 
 @cache
 def _common_passwords() -> frozenset[str]:
-    # Twelve MiB that a worker does without until somebody chooses a password.
+    # Twelve MiB that a worker needs only when a password is chosen.
     from zxcvbn.frequency_lists import FREQUENCY_LISTS  # noqa: PLC0415
 
     return frozenset(FREQUENCY_LISTS["passwords"])

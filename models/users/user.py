@@ -35,9 +35,9 @@ _BY_ID = "SELECT 1 FROM users WHERE id = $1"
 class User(Identified, Timestamps, NamedDefaults, Base):
     """A user's account.
 
-    Usernames and e-mail addresses are found, and are unique, by their keys.
-    `password_version` counts the changes of the password; the same password hashed anew is
-    no change.
+    Usernames and e-mail addresses are searched by their keys, which are unique.
+    `password_version` counts the changes of the password; a new hash of the same password is no
+    change.
     """
 
     __tablename__ = "users"
@@ -68,12 +68,12 @@ class User(Identified, Timestamps, NamedDefaults, Base):
 
     @classmethod
     def base_columns(cls) -> tuple[Any, ...]:
-        """Return the columns that others may see of a user in lists."""
+        """Return the columns of a user in lists."""
         return cls.id, cls.username, cls.first_name, cls.middle_name, cls.last_name
 
     @classmethod
     def account_columns(cls) -> tuple[Any, ...]:
-        """Return the columns that make a caller's account."""
+        """Return the columns of a caller's account."""
         more = (cls.email, cls.is_active, cls.is_regular_user, cls.is_admin, cls.is_internal)
         return *cls.base_columns(), *more, cls.created, cls.updated
 
@@ -89,38 +89,38 @@ class User(Identified, Timestamps, NamedDefaults, Base):
 
     @classmethod
     def users_to_lock(cls, session: Session, **ids: Any) -> dict[int, bool]:
-        """Return the user itself, whose row is locked exclusively."""
+        """Return the user itself, to be locked exclusively."""
         return {ids["user_id"]: True}
 
     @classmethod
     def lock_named(cls, session: Session, **ids: Any) -> None:
-        """Lock nothing more than the accounts."""
+        """Lock nothing more: the user is locked already."""
 
     @classmethod
     def lock_accounts(cls, connection: Connection, accounts: Mapping[int, bool]) -> None:
-        """Begin a write transaction, and lock users in it as `locks` says."""
+        """Begin a write transaction, and lock users in it by the selects of `locks`."""
         begin(connection, cls.locks(accounts))
 
     @staticmethod
     def locks(accounts: Mapping[int, bool]) -> list[Question]:
-        """Return the selects that keep users as they are until the transaction ends.
+        """Return the selects that lock users against changes until the transaction ends.
 
-        Where the value is true, nobody else can hold the user in the meantime; no transaction may
-        do that to more than one user. They are locked in the order of their ids, as everywhere.
+        The value tells whether the lock is exclusive; a transaction may lock at most one user
+        exclusively. Users are locked in the order of their ids, as everywhere.
         """
         by_id = {True: f"{_BY_ID} FOR UPDATE", False: f"{_BY_ID} FOR SHARE"}
         return [(by_id[accounts[id]], (id,)) for id in sorted(accounts)]
 
     @classmethod
     def may_write(cls) -> ColumnElement[bool]:
-        """Return the condition that a user is a writer: the role of that name, in SQL."""
+        """Return the SQL condition for the role `writer`."""
         return and_(cls.is_active, or_(cls.is_regular_user, cls.is_admin, cls.is_internal))
 
     @classmethod
     def find_by_login(cls, session: Session, login: str) -> Self | None:
-        """Return the user with that username or e-mail address, in any letter case.
+        """Return the user with that username or e-mail address.
 
-        Blanks around it do not matter.
+        Letter case and blanks around it are ignored.
         """
         if not is_storable(login):
             return None
@@ -172,7 +172,7 @@ class User(Identified, Timestamps, NamedDefaults, Base):
         session.add(user)
         try:
             session.flush()
-        except IntegrityError:  # somebody was faster
+        except IntegrityError:  # another request took the name in the meantime
             raise Conflict("The username or the e-mail address is taken.") from None
         return user
 
@@ -197,10 +197,11 @@ class User(Identified, Timestamps, NamedDefaults, Base):
     ) -> Self | None:
         """Return the active user with that login and password.
 
-        An unknown user, an inactive one and a wrong password take the same time. Until the
-        transaction ends the user found can neither be changed nor deleted, so that nothing
-        made of this login outlives the password; the users `beside` are held too, all in order.
-        A hash of another cost is renewed. Raise TooManyAttempts where there were too many.
+        Return None, in the same time, for an unknown user, an inactive one and a wrong password.
+        The user is locked against changes until the transaction ends, so that the password is
+        still valid when tokens or sessions are stored; the users `beside` are locked with it, in
+        the order of ids. A hash of another cost is renewed. Raise TooManyAttempts after too many
+        failures.
         """
         user = cls.find_by_login(session, login)
         typed = names.email_key(names.typed_login(login))
@@ -223,12 +224,12 @@ class User(Identified, Timestamps, NamedDefaults, Base):
 
     @property
     def login_account(self) -> str:
-        """The name under which failed logins at this account are counted; no typed login has it."""
+        """The key of this account for counting failed logins; it differs from every typed login."""
         return f"user {self.id}"
 
     @property
     def own_roles(self) -> frozenset[str]:
-        """The roles above a plain user's that the account has: `admin`, `internal`."""
+        """The roles of the account by its flags: `admin`, `internal`."""
         return roles_by_flags(is_admin=self.is_admin, is_internal=self.is_internal)
 
     def roles_of(self, caller: Caller) -> frozenset[str]:
@@ -238,8 +239,8 @@ class User(Identified, Timestamps, NamedDefaults, Base):
 
 
 def _renew_hash(session: Session, user: User, password_hash: str) -> None:
-    # Only the hash that was verified, or a new password of the meantime would be lost; and
-    # `updated` stays, because nobody changed anything.
+    # Only the verified hash is replaced: the password may have been changed in the meantime. And
+    # `updated` stays, because the account was not changed.
     verified = and_(User.id == user.id, User.password_hash == user.password_hash)
     values = {User.password_hash: password_hash, User.updated: User.updated}
     session.execute(update(User).where(verified).values(values))
@@ -250,7 +251,7 @@ def _everyone() -> Listing:
     return Listing.of(select(*User.base_columns()), User.id)
 
 
-# For the rule that an admin remains: admins are few among the users.
+# For the check that an admin remains: admins are few among the users.
 Index(
     "ix_users_active_admins",
     User.id,

@@ -1,4 +1,4 @@
-"""What a JSON Patch of a user may do, and the password that it has to begin with."""
+"""The JSON Patch of a user: its rights, its fields, and the password test at its begin."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -23,7 +23,7 @@ _FIELDS = (
 
 
 def check_rights(operations: Sequence[patch.Operation], caller: Caller) -> None:
-    """Raise Forbidden where the caller may not replace what the operations replace."""
+    """Raise Forbidden if the caller may not replace a value that the operations replace."""
     if patch.replaces(operations, "/is_admin") and not caller.has("admin"):
         raise Forbidden("Only an admin may change who is an admin.")
     if patch.replaces(operations, "/is_active", "/is_regular_user") and not caller.has(
@@ -35,10 +35,10 @@ def check_rights(operations: Sequence[patch.Operation], caller: Caller) -> None:
 def check_current_password(
     operations: Sequence[patch.Operation], caller: User | None, attempts: AttemptLimit
 ) -> User:
-    """Return the caller, whose own password every test of `/current_password` gives.
+    """Return the caller's user, after every test of `/current_password` had the right password.
 
-    The first operation has to be such a test. Whatever their number, the hash is computed for one
-    of them.
+    The first operation has to be such a test. Only one hash is computed, however many there are.
+    Raise PasswordRequired if a test is missing or wrong, Forbidden for a caller without a user.
     """
     if caller is None:
         raise Forbidden("Only a user may do this.")
@@ -57,12 +57,12 @@ def check_current_password(
 
 
 def apply(user: User, operations: Sequence[patch.Operation]) -> tuple[dict[str, Any], str | None]:
-    """Return the fields that the operations make of a user's, and the new password, if any.
+    """Return the user's fields after the operations, and the new password, if there is one.
 
-    A test of the password itself fails, unless the password was replaced just before.
+    A test of `/password` fails, unless an earlier operation replaced it.
     """
     document = {field: getattr(user, field) for field in _FIELDS}
-    # Each test of the current password has been judged, however it was typed.
+    # All tests of the current password were checked before, also those that were typed differently.
     proven = operations[0]["value"]
     judged: list[patch.Operation] = [
         {**each, "value": proven} if _tests_password(each) else each for each in operations
