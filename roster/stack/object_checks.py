@@ -1,14 +1,13 @@
 """Checks, at the start, that the objects named by `x-permission` can be loaded."""
 
 import inspect
-from collections.abc import Callable, Mapping
-from difflib import get_close_matches
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, get_type_hints
 
 from models.named_objects import Kind, NamedObject, View
 from models.registry import NAMED_OBJECTS
 from roster.contract.definition import Definition
-from roster.contract.errors import DefinitionError
+from roster.contract.errors import DefinitionError, DefinitionErrors, nearest
 from roster.contract.operation import Operation
 
 _REGISTRY = "models/registry.py"
@@ -20,23 +19,34 @@ _BY_IDS = ("load", "users_to_lock", "lock_named")
 def check_objects(definition: Definition, registry: Mapping[str, Kind] = NAMED_OBJECTS) -> None:
     """Check the objects of all operations against the registry and their classes.
 
-    :raises DefinitionError: where an object is not registered, its class lacks a method, or a
-        method does not take the parameters of the path by their names.
+    :raises DefinitionErrors: all cases in which an object is not registered, its class lacks a
+        method, or a method does not take the parameters of the path by their names.
     """
-    for operation in definition.operations:
-        name = operation.permission.object
-        if name is None:
-            continue
-        kind = registry.get(name)
-        if kind is None:
-            near = get_close_matches(name, registry, 1)
-            hint = f'; did you mean "{near[0]}"?' if near else ""
-            raise _mistake(
-                operation, f'x-permission: {_REGISTRY} has no line for the object "{name}"{hint}'
-            )
-        _check_class(operation, kind.mapped, NamedObject)
-        if kind.view is not None:
-            _check_class(operation, kind.view, View)
+    if mistakes := [
+        DefinitionError(
+            sentence,
+            file=definition.files.get(operation.path),
+            path=operation.path,
+            method=operation.method,
+        )
+        for operation in definition.operations
+        for sentence in _of_operation(operation, registry)
+    ]:
+        raise DefinitionErrors(mistakes)
+
+
+def _of_operation(operation: Operation, registry: Mapping[str, Kind]) -> Iterator[str]:
+    name = operation.permission.object
+    if name is None:
+        return
+    if name not in registry:
+        hint = nearest(name, registry)
+        yield f"x-permission: {_REGISTRY} has no line for the object {name}{hint}"
+        return
+    kind = registry[name]
+    yield from _of_class(operation, kind.mapped, NamedObject)
+    if kind.view is not None:
+        yield from _of_class(operation, kind.view, View)
 
 
 def check_handler(
@@ -46,7 +56,7 @@ def check_handler(
 ) -> None:
     """Check that a handler's annotation of the object is the class that it gets.
 
-    :raises DefinitionError: where it is another class, as that which a GET gets may be.
+    :raises DefinitionError: if it is another class; a GET may get a read model.
     """
     name = operation.permission.object
     if name is None or name not in registry:
@@ -58,31 +68,26 @@ def check_handler(
     given = registry[name].loaded_by(operation.method)
     is_class = isinstance(annotation, type) and annotation is not Any
     if is_class and not _is_protocol(annotation) and not issubclass(given, annotation):
-        raise _mistake(
-            operation,
+        raise DefinitionError(
             f"{operation.handler} takes {name}: {annotation.__name__}, but for"
             f" {operation.method} it gets a {given.__name__} ({_REGISTRY})",
+            path=operation.path,
+            method=operation.method,
         )
 
 
-def _check_class(operation: Operation, kind: type[View], protocol: type) -> None:
+def _of_class(operation: Operation, kind: type[View], protocol: type) -> Iterator[str]:
     where = f"{kind.__module__}.{kind.__qualname__}"
+    in_path = {each["name"] for each in operation.parameters if each["in"] == "path"}
     for method in sorted(_members(protocol)):
         if not hasattr(kind, method):
-            raise _mistake(operation, f"{where} lacks {method}, which {_PROTOCOL} describes")
-    in_path = {each["name"] for each in operation.parameters if each["in"] == "path"}
-    for method in _BY_IDS:
-        if method not in _members(protocol):
-            continue
-        needed, known = _parameters(getattr(kind, method))
-        if absent := needed - in_path:
-            raise _mistake(
-                operation, f"{where}.{method} needs {_list(absent)}, which the path does not have"
-            )
-        if known is not None and (unknown := in_path - known):
-            raise _mistake(
-                operation, f"the path has {_list(unknown)}, which {where}.{method} does not take"
-            )
+            yield f"{where} lacks {method}, which {_PROTOCOL} describes"
+        elif method in _BY_IDS:
+            needed, known = _parameters(getattr(kind, method))
+            if absent := needed - in_path:
+                yield f"{where}.{method} needs {_list(absent)}, which the path does not have"
+            if known is not None and (unknown := in_path - known):
+                yield f"the path has {_list(unknown)}, which {where}.{method} does not take"
 
 
 def _parameters(method: Callable[..., Any]) -> tuple[set[str], set[str] | None]:
@@ -115,7 +120,3 @@ def _is_protocol(kind: type) -> bool:
 
 def _list(names: set[str]) -> str:
     return ", ".join(sorted(names))
-
-
-def _mistake(operation: Operation, sentence: str) -> DefinitionError:
-    return DefinitionError(sentence, path=operation.path, method=operation.method)

@@ -9,7 +9,7 @@ from models.named_objects import Kind, NamedDefaults
 from models.registry import NAMED_OBJECTS
 from roster.contract import loader
 from roster.contract.definition import Definition
-from roster.contract.errors import DefinitionError
+from roster.contract.errors import DefinitionError, DefinitionErrors
 from roster.contract.operation import Operation
 from roster.contract.permissions import Permission
 from roster.stack.object_checks import check_handler, check_objects
@@ -39,12 +39,14 @@ def operation(name: str = "project", *ids: str, method: str = "GET") -> Operatio
 
 def check(asked: Operation, kind: Any, view: Any = None) -> str:
     """Return the sentence of the refusal; "" where there is none."""
-    definition = cast(Definition, SimpleNamespace(operations=[asked]))
+    definition = cast(
+        Definition, SimpleNamespace(operations=[asked], files={"/projects": "projects.yaml"})
+    )
     try:
         check_objects(definition, {"project": Kind(kind, view)})
     except DefinitionError as error:
-        place, _, sentence = str(error).partition(": ")
-        return sentence if place == "GET /projects" else place
+        place, _, sentence = str(error).partition(": GET /projects: ")
+        return sentence if place == "projects.yaml" else place
     return ""
 
 
@@ -59,8 +61,8 @@ def test_a_class_with_the_defaults_needs_its_loader_and_its_roles_alone() -> Non
 @pytest.mark.parametrize("name", ["projcet", "Project"])
 def test_an_object_that_is_not_registered_is_refused_with_the_nearest_that_is(name: str) -> None:
     sentence = check(operation(name, "team_id", "project_id"), Project)
-    assert f'models/registry.py has no line for the object "{name}"' in sentence
-    assert sentence.endswith('; did you mean "project"?')
+    assert f"models/registry.py has no line for the object {name}" in sentence
+    assert sentence.endswith("; did you mean project?")
     assert "did you mean" not in check(operation("zebra"), Project)
 
 
@@ -108,6 +110,14 @@ def test_what_locks_takes_the_same_parameters(method: str) -> None:
     kind = type("Narrow", (Project,), {method: staticmethod(narrow)})
     asked = operation("project", "team_id", "project_id")
     assert f"the path has team_id, which {__name__}" in check(asked, kind)
+
+
+def test_all_mistakes_are_told_at_once() -> None:
+    asked = [operation("project"), operation("zebra"), operation("project", "team_id")]
+    definition = cast(Definition, SimpleNamespace(operations=asked, files={}))
+    with pytest.raises(DefinitionErrors) as raised:
+        check_objects(definition, {"project": Kind(cast(Any, Project))})
+    assert len(raised.value.all) == 3
 
 
 def read(team: TeamView) -> None: ...
