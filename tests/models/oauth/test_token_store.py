@@ -28,15 +28,11 @@ from tests.models.factories import (
     PASSWORD,
     SCOPES,
     acting,
-    is_writing,
     make_client,
-    make_grant,
-    make_token,
     make_user,
     patched,
     race,
 )
-from tests.statements import recorded
 
 URI = "https://server.example/token"
 ALL = " ".join(SCOPES)
@@ -591,52 +587,6 @@ class TestLifetimes:
         assert (again.expires_at - again.issued_at).seconds == 120
         grant = session.scalars(select(Grant)).one()
         assert (grant.expires_at - grant.created).seconds == 600
-
-
-class TestBearer:
-    @pytest.fixture
-    def grant(self, session: Session, anna: User, app: Client) -> Grant:
-        return make_grant(session, app, anna)
-
-    def test_the_caller_is_who_the_token_says_by_one_query(
-        self, engine: Engine, session: Session, anna: User, app: Client, grant: Grant
-    ) -> None:
-        token = make_token(session, grant)
-        with recorded(engine) as statements:
-            caller = bearer.caller_of(session.connection(), token)
-        assert len(statements) == 1
-        assert caller is not None
-        assert caller.user is not None
-        assert (caller.user.id, caller.user.username) == (anna.id, "anna")
-        assert (caller.client, caller.grant_id) == (app.id, grant.id)
-        assert caller.scopes == {"users:read"}
-        assert not is_writing(session.connection())
-
-    @pytest.mark.parametrize("token", ["", "unknown", "\0", "\ud800", "a" * 9999])
-    def test_an_unknown_token_is_nobodys(self, session: Session, token: str) -> None:
-        assert bearer.caller_of(session.connection(), token) is None
-
-    def test_a_refresh_token_is_no_access_token(self, session: Session, grant: Grant) -> None:
-        token = make_token(session, grant, REFRESH)
-        assert bearer.caller_of(session.connection(), token) is None
-
-    def test_a_token_that_has_ended_is_dead(self, session: Session, grant: Grant) -> None:
-        token = make_token(session, grant, expires_at=now())
-        assert bearer.caller_of(session.connection(), token) is None
-
-    def test_a_token_whose_grant_has_ended_is_dead(self, session: Session, grant: Grant) -> None:
-        token = make_token(session, grant, expires_at=now() + HOUR)
-        grant.expires_at = now()
-        session.commit()
-        assert bearer.caller_of(session.connection(), token) is None
-
-    def test_a_token_of_an_inactive_user_is_dead(
-        self, session: Session, anna: User, grant: Grant
-    ) -> None:
-        token = make_token(session, grant)
-        anna.is_active = False
-        session.commit()
-        assert bearer.caller_of(session.connection(), token) is None
 
 
 @pytest.mark.usefixtures("anna")
