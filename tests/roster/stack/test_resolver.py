@@ -9,7 +9,7 @@ from starlette.testclient import TestClient
 
 from handlers import documentation, teams, users
 from handlers.schemas.teams import team as team_schema
-from models import Caller, Team, User
+from models import Caller, Team, TeamView, User
 from models.errors import Conflict
 from roster import settings
 from roster.application import Application, create_app
@@ -137,7 +137,7 @@ def test_what_a_handler_that_yields_did_after_the_last_step_goes_with_its_error(
 def test_what_a_handler_that_yields_returns_is_its_answer(
     server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def read_team(team: Team) -> Any:
+    def read_team(team: TeamView) -> Any:
         yield
         yield
         return team_schema.dump(team)
@@ -181,7 +181,7 @@ def build(database_url: str) -> Any:
 def test_an_unknown_parameter_of_a_handler_is_refused_at_the_start(
     build: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def read_team(team: Team, nonsense: object) -> None:
+    def read_team(team: TeamView, nonsense: object) -> None:
         """Ask for what nobody gives."""
 
     monkeypatch.setattr(teams, "read_team", read_team)
