@@ -24,6 +24,7 @@ NAMES: dict[str, tuple[Any, ...] | None] = {
     "x-own": None,
     "x-permission": None,
     "x-roles": None,
+    "x-scopes": None,
 }
 
 

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from roster.contract import checks, extensions, structure
+from roster.contract import checks, extensions, roles, structure
 from roster.contract.bundle import Bundle
 from roster.contract.definition import Definition
 from roster.contract.errors import DefinitionError, DefinitionErrors
@@ -30,25 +30,21 @@ def load(environment: str, folder: Path | None = None) -> Definition:
         [
             *_located(extensions.mistakes(bundle.document), bundle),
             *_located(checks.mistakes(document), bundle),
+            *_located(roles.mistakes(document), bundle),
             *_unreferenced(bundle),
         ]
     )
-    errors = []
-    for path, method, operation in each_operation(document):
-        try:
-            permission = Permission.of(operation["x-permission"])
-        except ValueError as error:
-            errors.append(DefinitionError(str(error), path=path, method=method))
-            continue
+    for _, _, operation in each_operation(document):
+        permission = Permission.of(operation["x-permission"], document[roles.ROLES])
         operation["description"] = (
             f"{operation.get('description', '').rstrip()}\n\n{permission.sentence}".lstrip()
         )
-    _refuse(errors, bundle)
     try:
         definition = Definition(document)
     except DefinitionError as error:
         _refuse(error.all, bundle)
         raise
+    errors = []
     for each in definition.operations:
         try:
             location(each, definition)

@@ -102,7 +102,7 @@ class Operation:
         return PROBLEM
 
 
-def each_operation(document: dict[str, Any]) -> Iterator[tuple[str, str, dict[str, Any]]]:
+def each_operation(document: Mapping[str, Any]) -> Iterator[tuple[str, str, dict[str, Any]]]:
     """Yield the path, the method in lower case and the Operation Object of each operation."""
     for path, item in document["paths"].items():
         for method in METHODS:
@@ -116,7 +116,7 @@ def operations(document: dict[str, Any]) -> Iterator[Operation]:
     for path, method, spec in each_operation(document):
         common = document["paths"][path].get("parameters", [])
         security = spec.get("security", document.get("security", []))
-        permission = Permission.of(spec["x-permission"])
+        permission = Permission.of(spec["x-permission"], document.get("x-roles", {}))
         if spec.get("x-immediate") and (security or permission.object):
             raise ValueError(f"x-immediate: {spec['operationId']} would wait for the database")
         yield Operation(

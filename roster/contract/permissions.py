@@ -1,24 +1,14 @@
 """Permissions: what the definition's `x-permission` says of who may call an operation."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from functools import cached_property
 from typing import Any, Self
 
-_NOUNS = {
-    "anyone": "anyone",
-    "newcomer": "anyone, while sign-up is not closed",
-    "user": "any active user",
-    "writer": "a writer (a regular user, an admin or an internal user)",
-    "admin": "an admin",
-    "internal": "an internal user",
-    "service": "a service",
-    "self": "the user concerned",
-    "member": "a member of the team",
-    "leader": "a leader of the team",
-    "owner": "the owner",
-}
+from roster.contract.errors import DefinitionError, nearest
+
+_KEYS = ("object", "sees", "may", "and", "or", "not_over")
 
 
 class Verdict(Enum):
@@ -36,7 +26,7 @@ class Permission:
     `sees` are the roles of which one is needed to know that the object exists at all, `may` those
     of which one is needed to act, `and_also` one that is needed besides, `or_else` one that
     suffices alone. `not_over` takes a role away again where the object itself has one of the roles
-    listed.
+    listed. `nouns` are the words for who has a role.
     """
 
     may: tuple[str, ...]
@@ -45,33 +35,26 @@ class Permission:
     and_also: str | None = None
     or_else: str | None = None
     not_over: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    nouns: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     @classmethod
-    def of(cls, declared: Mapping[str, Any]) -> Self:
-        """Read an `x-permission` object.
+    def of(cls, declared: Mapping[str, Any], nouns: Mapping[str, str]) -> Self:
+        """Read an `x-permission` object; `nouns` are the roles, each with the words for who has it.
 
-        :raises ValueError: if it has an unknown key or role, or says of nobody that they may.
+        :raises DefinitionError: with the first of its `mistakes`.
         """
-        unknown = declared.keys() - {"object", "sees", "may", "and", "or", "not_over"}
+        for sentence in mistakes(declared, nouns):
+            raise DefinitionError(sentence)
         sees = tuple(declared.get("sees", ()))
-        permission = cls(
+        return cls(
             may=tuple(declared.get("may", sees)),
             object=declared.get("object"),
             sees=sees,
             and_also=declared.get("and"),
             or_else=declared.get("or"),
             not_over={role: tuple(over) for role, over in declared.get("not_over", {}).items()},
+            nouns=nouns,
         )
-        named = {
-            *permission.sees,
-            *permission.may,
-            permission.and_also,
-            permission.or_else,
-            *permission.not_over,
-        } - {None}
-        if unknown or not permission.may or named - _NOUNS.keys():
-            raise ValueError(f"x-permission cannot be understood: {dict(declared)}")
-        return permission
 
     def judge(self, roles: frozenset[str], standing: frozenset[str] = frozenset()) -> Verdict:
         """Decide for a caller with these roles, over an object whose own roles are `standing`."""
@@ -92,20 +75,20 @@ class Permission:
     @cached_property
     def sentence(self) -> str:
         """The sentence about who may call, for the documentation."""
-        who = _either(_NOUNS[role] for role in self.may)
+        who = _either(self.nouns[role] for role in self.may)
         if self.and_also:
-            who = f"{who}, who must also be {_NOUNS[self.and_also]}"
+            who = f"{who}, who must also be {self.nouns[self.and_also]}"
         if self.or_else:
-            who = f"{who}; or {_NOUNS[self.or_else]}"
+            who = f"{who}; or {self.nouns[self.or_else]}"
         lines = [f"**Who may call:** {who}."]
         for role, over in self.not_over.items():
-            others = _either(_NOUNS[other] for other in over)
-            lines.append(f"{_NOUNS[role].capitalize()} may not do this to {others}.")
+            others = _either(self.nouns[other] for other in over)
+            lines.append(f"{self.nouns[role].capitalize()} may not do this to {others}.")
         if self.sees:
             seen_by = (
                 "anyone else"
                 if self.sees == self.may
-                else f"anyone but {_either(_NOUNS[role] for role in self.sees)}"
+                else f"anyone but {_either(self.nouns[role] for role in self.sees)}"
             )
             lines.append(f"To {seen_by} the {self.object} does not exist (404).")
         return " ".join(lines)
@@ -126,3 +109,53 @@ class Permission:
 def _either(nouns: Any) -> str:
     *first, last = nouns
     return f"{', '.join(first)} or {last}" if first else last
+
+
+def mistakes(declared: Any, roles: Collection[str]) -> Iterator[str]:
+    """Yield what is wrong with an `x-permission`, in sentences."""
+    if not isinstance(declared, dict):
+        yield "x-permission must be an object"
+        return
+    for key in declared.keys() - {*_KEYS}:
+        yield f"x-permission has no {key}{nearest(str(key), _KEYS)}"
+    wrong = [*_of_types(declared)]
+    yield from wrong
+    if wrong:
+        return
+    if not declared.get("may", declared.get("sees", ())):
+        yield "x-permission lets nobody in: may, or sees, has to name a role"
+    if "sees" in declared and "object" not in declared:
+        yield "x-permission: sees needs an object, which others do not see"
+    yield from _of_roles(declared, roles)
+
+
+def _of_roles(declared: Mapping[str, Any], roles: Collection[str]) -> Iterator[str]:
+    over = declared.get("not_over", {})
+    for key, named in (
+        *((key, declared.get(key, ())) for key in ("sees", "may")),
+        *((key, [declared[key]]) for key in ("and", "or") if key in declared),
+        ("not_over", [*over, *(role for others in over.values() for role in others)]),
+    ):
+        for role in dict.fromkeys(named):
+            if role not in roles:
+                yield f"x-permission: {key}: x-roles has no role {role}{nearest(role, roles)}"
+    may = declared.get("may", declared.get("sees", ()))
+    for role in over:
+        if role in roles and role not in may:
+            yield f"x-permission: not_over: {role} is none of those who may{nearest(role, may)}"
+
+
+def _of_types(declared: Mapping[str, Any]) -> Iterator[str]:
+    for key in ("object", "and", "or"):
+        if not isinstance(declared.get(key, ""), str):
+            yield f"x-permission: {key} must be one word"
+    for key in ("sees", "may"):
+        if not _are_words(declared.get(key, [])):
+            yield f"x-permission: {key} must be a list of roles"
+    over = declared.get("not_over", {})
+    if not isinstance(over, dict) or not all(map(_are_words, over.values())):
+        yield "x-permission: not_over must have a list of roles for each role"
+
+
+def _are_words(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(each, str) for each in value)

@@ -2,9 +2,19 @@
 
 import pytest
 
+from roster.contract import loader, permissions
+from roster.contract.errors import DefinitionError
 from roster.contract.permissions import Permission, Verdict
 
-TEAM = Permission.of(
+ROLES = loader.load("production").document["x-roles"]
+
+
+def of(declared: dict[str, object]) -> Permission:
+    """Read a permission in the words of the definition."""
+    return Permission.of(declared, ROLES)
+
+
+TEAM = of(
     {
         "object": "team",
         "sees": ["member", "admin"],
@@ -13,7 +23,7 @@ TEAM = Permission.of(
         "or": "self",
     }
 )
-USER = Permission.of(
+USER = of(
     {
         "object": "user",
         "sees": ["self", "internal", "admin"],
@@ -59,23 +69,41 @@ def test_a_role_may_not_reach_over_another(
 
 
 def test_anyone_is_everybody() -> None:
-    assert Permission.of({"may": ["anyone"]}).judge(frozenset()) is Verdict.GRANTED
+    assert of({"may": ["anyone"]}).judge(frozenset()) is Verdict.GRANTED
 
 
 @pytest.mark.parametrize(
-    "declared",
+    ("declared", "sentence"),
     [
-        {},
-        {"may": []},
-        {"may": ["emperor"]},
-        {"may": ["user"], "and": "emperor"},
-        {"may": ["user"], "unless": "admin"},
-        {"may": ["user"], "not_over": {"emperor": ["admin"]}},
+        ({}, "lets nobody in"),
+        ({"may": []}, "lets nobody in"),
+        ({"object": "team", "sees": []}, "lets nobody in"),
+        ({"sees": ["member"]}, "sees needs an object"),
+        ({"may": ["emperor"]}, "may: x-roles has no role emperor"),
+        ({"may": ["membr"]}, "no role membr; did you mean member?"),
+        ({"object": "team", "sees": ["membr"]}, "sees: x-roles has no role membr; did you"),
+        ({"may": ["user"], "and": "writr"}, "and: x-roles has no role writr; did you mean writer?"),
+        ({"may": ["user"], "or": "slef"}, "or: x-roles has no role slef; did you mean self?"),
+        ({"may": ["user"], "objct": "team"}, "x-permission has no objct; did you mean object?"),
+        ({"may": ["user"], "unless": "admin"}, "x-permission has no unless"),
+        ({"may": ["user"], "not_over": {"emperor": ["admin"]}}, "not_over: x-roles has no role"),
+        ({"may": ["user"], "not_over": {"user": ["emperor"]}}, "not_over: x-roles has no role"),
+        ({"may": ["user"], "not_over": {"admin": ["user"]}}, "admin is none of those who may"),
+        ({"may": "user"}, "may must be a list"),
+        ({"may": [1]}, "may must be a list"),
+        ({"may": ["user"], "object": ["team"]}, "object must be one word"),
+        ({"may": ["user"], "and": ["writer"]}, "and must be one word"),
+        ({"may": ["user"], "not_over": ["user"]}, "not_over must have a list"),
+        (["user"], "must be an object"),
     ],
 )
-def test_what_cannot_be_understood_is_refused(declared: dict[str, object]) -> None:
-    with pytest.raises(ValueError, match="x-permission"):
-        Permission.of(declared)
+def test_what_cannot_be_understood_is_refused_in_a_sentence(
+    declared: dict[str, object], sentence: str
+) -> None:
+    assert any(sentence in each for each in permissions.mistakes(declared, ROLES))
+
+    with pytest.raises(DefinitionError, match="x-permission"):
+        of(declared)
 
 
 def test_the_sentence_says_it_all() -> None:
@@ -94,4 +122,4 @@ def test_the_sentence_says_it_all() -> None:
 def test_the_table_has_it_short() -> None:
     assert TEAM.who == "(leader, admin) and writer, or self"
     assert USER.who == "self, internal, admin"
-    assert Permission.of({"may": ["writer"]}).who == "writer"
+    assert of({"may": ["writer"]}).who == "writer"
