@@ -1,5 +1,7 @@
 """The development data; never loaded in production."""
 
+from collections.abc import Iterable
+
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
@@ -11,17 +13,18 @@ from models.users.user import User
 
 CLIENT_ID = "documentation"
 CLIENT_SECRET = "KQ()SWK)SQK)QWSKQW(SKQ)S(QWSQW(SJ*HQ&HQW*SQ*^SSQWSGQSG"
-SCOPES = ("auth:read", "auth:write", "teams:read", "teams:write", "users:read", "users:write")
 REDIRECT_PATH = "/api/v1/oauth2-redirect.html"
 
 
-def load(session: Session, issuer: str, port: int) -> None:
-    """Load users and a client into a database without users; leave any other database unchanged.
+def load(session: Session, issuer: str, port: int, scopes: Iterable[str]) -> None:
+    """Load users and a client with these scopes into a database without users.
 
-    The passwords are exempt from the rules. `issuer` is the origin of the server, `port` the
-    one on which it listens.
+    In any other only the client is looked for, and given the scopes that it lacks. The passwords
+    are exempt from the rules. `issuer` is the origin of the server, `port` the one on which it
+    listens.
     """
     if _has_users(session):
+        _widen(session, scopes)
         return
     users = [
         _user("root", "q", is_regular_user=True, is_admin=True),
@@ -42,13 +45,26 @@ def load(session: Session, issuer: str, port: int) -> None:
         name="Documentation",
         client_type=PUBLIC,
         secret_hash=digest(CLIENT_SECRET),
-        scopes=SCOPES,
+        scopes=tuple(sorted(scopes)),
         grant_types=GRANT_TYPES,
         redirect_uris=tuple(dict.fromkeys(uris)),
         by_operator=True,
     )
     session.add(client)
     session.flush()
+
+
+def _widen(session: Session, scopes: Iterable[str]) -> None:
+    """Give the client the scopes that have come since it was loaded."""
+    client = Client.find(session, CLIENT_ID)
+    if client is None or client.client_type != PUBLIC or not client.by_operator:
+        return  # somebody else's, or none
+    if set(scopes).issubset(client.scopes):
+        return
+    begin_alone(session.connection())
+    if Client.lock(session, client.id):
+        client.scopes = tuple(sorted({*client.scopes, *scopes}))
+        session.flush()
 
 
 def _has_users(session: Session) -> bool:

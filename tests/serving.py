@@ -27,6 +27,7 @@ from roster.contract.operation import Operation
 from roster.contract.schemas import as_draft4, compiled
 from roster.http.errors import PROBLEM
 from tests.databases import wipe
+from tests.scopes import ALL_SCOPES
 
 PASSWORD = "correct horse battery staple"
 # The least that a production server has to be told.
@@ -39,7 +40,7 @@ PRODUCTION = {
 RESOURCE = ', resource_metadata="http://127.0.0.1:5000/.well-known/oauth-protected-resource"'
 CHALLENGE = f'Bearer realm="roster"{RESOURCE}'
 API = "/api/v1"
-SCOPES = " ".join(development.SCOPES)
+SCOPES = " ".join(ALL_SCOPES)
 # What no row can have as its id, though some of it is an integer to somebody.
 NO_IDS = ("0", "-1", "+1", "01", "1.0", "1_0", "abc", "\uff11", "9" * 5000, str(2**63))
 
@@ -258,7 +259,7 @@ def empty(engine: Engine, origin: str, port: int) -> None:
     """Empty every table, let ids start at 1 again, and load the development data."""
     wipe(engine)
     with session_factory(engine)() as session:
-        development.load(session, origin, port)
+        development.load(session, origin, port, ALL_SCOPES)
         session.commit()
 
 

@@ -23,6 +23,7 @@ from playwright.sync_api import (
 )
 
 from tests.live import LiveServer
+from tests.scopes import ALL_SCOPES
 from tests.signing_in import AUTHORIZE, LOGIN, Client, register
 
 BROWSER = shutil.which("chromium")
@@ -262,7 +263,7 @@ def test_somebody_logs_in_to_the_documentation_through_the_pages(
         popup = opened.value
         seen.watch(popup)
         sign_in(popup, "root", "q")
-        expect(popup.get_by_role("checkbox")).to_have_count(6)
+        expect(popup.get_by_role("checkbox")).to_have_count(len(ALL_SCOPES))
         with popup.expect_event("close"):
             popup.get_by_role("button", name="Allow").click()
         expect(form.get_by_text("Logout", exact=True)).to_be_visible()

@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 
 from tests.live import LiveServer
+from tests.scopes import ALL_SCOPES
 
 README = Path(__file__).parent.parent / "README.md"
 FIRST_SCREEN = README.read_text(encoding="utf-8").partition("\n## ")[0]
 COMMANDS = re.findall(r"^curl .+$", FIRST_SCREEN, re.MULTILINE)
-SCOPE = "auth:read auth:write teams:read teams:write users:read users:write"
 USER = {
     "id",
     "username",
@@ -65,7 +65,7 @@ def test_each_command_is_answered_as_it_should_be(live: LiveServer) -> None:
     for answer in (by_url, by_form, by_basic, refreshed, service):
         assert answer["token_type"] == "Bearer"
         assert answer["expires_in"] == 3600
-        assert answer["scope"] == SCOPE
+        assert answer["scope"] == " ".join(ALL_SCOPES)
     assert service.keys() == {"token_type", "access_token", "expires_in", "scope"}
     assert me.keys() == USER
     assert me["username"] == "root"

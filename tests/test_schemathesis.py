@@ -25,13 +25,14 @@ from schemathesis.specs.openapi.schemas import OpenApiSchema
 from sqlalchemy.orm import Session
 from starlette.types import Receive, Scope, Send
 
-from models import Client, Grant, Team, Token, User, development
+from models import Client, Grant, Team, Token, User
 from models.database.base import now
 from models.oauth import bearer
 from models.oauth.token import ACCESS, digest, generate
 from models.users import passwords
 from models.users.names import is_visible_text
 from roster.contract import loader
+from tests.scopes import ALL_SCOPES
 from tests.serving import PASSWORD, PROOF, Server, empty
 
 # The word that stands for an admin's token in the requests.
@@ -170,7 +171,7 @@ class UnderTest:
         )
         client, _ = Client.create(session, user_id=admin.id, name="Test")
         ends = now() + timedelta(hours=1)
-        scope = " ".join(development.SCOPES)
+        scope = " ".join(ALL_SCOPES)
         grant = Grant(client_id=client.id, user_id=admin.id, scope=scope, expires_at=ends)
         session.add(grant)
         session.flush()

@@ -22,6 +22,7 @@ from models.oauth.token import ACCESS, REFRESH
 from models.users import names, passwords
 from tests.databases import wipe
 from tests.interleaving import SIDE
+from tests.scopes import ALL_SCOPES
 from tests.serving import API, PASSWORD, SCOPES, CheckedClient, Server, patch, replace
 from tests.signing_in import AUTHORIZE, CALLBACK, CHALLENGE, LOGIN, VERIFIER
 
@@ -56,7 +57,6 @@ GRANTS = {
     "tool": (1102, "tool", "ada"),
     "ended": (1103, "app", "lead"),
 }
-ALL_SCOPES = tuple(sorted(SCOPES.split()))
 NARROW = ("teams:read", "users:read")
 
 password_hash = cache(passwords.hash_password)

@@ -8,6 +8,7 @@ from typing import Any, cast
 
 import yaml
 
+from roster.contract import scopes
 from roster.contract.errors import DefinitionError, DefinitionErrors, nearest
 from roster.contract.operation import Operation, operations
 from roster.contract.routes import Route, routes
@@ -72,8 +73,7 @@ class Definition:
     @cached_property
     def scopes(self) -> dict[str, str]:
         """Every scope with its description."""
-        flows = self.document["components"]["securitySchemes"]["oauth2"]["flows"]
-        return {scope: text for flow in flows.values() for scope, text in flow["scopes"].items()}
+        return scopes.declared(self.document)
 
     @cached_property
     def public(self) -> dict[str, Any]:

@@ -4,14 +4,14 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from roster.contract import checks, extensions, roles, structure
+from roster.contract import checks, extensions, roles, scopes, structure
 from roster.contract.bundle import Bundle
 from roster.contract.definition import Definition
 from roster.contract.errors import DefinitionError, DefinitionErrors
 from roster.contract.kinds import error_at
 from roster.contract.links import location
 from roster.contract.operation import each_operation
-from roster.contract.permissions import Permission
+from roster.contract.permissions import Permission, declared_roles
 from roster.contract.structure import Mistake
 
 FOLDER = Path(__file__).resolve().parents[2] / "openapi"
@@ -31,11 +31,13 @@ def load(environment: str, folder: Path | None = None) -> Definition:
             *_located(extensions.mistakes(bundle.document), bundle),
             *_located(checks.mistakes(document), bundle),
             *_located(roles.mistakes(document), bundle),
+            *_located(scopes.mistakes(document), bundle),
             *_unreferenced(bundle),
         ]
     )
+    document = scopes.filled_in(document)
     for _, _, operation in each_operation(document):
-        permission = Permission.of(operation["x-permission"], document[roles.ROLES])
+        permission = Permission.of(operation["x-permission"], declared_roles(document))
         operation["description"] = (
             f"{operation.get('description', '').rstrip()}\n\n{permission.sentence}".lstrip()
         )

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, cast
 
-from roster.contract.permissions import Permission
+from roster.contract.permissions import Permission, declared_roles
 from roster.contract.references import dereference
 from roster.http.errors import PROBLEM
 
@@ -116,7 +116,7 @@ def operations(document: dict[str, Any]) -> Iterator[Operation]:
     for path, method, spec in each_operation(document):
         common = document["paths"][path].get("parameters", [])
         security = spec.get("security", document.get("security", []))
-        permission = Permission.of(spec["x-permission"], document.get("x-roles", {}))
+        permission = Permission.of(spec["x-permission"], declared_roles(document))
         if spec.get("x-immediate") and (security or permission.object):
             raise ValueError(f"x-immediate: {spec['operationId']} would wait for the database")
         yield Operation(

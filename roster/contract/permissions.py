@@ -8,6 +8,7 @@ from typing import Any, Self
 
 from roster.contract.errors import DefinitionError, nearest
 
+ROLES = "x-roles"
 _KEYS = ("object", "sees", "may", "and", "or", "not_over")
 
 
@@ -109,6 +110,11 @@ class Permission:
 def _either(nouns: Any) -> str:
     *first, last = nouns
     return f"{', '.join(first)} or {last}" if first else last
+
+
+def declared_roles(document: Mapping[str, Any]) -> dict[str, str]:
+    """Return the roles that a document declares, and `anyone`, with the words for who has them."""
+    return {"anyone": "anyone", **document.get(ROLES, {})}
 
 
 def mistakes(declared: Any, roles: Collection[str]) -> Iterator[str]:

@@ -2,11 +2,12 @@
 
 from dataclasses import dataclass
 
-from oauthlib.oauth2 import OAuth2Error
+from oauthlib.oauth2 import InvalidScopeError, OAuth2Error
 
 from models import Client, Consent, TokenStore, User
 from roster import pages
 from roster.contract.definition import Definition
+from roster.contract.errors import DefinitionError
 from roster.http.context import RequestContext
 from roster.http.errors import Answer
 from roster.oauth.authorization_request import AuthorizationRequest
@@ -17,6 +18,21 @@ from roster.oauth.server import token_store
 from roster.settings import Settings
 
 _SCOPE = "scope."
+
+
+def check_form(definition: Definition) -> None:
+    """Check that the consent form has a field for each scope.
+
+    :raises DefinitionError: where it lacks one, whose box would do nothing.
+    """
+    for operation in definition.operations:
+        for scope in definition.scopes if operation.id == "decide_authorization" else ():
+            if _SCOPE + scope not in operation.form_fields:
+                raise DefinitionError(
+                    f"the form has no field {_SCOPE}{scope} for the scope {scope}",
+                    path=operation.path,
+                    method=operation.method,
+                )
 
 
 @dataclass(frozen=True)
@@ -58,7 +74,7 @@ class ConsentPage:
             return self.go_on(request)
         store = self._store(user)
         try:
-            asked = request.scopes(store)
+            asked = self._asked(request, store)
         except OAuth2Error as error:
             return self.answers.redirect(
                 request.refuse(error.error or "invalid_request", error.description)
@@ -101,7 +117,7 @@ class ConsentPage:
             return self.answers.to_login(request)
         store = self._store(user)
         try:
-            scopes = request.scopes(store)
+            scopes = self._asked(request, store)
         except OAuth2Error as error:
             return self.answers.redirect(
                 request.refuse(error.error or "invalid_request", error.description)
@@ -111,6 +127,16 @@ class ConsentPage:
         if not is_locked:
             return self._proceed(self._locked(request), is_locked=True)
         return self.answers.redirect(request.grant(store, scopes))
+
+    def _asked(self, request: AuthorizationRequest, store: TokenStore) -> list[str]:
+        """Return the scopes that a request asks for, without those that are declared no longer.
+
+        :raises OAuth2Error: `invalid_scope`, where none is left, and so on.
+        """
+        asked = [each for each in request.scopes(store) if each in self.definition.scopes]
+        if not asked:
+            raise InvalidScopeError(description="None of these scopes is to be had any more.")
+        return asked
 
     def _is_remembered(self, request: AuthorizationRequest, user: User, scopes: list[str]) -> bool:
         # Any app can listen on a loopback port or register a scheme and so impersonate the

@@ -7,7 +7,7 @@ from roster.contract.definition import Definition
 from roster.http.context import RequestContext
 from roster.oauth.browser import Browser
 from roster.oauth.browser_answers import Answers
-from roster.oauth.consent_page import ConsentPage
+from roster.oauth.consent_page import ConsentPage, check_form
 from roster.oauth.login_page import LoginPage
 from roster.oauth.rate_limits import Limits
 from roster.oauth.server import AuthorizationServer
@@ -17,7 +17,11 @@ from roster.settings import Settings
 def oauth_providers(
     settings: Settings, definition: Definition, limits: Limits
 ) -> Mapping[str, Callable[[RequestContext], Any]]:
-    """Return the providers by their names."""
+    """Return the providers by their names.
+
+    :raises DefinitionError: where the consent form lacks a scope.
+    """
+    check_form(definition)
 
     def consent_page(context: RequestContext) -> ConsentPage:
         browser = Browser(context, settings)

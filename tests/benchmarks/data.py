@@ -15,6 +15,7 @@ from models.oauth.client import GRANT_TYPES, PUBLIC
 from models.oauth.secret import digest, generate
 from models.oauth.token import ACCESS, REFRESH
 from models.users import passwords
+from tests.scopes import ALL_SCOPES
 
 USERS = 1000
 TEAMS = 100
@@ -22,7 +23,6 @@ MEMBERS = 10
 FOUNDERS = 200
 CLIENT = "benchmark"
 PASSWORD = "correct horse battery staple"
-SCOPES = ("auth:read", "auth:write", "teams:read", "teams:write", "users:read", "users:write")
 # So many log in by turns that no two of 16 clients guess at one account at the same time.
 LOGINS = tuple(f"user{number}" for number in range(1, 33))
 
@@ -55,7 +55,7 @@ def fill(url: str) -> Data:
             user_id=users[0].id,
             name="Benchmark",
             client_type=PUBLIC,
-            scopes=SCOPES,
+            scopes=ALL_SCOPES,
             grant_types=GRANT_TYPES,
             redirect_uris=(),
         )
@@ -132,7 +132,7 @@ def _token(
     user: User,
     kind: str = ACCESS,
     *,
-    scope: tuple[str, ...] = SCOPES,
+    scope: tuple[str, ...] = ALL_SCOPES,
     days: int = 1,
 ) -> str:
     token, ends, scopes = generate(), now() + timedelta(days=days), " ".join(scope)

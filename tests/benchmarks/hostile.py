@@ -19,6 +19,7 @@ from roster.contract.operation import Operation
 from roster.server import memory
 from tests.hostile import Attack, attacks_on
 from tests.roster.raw import FORM, body_of, converse, http_scope
+from tests.scopes import ALL_SCOPES
 
 # Figures above these are measured again: other programs disturb them, and never for the better.
 _WORTH_A_SECOND_LOOK = 0.025
@@ -93,7 +94,7 @@ def _server() -> Iterator[Application]:
             app = create_app(chosen)
         migrate.upgrade(app.engine)
         with app.sessions() as session:
-            development.load(session, chosen.origin, chosen.port)
+            development.load(session, chosen.origin, chosen.port, ALL_SCOPES)
             session.commit()
         yield app
         app.engine.dispose()

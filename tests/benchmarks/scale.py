@@ -63,7 +63,7 @@ def prepare(url: str, size: Size) -> Application:
     app = create_app(settings.load(database_url=url))
     migrate.upgrade(app.engine)
     with app.sessions() as session:
-        development.load(session, app.settings.origin, app.settings.port)
+        development.load(session, app.settings.origin, app.settings.port, app.definition.scopes)
         session.commit()
     fill(app.engine, size)
     return app

@@ -20,11 +20,11 @@ from models import (
     Team,
     Token,
     User,
-    development,
 )
 from models.database.base import now
 from models.oauth.token import ACCESS, REFRESH
 from models.users import passwords
+from tests.scopes import ALL_SCOPES
 
 PASSWORD = "correct horse battery staple"
 # What is filled in has ids from here on, so that it lies beside the development data.
@@ -36,7 +36,7 @@ BUSY = 7
 # Of ten grants nine are the first client's, as an application of the house's own has them.
 DOCUMENTATION = 1
 
-_SCOPE = " ".join(development.SCOPES)
+_SCOPE = " ".join(ALL_SCOPES)
 _DAY = timedelta(days=1)
 
 

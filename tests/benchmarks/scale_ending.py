@@ -26,12 +26,13 @@ from roster import settings
 from roster.application import create_app
 from tests.benchmarks.scale import DATABASES
 from tests.live import serving
+from tests.scopes import ALL_SCOPES
 
 PASSWORD = "correct horse battery staple"
 GRANTS_PER_USER = 10
 _FIRST = 1000
 _CHUNK = 10_000
-_SCOPE = " ".join(development.SCOPES)
+_SCOPE = " ".join(ALL_SCOPES)
 NARROWED = [{"op": "replace", "path": "/default_scopes", "value": ["users:read"]}]
 CLIENTS = "/api/v1/auth/oauth2_clients"
 
@@ -223,7 +224,7 @@ def measure(url: str, folder: Path, grants: int, quiet_seconds: float) -> dict[s
     engine = connections.connect(url)
     migrate.upgrade(engine)
     with connections.session_factory(engine)() as session:
-        development.load(session, "http://127.0.0.1:5000", 5000)
+        development.load(session, "http://127.0.0.1:5000", 5000, ALL_SCOPES)
         session.commit()
     fill(engine, [grants] * 3 + [max(grants // 10, 1)] * 3)
     engine.dispose()

@@ -1,3 +1,5 @@
+from collections.abc import Iterable
+
 import pytest
 from sqlalchemy import Engine, select
 from sqlalchemy.orm import Session
@@ -5,11 +7,18 @@ from sqlalchemy.orm import Session
 from models import Client, User, development
 from tests.models.factories import make_user, race
 
+# In no order.
+OLD = ("b:read", "a:read")
 SECRET = "KQ()SWK)SQK)QWSKQW(SKQ)S(QWSQW(SJ*HQ&HQW*SQ*^SSQWSGQSG"
 
 
-def load(session: Session, issuer: str = "http://127.0.0.1:5000", port: int = 5000) -> None:
-    development.load(session, issuer, port)
+def load(
+    session: Session,
+    issuer: str = "http://127.0.0.1:5000",
+    port: int = 5000,
+    scopes: Iterable[str] = OLD,
+) -> None:
+    development.load(session, issuer, port, scopes)
 
 
 def test_the_users_are_those_of_the_documentation(session: Session) -> None:
@@ -50,14 +59,7 @@ def test_the_client_is_public_with_a_secret(session: Session) -> None:
     assert client.is_public
     assert client.secret_matches(SECRET)
     assert client.user_id == 2
-    assert client.scopes == (
-        "auth:read",
-        "auth:write",
-        "teams:read",
-        "teams:write",
-        "users:read",
-        "users:write",
-    )
+    assert client.scopes == ("a:read", "b:read")
     assert set(client.grant_types) == {
         "authorization_code",
         "client_credentials",
@@ -92,6 +94,39 @@ def test_a_database_with_users_is_left_alone(session: Session) -> None:
     assert session.query(User).count() == 1
 
 
+def test_the_client_gets_the_scopes_that_have_come_since(session: Session) -> None:
+    load(session)
+    session.commit()
+    load(session, scopes=[*OLD, "c:read"])
+    session.commit()
+    client = Client.find(session, "documentation")
+    assert client is not None
+    assert client.scopes == ("a:read", "b:read", "c:read")
+
+
+@pytest.mark.parametrize("values", [{"by_operator": False}, {"client_type": "confidential"}])
+def test_the_client_of_somebody_else_gets_no_scopes(
+    session: Session, values: dict[str, object]
+) -> None:
+    load(session)
+    client = Client.find(session, "documentation")
+    assert client is not None
+    for name, value in values.items():
+        setattr(client, name, value)
+    session.commit()
+    load(session, scopes=[*OLD, "c:read"])
+    session.commit()
+    assert client.scopes == ("a:read", "b:read")
+
+
 def test_servers_that_start_at_once_load_once(engine: Engine, session: Session) -> None:
     assert race(engine, [load] * 4) == [None] * 4
     assert session.query(User).count() == 4
+
+    def widen(session: Session) -> None:
+        load(session, scopes=[*OLD, "c:read"])
+
+    assert race(engine, [widen] * 4) == [None] * 4
+    client = Client.find(session, "documentation")
+    assert client is not None
+    assert client.scopes == ("a:read", "b:read", "c:read")

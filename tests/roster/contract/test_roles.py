@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from roster.contract import loader, roles
+from roster.contract import loader, permissions
 from tests.definitions import Change, refusals
 
 TEAM = "paths/api@v1@teams@{team_id}.yaml"
@@ -54,4 +54,4 @@ def test_every_role_of_the_definition_is_named_by_an_operation() -> None:
         )
     }
 
-    assert defined.document[roles.ROLES].keys() == named - {None}
+    assert defined.document[permissions.ROLES].keys() == named - {None}

@@ -306,7 +306,9 @@ def load(server: Server) -> None:
     """Make the tables of a fresh database, and load the development data."""
     Base.metadata.create_all(server.app.engine)
     with server.session() as session:
-        development.load(session, server.app.settings.origin, server.app.settings.port)
+        development.load(
+            session, server.origin, server.app.settings.port, server.app.definition.scopes
+        )
         session.commit()
 
 

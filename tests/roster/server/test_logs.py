@@ -14,6 +14,7 @@ from models import Base, Client, TokenStore, User, development
 from models.database import connections
 from roster.server import logs
 from tests.live import LiveServer, serving
+from tests.scopes import ALL_SCOPES
 from tests.serving import Server, basic, patch
 
 TOKEN = "/auth/oauth2/token"
@@ -55,7 +56,7 @@ def register(server: Server) -> tuple[str, str]:
     """Register a confidential client; return its id and its secret."""
     with server.session() as session:
         client, secret = Client.create(
-            session, user_id=1, name="C", scopes=development.SCOPES, grant_types=("password",)
+            session, user_id=1, name="C", scopes=ALL_SCOPES, grant_types=("password",)
         )
         session.commit()
         assert secret
@@ -221,7 +222,7 @@ def loud(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[LiveServer]
     engine = connections.connect(f"sqlite:///{tmp_path / 'roster.db'}")
     Base.metadata.create_all(engine)
     with connections.session_factory(engine)() as session:
-        development.load(session, "http://127.0.0.1:5000", 5000)
+        development.load(session, "http://127.0.0.1:5000", 5000, ALL_SCOPES)
         session.commit()
     engine.dispose()
     code = SERVE_LOUDLY.replace("log_level=", f"http={request.param!r}, log_level=")
