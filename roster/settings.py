@@ -2,18 +2,18 @@
 
 import os
 from functools import cached_property
-from typing import Annotated, Any, Literal, Self
+from typing import Any, NamedTuple, Self
 from urllib.parse import urlsplit
 
-from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic import SecretStr, ValidationError, field_validator, model_validator
 from pydantic_core import PydanticCustomError
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from models.database.connections import TimeLimits
 from models.database.urls import check_url
 from models.quotas import Quotas
 from roster.environment import is_link, is_text
 from roster.origins import check_origin, is_every, is_loopback, is_safe
+from roster.setting_fields import SettingFields
 
 DEVELOPMENT_SECRET_KEY = "development only: everybody knows this key"
 
@@ -29,96 +29,8 @@ def _wrong(name: str, sentence: str) -> PydanticCustomError:
     )
 
 
-class Settings(BaseSettings):
-    """What an operator can choose; every field is one environment variable."""
-
-    model_config = SettingsConfigDict(
-        frozen=True, extra="ignore", populate_by_name=True, hide_input_in_errors=True
-    )
-
-    host: str = Field("127.0.0.1", validation_alias="HOST", min_length=1)
-    port: int = Field(5000, validation_alias="PORT", ge=1, le=65535)
-    workers: int = Field(1, validation_alias="WORKERS", ge=1, le=256)
-    database_url: str = Field("sqlite:///roster.db", validation_alias="DATABASE_URL")
-    environment: Literal["development", "production"] = Field(
-        "development", validation_alias="ROSTER_ENV"
-    )
-    development_exposed: bool = Field(False, validation_alias="ROSTER_DEVELOPMENT_EXPOSED")
-    secret_key: SecretStr = Field(SecretStr(""), validation_alias="ROSTER_SECRET_KEY")
-    issuer: str = Field("", validation_alias="ROSTER_ISSUER")
-    signup: Literal["open", "approval", "closed"] = Field("open", validation_alias="ROSTER_SIGNUP")
-    cors_origins: Annotated[tuple[str, ...], NoDecode] = Field(
-        (), validation_alias="ROSTER_CORS_ORIGINS"
-    )
-    captcha: Literal["on", "off"] = Field("on", validation_alias="ROSTER_CAPTCHA")
-    captcha_verify_url: str = Field("", validation_alias="ROSTER_CAPTCHA_VERIFY_URL")
-    captcha_site_key: str = Field("", validation_alias="ROSTER_CAPTCHA_SITE_KEY")
-    captcha_secret: SecretStr = Field(SecretStr(""), validation_alias="ROSTER_CAPTCHA_SECRET")
-    docs_client_id: str = Field("", validation_alias="ROSTER_DOCS_CLIENT_ID")
-    metrics_token: SecretStr = Field(SecretStr(""), validation_alias="ROSTER_METRICS_TOKEN")
-    limits_url: str = Field("", validation_alias="ROSTER_LIMITS_URL")
-    limit_window_seconds: int = Field(
-        900, validation_alias="ROSTER_LIMIT_WINDOW_SECONDS", ge=1, le=86_400
-    )
-    limit_per_account_and_address: int = Field(
-        10, validation_alias="ROSTER_LIMIT_PER_ACCOUNT_AND_ADDRESS", ge=1
-    )
-    limit_per_account: int = Field(200, validation_alias="ROSTER_LIMIT_PER_ACCOUNT", ge=1)
-    limit_per_address: int = Field(300, validation_alias="ROSTER_LIMIT_PER_ADDRESS", ge=1)
-    limit_per_client_and_address: int = Field(
-        10, validation_alias="ROSTER_LIMIT_PER_CLIENT_AND_ADDRESS", ge=1
-    )
-    limit_captchas_per_address: int = Field(
-        50, validation_alias="ROSTER_LIMIT_CAPTCHAS_PER_ADDRESS", ge=1
-    )
-    limit_members_added: int = Field(100, validation_alias="ROSTER_LIMIT_MEMBERS_ADDED", ge=1)
-    most_captchas: int = Field(32, validation_alias="ROSTER_MOST_CAPTCHAS", ge=1, le=1000)
-    queue: int = Field(1000, validation_alias="ROSTER_QUEUE", ge=1, le=100_000)
-    hashing_queue: int = Field(100, validation_alias="ROSTER_HASHING_QUEUE", ge=1, le=100_000)
-    trusted_proxies: int | None = Field(
-        None, validation_alias="ROSTER_TRUSTED_PROXIES", ge=0, le=16
-    )
-    code_seconds: int = Field(60, validation_alias="ROSTER_CODE_SECONDS", ge=1, le=600)
-    session_idle_seconds: int = Field(
-        8 * 3600, validation_alias="ROSTER_SESSION_IDLE_SECONDS", ge=1, le=31_536_000
-    )
-    session_total_seconds: int = Field(
-        7 * 86400, validation_alias="ROSTER_SESSION_TOTAL_SECONDS", ge=1, le=31_536_000
-    )
-    connections: int = Field(1000, validation_alias="ROSTER_CONNECTIONS", ge=1, le=1_000_000)
-    idle_seconds: int = Field(5, validation_alias="ROSTER_IDLE_SECONDS", ge=1, le=3600)
-    head_bytes: int = Field(65_536, validation_alias="ROSTER_HEAD_BYTES", ge=4096, le=1_048_576)
-    headers: int = Field(100, validation_alias="ROSTER_HEADERS", ge=20, le=1000)
-    head_seconds: int = Field(10, validation_alias="ROSTER_HEAD_SECONDS", ge=1, le=3600)
-    body_seconds: int = Field(60, validation_alias="ROSTER_BODY_SECONDS", ge=1, le=3600)
-    shutdown_seconds: int = Field(10, validation_alias="ROSTER_SHUTDOWN_SECONDS", ge=1, le=3600)
-    database_connect_seconds: int = Field(
-        5, validation_alias="ROSTER_DATABASE_CONNECT_SECONDS", ge=1, le=3600
-    )
-    database_lock_seconds: int = Field(
-        5, validation_alias="ROSTER_DATABASE_LOCK_SECONDS", ge=1, le=3600
-    )
-    database_statement_seconds: int = Field(
-        30, validation_alias="ROSTER_DATABASE_STATEMENT_SECONDS", ge=1, le=86_400
-    )
-    prepared_statements: Literal["auto", "on", "off"] = Field(
-        "auto", validation_alias="ROSTER_PREPARED_STATEMENTS"
-    )
-    threads: int = Field(16, validation_alias="ROSTER_THREADS", ge=1, le=256)
-    quota_teams: int = Field(1000, validation_alias="ROSTER_QUOTA_TEAMS", ge=1)
-    quota_members: int = Field(1000, validation_alias="ROSTER_QUOTA_MEMBERS", ge=1)
-    quota_clients: int = Field(100, validation_alias="ROSTER_QUOTA_CLIENTS", ge=1)
-    quota_sessions: int = Field(100, validation_alias="ROSTER_QUOTA_SESSIONS", ge=1)
-    quota_grants: int = Field(100, validation_alias="ROSTER_QUOTA_GRANTS", ge=1)
-    access_token_seconds: int = Field(
-        3600, validation_alias="ROSTER_ACCESS_TOKEN_SECONDS", ge=1, le=31_536_000
-    )
-    refresh_token_idle_seconds: int = Field(
-        14 * 86400, validation_alias="ROSTER_REFRESH_TOKEN_IDLE_SECONDS", ge=1, le=315_360_000
-    )
-    refresh_token_total_seconds: int = Field(
-        90 * 86400, validation_alias="ROSTER_REFRESH_TOKEN_TOTAL_SECONDS", ge=1, le=315_360_000
-    )
+class Settings(SettingFields):
+    """What an operator chose, checked together."""
 
     @field_validator("database_url")
     @classmethod
@@ -288,3 +200,27 @@ def load(**overrides: Any) -> Settings:
             name = str(field.validation_alias) if field else str(first["loc"][0])
             sentence = f"{name}: {sentence}"
         raise SettingsError(sentence) from None
+
+
+class Described(NamedTuple):
+    """A setting, for those who look for one."""
+
+    name: str
+    default: str
+    description: str
+
+    @property
+    def help(self) -> str:
+        """The description with the default, if there is one."""
+        return f"{self.description} [default: {self.default}]" if self.default else self.description
+
+
+def described() -> list[Described]:
+    """Return every setting in the order of its declaration, as an operator would write it."""
+    found = []
+    for field in Settings.model_fields.values():
+        default = field.get_default()
+        if isinstance(default, SecretStr) or default in (None, (), False):
+            default = ""
+        found.append(Described(str(field.validation_alias), str(default), field.description or ""))
+    return found

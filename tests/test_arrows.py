@@ -35,6 +35,7 @@ ORDER = (
     "handlers",
     "roster.environment",
     "roster.origins",
+    "roster.setting_fields",
     "roster.settings",
     "roster.pages",
     "roster.http.errors",

@@ -78,6 +78,14 @@ def of_remembered(session: Session, client_id: int) -> Iterator[None]:
     yield from _end_all(session, Consent, [Consent.id], which, _forget)
 
 
+def end_wider(session: Session, client_id: int, scopes: Collection[str]) -> None:
+    """End the grants and codes of a client that have more than these scopes, as the last step."""
+    Grant.end_with_scopes(session, client_id, too_wide(Grant.scopes_of(session, client_id), scopes))
+    waiting = (Code.client_id == client_id) & Code.grant_id.is_(None)
+    found = session.scalars(select(Code.scope).where(waiting).distinct()).all()
+    Code.end(session, waiting & Code.scope.in_(too_wide(found, scopes)))
+
+
 def too_wide(found: Iterator[str] | Collection[str], scopes: Collection[str]) -> list[str]:
     """Return those texts of scopes that have more than the given scopes."""
     return [text for text in found if not set(text.split()).issubset(scopes)]

@@ -11,9 +11,7 @@ from models.caller import Caller
 from models.errors import Conflict, Forbidden, NotFound, Unprocessable
 from models.oauth import ending
 from models.oauth.client import ADMINS_GRANTS, CONFIDENTIAL, PUBLIC, Client
-from models.oauth.code import Code
 from models.oauth.consent import Consent
-from models.oauth.grant import Grant
 from models.oauth.redirect_uris import check
 from models.oauth.secret import digest, generate
 from models.quotas import Quotas, check_room
@@ -100,7 +98,7 @@ def change(
     after = _judge(client, operations, caller, all_scopes)
     if after["default_scopes"] != list(client.scopes):
         client.scopes = tuple(sorted(set(after["default_scopes"])))
-        _end_wider(session, client)
+        ending.end_wider(session, client.id, client.scopes)
     if after["redirect_uris"] != list(client.redirect_uris):
         client.redirect_uris = tuple(dict.fromkeys(after["redirect_uris"]))
         Consent.forget(session, client.id)
@@ -196,12 +194,3 @@ def _check_redirect_uris(uris: Sequence[str], grant_types: Collection[str], poin
         )
     for index, uri in enumerate(uris):
         check(uri, f"{pointer}/{index}")
-
-
-def _end_wider(session: Session, client: Client) -> None:
-    """End the grants and codes with more scopes than the client now has."""
-    wider = ending.too_wide(Grant.scopes_of(session, client.id), client.scopes)
-    Grant.end_with_scopes(session, client.id, wider)
-    waiting = (Code.client_id == client.id) & Code.grant_id.is_(None)
-    found = session.scalars(select(Code.scope).where(waiting).distinct()).all()
-    Code.end(session, waiting & Code.scope.in_(ending.too_wide(found, client.scopes)))

@@ -1,7 +1,7 @@
 """The commands that look after the database, and what every command needs that works on it."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 
@@ -38,6 +38,15 @@ def opened(current: Settings) -> Iterator[Session]:
             session.commit()
     finally:
         engine.dispose()
+
+
+def commit_each(session: Session, steps: Iterable[None]) -> None:
+    """Commit after each of many steps, and rest as long as it took, so that others can write."""
+    began = time.monotonic()
+    for _ in steps:
+        session.commit()
+        time.sleep(time.monotonic() - began)
+        began = time.monotonic()
 
 
 @click.group()

@@ -1,132 +1,26 @@
 """The command line: what an operator gets done, and one line for each mistake."""
 
-import io
-import json
-import sys
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
-import yaml
 from click.testing import CliRunner
-from sqlalchemy import func, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from models import Client, Grant, Token, User
-from models.database import connections, migrate
+from models.database import migrate
 from models.database.base import now
 from models.oauth.purge import purge as purge_batches
 from models.oauth.secret import digest
 from roster.cli import database
 from roster.cli import main as commands
-from roster.cli.main import main, roster
-from roster.contract import loader
-from tests.live import PRODUCTION
+from roster.cli.main import roster
+from tests.commands import CLIENT, MORE, PASSWORD, Migrated, Run, rows
 from tests.serving import API, Server
-
-PASSWORD = "correct horse battery staple"
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What a command printed, and the status with which it ended."""
-
-    status: int
-    out: str
-    error: str
-
-    @property
-    def line(self) -> str:
-        """The one line of a failure."""
-        assert self.status != 0
-        assert self.out == ""
-        [line] = self.error.splitlines()
-        assert "Traceback" not in line
-        return line
-
-
-Run = Callable[..., Outcome]
-
-
-@pytest.fixture
-def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
-    """Return a function that runs a command by `main()`, with text or bytes on standard input."""
-
-    def run(*arguments: str, stdin: str | bytes = "") -> Outcome:
-        raw = stdin.encode() if isinstance(stdin, str) else stdin
-        monkeypatch.setattr(sys, "argv", ["roster", *arguments])
-        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(raw), encoding="utf-8"))
-        capsys.readouterr()
-        status, last = 0, ""
-        try:
-            main()
-        except SystemExit as end:
-            if isinstance(end.code, str):
-                status, last = 1, end.code
-            else:
-                status = end.code or 0
-        printed = capsys.readouterr()
-        return Outcome(status, printed.out, printed.err + last)
-
-    return run
-
-
-@pytest.fixture
-def empty(database_url: str, monkeypatch: pytest.MonkeyPatch) -> str:
-    """Have the commands work on an empty database; return its URL."""
-    monkeypatch.setenv("DATABASE_URL", database_url)
-    return database_url
-
-
-@dataclass(frozen=True)
-class Migrated:
-    """A migrated database."""
-
-    url: str
-
-    def ask(self, function: Callable[[Any], Any]) -> Any:
-        """Call a function with a session."""
-        engine = connections.connect(self.url)
-        try:
-            with connections.session_factory(engine)() as session:
-                result = function(session)
-                session.commit()
-                return result
-        finally:
-            engine.dispose()
-
-    def user(self, username: str) -> User:
-        """Return a user."""
-        found = self.ask(lambda session: User.find_by_login(session, username))
-        assert isinstance(found, User)
-        return found
-
-
-@pytest.fixture
-def migrated(empty: str) -> Migrated:
-    """Have the commands work on a migrated database."""
-    migrate.upgrade(empty)
-    return Migrated(empty)
-
-
-def rows(migrated: Migrated, kind: Any) -> int:
-    """Return how many objects of a kind there are."""
-    count: int = migrated.ask(lambda session: session.scalar(select(func.count(kind.id))))
-    return count
-
-
-@pytest.fixture
-def ada(migrated: Migrated, run: Run) -> User:
-    """Create an admin by the command."""
-    created = run("users", "create", "ada", "--email", "ada@example.com", "--admin", stdin=PASSWORD)
-    assert created.status == 0
-    return migrated.user("ada")
-
 
 # db
 
@@ -508,134 +402,6 @@ def test_a_user_who_is_not_there_is_one_line(run: Run, username: str) -> None:
     assert run("users", "set", username, "--admin").line == "Error: there is no such user"
 
 
-# clients create
-
-CLIENT = ("clients", "create", "--owner", "ada", "--name", "Site")
-MORE = ("--grant", "password", "--scope", "users:read")
-
-
-@pytest.mark.usefixtures("ada")
-def test_a_client_is_registered_and_its_secret_shown_once(migrated: Migrated, run: Run) -> None:
-    made = run(
-        *CLIENT,
-        *("--grant", "password", "--grant", "refresh_token", "--grant", "authorization_code"),
-        *("--scope", "users:read", "--scope", "teams:read"),
-        *("--redirect-uri", "https://a.example/", "--redirect-uri", "https://b.example/"),
-    )
-
-    assert made.status == 0
-    printed = json.loads(made.out)
-    assert printed.keys() == {"client_id", "client_secret"}
-    client = migrated.ask(lambda session: Client.find(session, printed["client_id"]))
-    assert client
-    assert (client.name, client.client_type) == ("Site", "confidential")
-    assert client.scopes == ("teams:read", "users:read")
-    assert client.grant_types == ("authorization_code", "password", "refresh_token")
-    assert client.redirect_uris == ("https://a.example/", "https://b.example/")
-    assert client.secret_matches(printed["client_secret"])
-
-
-@pytest.mark.usefixtures("ada")
-@pytest.mark.parametrize(
-    ("options", "kind", "has_secret"),
-    [
-        ((), "confidential", True),
-        (("--secret",), "confidential", True),
-        (("--public",), "public", False),
-        (("--public", "--secret"), "public", True),
-    ],
-)
-def test_a_public_client_has_a_secret_only_if_it_is_asked_for(
-    migrated: Migrated, run: Run, options: tuple[str, ...], kind: str, has_secret: bool
-) -> None:
-    printed = json.loads(run(*CLIENT, *MORE, *options).out)
-
-    assert ("client_secret" in printed) == has_secret
-    client = migrated.ask(lambda session: Client.find(session, printed["client_id"]))
-    assert client
-    assert (client.client_type, client.secret_hash is not None) == (kind, has_secret)
-
-
-@pytest.mark.usefixtures("ada")
-@pytest.mark.parametrize(
-    ("arguments", "words"),
-    [
-        ((*CLIENT, "--grant", "password", "--scope", "nonsense"), "--scope: there is no scope"),
-        ((*CLIENT, "--grant", "nonsense", "--scope", "users:read"), "--grant"),
-        ((*CLIENT, "--grant", "implicit", "--scope", "users:read"), "--grant"),
-        ((*CLIENT, "--scope", "users:read"), "--grant"),
-        ((*CLIENT, "--grant", "password"), "--scope"),
-        (
-            (*CLIENT, "--grant", "authorization_code", "--scope", "users:read"),
-            "--redirect-uri: needed",
-        ),
-        ((*CLIENT, *MORE, "--redirect-uri", "https://a b"), "--redirect-uri"),
-        ((*CLIENT, *MORE, "--redirect-uri", ""), "--redirect-uri"),
-        ((*CLIENT, *MORE, "--redirect-uri", "javascript:alert(1)"), "--redirect-uri"),
-        ((*CLIENT, *MORE, "--redirect-uri", "http://a.example/"), "--redirect-uri"),
-        ((*CLIENT, *MORE, "--redirect-uri", "https://ä.example"), "--redirect-uri"),
-        ((*CLIENT, *MORE, "--redirect-uri", "https://\udcff.example"), "--redirect-uri"),
-        ((*CLIENT, *MORE, "--owner", "nobody"), "--owner: there is no such user"),
-        ((*CLIENT, *MORE, "--owner", "\udcff"), "--owner: there is no such user"),
-        ((*CLIENT, *MORE, "--name", ""), "--name"),
-        ((*CLIENT, *MORE, "--name", "x" * 81), "--name"),
-        ((*CLIENT, *MORE, "--name", "x\udcff"), "--name"),
-        ((*CLIENT, *MORE, "--name", " "), "--name"),
-        ((*CLIENT, *MORE, "--name", "A\nbank"), "--name"),
-        ((*CLIENT, *MORE, "--name", " A bank"), "--name"),
-        ((*CLIENT, *MORE, "--name", "\u3164"), "--name"),
-        ((*CLIENT, *MORE, "--name", "A bank\u2800"), "--name"),
-        (("clients", "create", "--owner", "ada", *MORE), "--name"),
-    ],
-)
-def test_a_client_that_cannot_be_is_refused_and_none_is_made(
-    migrated: Migrated, run: Run, arguments: tuple[str, ...], words: str
-) -> None:
-    failed = run(*arguments)
-
-    assert failed.status in {1, 2}
-    assert failed.out == ""
-    line = failed.error.partition("Error: ")[2]
-    assert words in line
-    assert "Traceback" not in failed.error
-    assert rows(migrated, Client) == 0
-
-
-# clients set
-
-
-@pytest.mark.usefixtures("ada")
-def test_an_operator_says_which_clients_need_no_admin(migrated: Migrated, run: Run) -> None:
-    client_id = json.loads(run(*CLIENT, *MORE).out)["client_id"]
-
-    def is_by_operator() -> bool:
-        client = migrated.ask(lambda session: Client.find(session, client_id))
-        assert client
-        return bool(client.by_operator)
-
-    assert is_by_operator()
-    for option, expected in (("--no-by-operator", False), ("--by-operator", True)):
-        done = run("clients", "set", client_id, option)
-        assert (done.status, done.out) == (0, "")
-        assert is_by_operator() is expected
-
-
-@pytest.mark.usefixtures("ada")
-@pytest.mark.parametrize("client_id", ["nobody", "", "b\udcff", "x" * 1000])
-def test_a_client_that_is_not_there_is_one_line(run: Run, client_id: str) -> None:
-    refused = run("clients", "set", client_id, "--by-operator")
-
-    assert refused.line == "Error: there is no such client"
-
-
-@pytest.mark.usefixtures("migrated")
-def test_a_change_of_a_client_says_what_to_change(run: Run) -> None:
-    refused = run("clients", "set", "nobody")
-
-    assert refused.status == 2
-    assert "--by-operator" in refused.error
-
-
 # tokens purge
 
 
@@ -664,43 +430,6 @@ def test_what_has_expired_is_purged_batch_by_batch(
     assert not any(in_transaction)
     for kind in (Token, Grant):
         assert rows(migrated, kind) == 1
-
-
-# spec and routes
-
-
-@pytest.mark.parametrize("environment", [{}, PRODUCTION])
-def test_the_definition_is_printed_as_it_is_served(
-    run: Run, monkeypatch: pytest.MonkeyPatch, environment: dict[str, str]
-) -> None:
-    for name, value in environment.items():
-        monkeypatch.setenv(name, value)
-    served = loader.load("production" if environment else "development")
-
-    as_yaml, as_json = run("spec"), run("spec", "--json")
-
-    assert as_yaml.out.encode() == served.as_yaml
-    assert as_json.out.encode() == served.as_json
-    assert yaml.safe_load(as_yaml.out)["openapi"] == "3.0.3"
-    assert ("get" in json.loads(as_json.out)["paths"]["/auth/oauth2/token"]) == (not environment)
-
-
-def test_the_table_of_routes_has_every_operation(run: Run) -> None:
-    head, *rows = run("routes").out.splitlines()
-
-    assert head.split() == ["METHOD", "PATH", "OPERATION", "SCOPES", "WHO"]
-    operations = loader.load("development").operations
-    assert [row.split()[:3] for row in rows] == [
-        [operation.method, operation.path, operation.id] for operation in operations
-    ]
-    found = {row.split()[2]: row.split(maxsplit=4)[3:] for row in rows}
-    assert found["read_me"] == ["users:read", "user"]
-    assert found["sign_up"] == ["none", "newcomer, admin"]
-    assert found["remove_member"] == [
-        "teams:write",
-        "(leader, admin, internal) and writer, or self",
-    ]
-    assert not any(row.endswith(" ") for row in rows)
 
 
 # Mistakes

@@ -21,6 +21,7 @@ from roster.cli.mistakes import line_of
 from roster.http.errors import answer
 from roster.server import serving
 from tests.live import ROSTER, free_port
+from tests.scopes import ALL_SCOPES
 from tests.serving import Server
 
 if TYPE_CHECKING:
@@ -73,7 +74,7 @@ def load(url: str) -> None:
     migrate.upgrade(url)
     engine = connections.connect(url)
     with connections.session_factory(engine)() as session:
-        development.load(session, "http://127.0.0.1:5000", 5000)
+        development.load(session, "http://127.0.0.1:5000", 5000, ALL_SCOPES)
         session.commit()
     engine.dispose()
 
