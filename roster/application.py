@@ -50,7 +50,7 @@ from roster.stack.validation import ValidationMiddleware
 from roster.stack.wsgi import FlaskAdapter
 
 # What connexion itself puts before these answers errors, which the entry point does.
-_STACK = (OperationMiddleware, SecurityMiddleware, ValidationMiddleware)
+_STACK = (OperationMiddleware, SecurityMiddleware)
 # A request id from outside goes into answers and logs, so only a UUID is taken over.
 _REQUEST_ID = re.compile(r"[0-9A-Fa-f]{8}(-?)(?:[0-9A-Fa-f]{4}\1){3}[0-9A-Fa-f]{12}")
 
@@ -146,7 +146,12 @@ def _connexion(
     checks = [ResponseValidationMiddleware] if validate_responses else []
     app = FlaskApp(
         "roster",
-        middlewares=[*_STACK, *checks, ContextMiddleware],
+        middlewares=[
+            *_STACK,
+            partial(ValidationMiddleware, definition=defined),
+            *checks,
+            ContextMiddleware,
+        ],
         server_args={"static_folder": None},
         resolver=resolver,
         security_map={"oauth2": TokenHandler, "bearer": metrics_handler(settings)},

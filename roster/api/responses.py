@@ -44,9 +44,9 @@ class Responder:
         self._headers = {
             name: value for name, value in _UNCACHED.items() if name in declared_headers
         }
-        self._has_content = "content" in declared
+        self._has_content = bool(declared.get("content"))
         if self._has_content:
-            self._headers["Content-Type"] = _with_charset(next(iter(declared["content"])))
+            self._headers["Content-Type"] = _with_charset(_concrete(declared["content"]))
         self._has_location = "Location" in declared_headers
         self._link = location(operation, definition)
         self._has_etag = "ETag" in declared_headers
@@ -94,6 +94,14 @@ def _tag(response: flask.Response) -> None:
     known = flask.request.headers.get("If-None-Match", "").split(",")
     if known == ["*"] or any(each.strip().removeprefix("W/") == f'"{etag}"' for each in known):
         response.status_code = 304
+
+
+def _concrete(content: dict[str, Any]) -> str:
+    """Return the media type in which a handler's data is sent: the first that is no range."""
+    media_type = next(iter(content))
+    if "*" not in media_type:
+        return media_type
+    return "text/plain" if media_type.startswith("text/") else "application/json"
 
 
 def _with_charset(media_type: str) -> str:

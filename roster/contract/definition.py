@@ -9,20 +9,38 @@ from typing import Any, cast
 import yaml
 
 from roster.contract import scopes
+from roster.contract.draft4 import Draft4
 from roster.contract.errors import DefinitionError, DefinitionErrors, nearest
 from roster.contract.operation import Operation, operations
+from roster.contract.parameters import compile_parameters
 from roster.contract.routes import Route, routes
+from roster.contract.support import base_path, check_operation, check_version, placed
 
 
 class Definition:
     """The definition of one environment: the document that connexion loads, and its operations."""
 
     def __init__(self, document: dict[str, Any]) -> None:
+        """Check and compile a definition.
+
+        :raises DefinitionError: for what this server does not support.
+        """
+        check_version(document)
         self.document = document
         # The file of each path, for what is found wrong later.
         self.files: Mapping[str, str] = {}
+        self.base_path = base_path(document)
         self.operations = list(operations(document))
-        self.routes = routes(self.operations)
+        self.requests = Draft4(document, refused="readOnly")
+        self.parameters = {}
+        for operation in self.operations:
+            with placed(operation.path, operation.method):
+                check_operation(document, operation)
+                self.parameters[operation.id] = compile_parameters(
+                    document, operation, self.requests
+                )
+        in_paths = {id_: compiled.path for id_, compiled in self.parameters.items()}
+        self.routes = routes(self.operations, in_paths, self.base_path)
         self._literal = {route.template: route for route in self.routes if route.is_literal}
         self._patterns = [route for route in self.routes if not route.is_literal]
         self._by_place = {
@@ -34,11 +52,11 @@ class Definition:
         return self._by_place[path, method.upper()]
 
     def path(self, operation_id: str) -> str:
-        """Return the path template of the operation with an operationId.
+        """Return the path template of the operation with an operationId, as it is served.
 
         :raises DefinitionError: where there is none.
         """
-        paths = {each.id: each.path for each in self.operations}
+        paths = {each.id: self.base_path + each.path for each in self.operations}
         if operation_id not in paths:
             hint = nearest(operation_id, paths)
             raise DefinitionError(f"there is no operation {operation_id}{hint}")

@@ -1,13 +1,16 @@
 """Operations: what the definition states of each, read once when the server starts."""
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, cast
 
+from roster.contract.draft4 import followed
+from roster.contract.errors import DefinitionError
 from roster.contract.permissions import Permission, declared_roles
 from roster.contract.references import dereference
-from roster.http.errors import PROBLEM
+from roster.http.errors import OAUTH_ERROR, PAGE, PROBLEM
 
 METHODS = ("get", "post", "put", "patch", "delete")
 # The opener policy of whatever names no other.
@@ -23,6 +26,8 @@ class Operation:
     path: str
     spec: dict[str, Any]
     parameters: list[dict[str, Any]]
+    declared: dict[str, Any]
+    declared_parameters: list[dict[str, Any]]
     permission: Permission
     scopes: frozenset[str]
     is_protected: bool
@@ -30,8 +35,12 @@ class Operation:
 
     @property
     def handler(self) -> str:
-        """The dotted name of the function that carries the operation out."""
-        return f"{self.spec['x-openapi-router-controller']}.{self.id}"
+        """The dotted name of the function that carries the operation out.
+
+        It is called as the operation is, with an underscore for each sign that no name may have.
+        """
+        name = re.sub(r"\W", "_", self.id)
+        return f"{self.spec['x-openapi-router-controller']}.{name}"
 
     @property
     def hashes_where(self) -> Mapping[str, Sequence[str]] | None:
@@ -63,6 +72,14 @@ class Operation:
         return bool(self.spec.get("x-acts", False))
 
     @property
+    def is_lenient(self) -> bool:
+        """Whether query and form are not judged before the handler, which reads what it needs.
+
+        So RFC 6749 has it for its endpoints, and so it is where any query is ignored.
+        """
+        return bool(self.spec.get("x-lenient", False))
+
+    @property
     def opener_policy(self) -> str:
         """What a page that opens this one, or is opened by it, still sees of it (HTML's COOP).
 
@@ -77,9 +94,23 @@ class Operation:
 
     @cached_property
     def success(self) -> tuple[int, dict[str, Any]]:
-        """The status and the description of the answer to a request that went well."""
-        status = min(status for status in self.spec["responses"] if status < "4")
-        return int(status), self.spec["responses"][status]
+        """The status and the description of the answer to a request that went well.
+
+        `2XX`, and `default` where there is no other, stand for 200.
+
+        :raises DefinitionError: where only errors are declared.
+        """
+        responses = self.spec["responses"]
+        good = [status for status in responses if status < "4"]
+        if not good and "default" not in responses:
+            raise DefinitionError(
+                "no answer to a request that goes well is declared",
+                path=self.path,
+                method=self.method,
+            )
+        status = min(good, default="default")
+        number = status.replace("XX", "00")
+        return int(number) if number.isdigit() else 200, responses[status]
 
     @cached_property
     def request_content(self) -> dict[str, Any]:
@@ -90,16 +121,22 @@ class Operation:
     def form_fields(self) -> dict[str, dict[str, Any]]:
         """The fields of a form body and their schemas; empty where the body is no form."""
         for content in self.request_content.values():
-            return cast(dict[str, dict[str, Any]], content["schema"].get("properties", {}))
+            schema = content.get("schema", {})
+            return cast(dict[str, dict[str, Any]], schema.get("properties", {}))
         return {}
 
     @cached_property
     def error_media_type(self) -> str:
-        """The media type of the errors that this operation declares."""
-        for status, response in self.spec["responses"].items():
-            if status >= "4":
-                return cast(str, next(iter(response["content"])))
-        return PROBLEM
+        """The media type of this operation's errors.
+
+        It is `application/problem+json`, but for pages, and for the endpoints whose errors are as
+        RFC 6749 has them.
+        """
+        if self.spec.get("x-errors") == "oauth":
+            return OAUTH_ERROR
+        declared = [each for status, each in self.spec["responses"].items() if status >= "4"]
+        media_types = [media_type for each in declared for media_type in each.get("content", ())]
+        return PAGE if media_types[:1] == [PAGE] else PROBLEM
 
 
 def each_operation(document: Mapping[str, Any]) -> Iterator[tuple[str, str, dict[str, Any]]]:
@@ -112,10 +149,10 @@ def each_operation(document: Mapping[str, Any]) -> Iterator[tuple[str, str, dict
 
 def operations(document: dict[str, Any]) -> Iterator[Operation]:
     """Yield the operations of a document, with all references replaced."""
-    document = dereference(document)
-    for path, method, spec in each_operation(document):
-        common = document["paths"][path].get("parameters", [])
-        security = spec.get("security", document.get("security", []))
+    resolved = dereference(document)
+    for path, method, spec in each_operation(resolved):
+        item = document["paths"][path]
+        security = spec.get("security", resolved.get("security", []))
         permission = Permission.of(spec["x-permission"], declared_roles(document))
         if spec.get("x-immediate") and (security or permission.object):
             raise ValueError(f"x-immediate: {spec['operationId']} would wait for the database")
@@ -124,9 +161,20 @@ def operations(document: dict[str, Any]) -> Iterator[Operation]:
             method=method.upper(),
             path=path,
             spec=spec,
-            parameters=[*common, *spec.get("parameters", [])],
+            parameters=_parameters(resolved, resolved["paths"][path], spec),
+            declared=item[method],
+            declared_parameters=_parameters(document, item, item[method]),
             permission=permission,
             scopes=frozenset(scope for scheme in security for scope in scheme.get("oauth2", [])),
             is_protected=any("oauth2" in scheme for scheme in security),
             is_open=not security or {} in security,
         )
+
+
+def _parameters(
+    document: dict[str, Any], item: dict[str, Any], operation: dict[str, Any]
+) -> list[dict[str, Any]]:
+    """Return an operation's parameters; one of its own takes the place of the path's."""
+    given = [*item.get("parameters", ()), *operation.get("parameters", ())]
+    found = [followed(document, each) for each in given]
+    return [*{(each["in"], each["name"]): each for each in found}.values()]

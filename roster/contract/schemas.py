@@ -3,13 +3,15 @@
 import math
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import islice
 from typing import Any
 
 import jsonschema_rs
 
-from models.users import passwords
-from models.users.names import is_visible_text
+from roster.contract.draft4 import NOTHING, Draft4
+from roster.contract.errors import DefinitionError
+from roster.contract.formats import FORMATS, SENTENCES
 from roster.http.json_bodies import MAX_VALUES
 
 MAX_ERRORS = 20
@@ -17,17 +19,7 @@ MAX_ERRORS = 20
 _MAX_STEPS = 2_000
 
 Errors = list[tuple[str, str]]
-
-# Formats of the definition's own, which it describes in words.
-_FORMATS: dict[str, Callable[[str], bool]] = {
-    # Of what is too short to begin with, `minLength` says so.
-    "opaque-string": lambda text: len(text) < passwords.MIN_LENGTH or passwords.is_acceptable(text),
-    "visible-text": is_visible_text,
-}
-_OF_FORMATS = {
-    "opaque-string": passwords.FORM,
-    "visible-text": "This must have a character that can be seen, and none that is invisible.",
-}
+Convert = Callable[[dict[str, Any]], dict[str, Any]]
 
 # Asked first: of what is of another type or too large no more is said, and nothing in it is
 # looked at.
@@ -54,18 +46,24 @@ class Schema:
     places. This finds them one by one, and stops when there are enough.
     """
 
-    def __init__(self, schema: dict[str, Any]) -> None:
-        converted = as_draft4(schema)
-        bound = _most_values(converted)
+    def __init__(self, schema: dict[str, Any], draft4: Convert | None = None) -> None:
+        """Compile a schema.
+
+        :param draft4: converts the schemas of the document that this one is of.
+        :raises DefinitionError: where it is none, or refers to nothing.
+        """
+        self.converted = (draft4 or Draft4())(schema)
+        bound = _most_values(self.converted)
         self.most_values = MAX_VALUES if bound == math.inf else max(MAX_VALUES, int(bound))
-        self._root = _Node(converted)
+        self._root = _Nodes(self.converted.get("definitions", {})).node(self.converted)
+        self.is_valid = self._root.is_valid
 
     def errors(self, value: Any, place: str = "") -> Errors:
         """Return the first errors of a value, each with the JSON Pointer (RFC 6901) of its place.
 
         Names in a pointer are the schema's own, for nothing below an unknown name is ever judged.
         """
-        if self._root.is_valid(value):
+        if self.is_valid(value):
             return []
         faults = self._root.faults(value, (), iter(range(_MAX_STEPS)))
         found = [(_pointer(place, fault.path), fault.sentence) for fault in _some(faults)]
@@ -94,34 +92,59 @@ class _Rule:
     is_kept: Callable[[Any], bool]
 
 
-def _rules(schema: dict[str, Any], keywords: Iterable[str]) -> Iterator[_Rule]:
-    for keyword in keywords:
-        if keyword not in schema:
-            continue
-        beside = {key: schema[key] for key in _BESIDE.get(keyword, ()) if key in schema}
-        if "properties" in beside:  # it is their names alone that matter
-            beside["properties"] = {name: {} for name in beside["properties"]}
-        # One missing member is one fault.
-        stated = schema[keyword]
-        demands = [[name] for name in stated] if keyword == "required" else [stated]
-        for demand in demands:
-            sentence = _SENTENCES.get(keyword, lambda _: _NOT_ALLOWED)(demand)
-            yield _Rule(keyword, sentence, compiled({**beside, keyword: demand}).is_valid)
-
-
 class _Node:
-    """A schema within a schema, taken apart into what can be asked of a value by itself."""
+    """A schema within a schema, taken apart into what can be asked of a value by itself.
 
-    def __init__(self, schema: dict[str, Any]) -> None:
-        self.is_valid: Callable[[Any], bool] = compiled(schema).is_valid
-        self._first = [*_rules(schema, _FIRST)]
-        self._others = [*_rules(schema, _OTHERS)]
-        self._properties = {
-            name: _Node(inner) for name, inner in schema.get("properties", {}).items()
+    It is taken apart when a value is wrong for the first time: a schema may hold itself.
+    """
+
+    def __init__(self, schema: dict[str, Any], nodes: "_Nodes") -> None:
+        self._schema = schema
+        self._nodes = nodes
+        self.is_valid: Callable[[Any], bool] = nodes.compiled(schema).is_valid
+
+    @cached_property
+    def _first(self) -> list[_Rule]:
+        return [*self._rules(_FIRST)]
+
+    @cached_property
+    def _others(self) -> list[_Rule]:
+        return [*self._rules(_OTHERS)]
+
+    @cached_property
+    def _properties(self) -> dict[str, "_Node"]:
+        return {
+            name: self._nodes.node(each)
+            for name, each in self._schema.get("properties", {}).items()
         }
-        self._items = _Node(schema["items"]) if "items" in schema else None
-        self._any_of = [_Node(inner) for inner in schema.get("anyOf", ())]
-        self._all_of = [_Node(inner) for inner in schema.get("allOf", ())]
+
+    @cached_property
+    def _items(self) -> "_Node | None":
+        return self._nodes.node(self._schema["items"]) if "items" in self._schema else None
+
+    @cached_property
+    def _any_of(self) -> list["_Node"]:
+        return [self._nodes.node(inner) for inner in self._schema.get("anyOf", ())]
+
+    @cached_property
+    def _all_of(self) -> list["_Node"]:
+        return [self._nodes.node(inner) for inner in self._schema.get("allOf", ())]
+
+    def _rules(self, keywords: Iterable[str]) -> Iterator[_Rule]:
+        schema = self._schema
+        for keyword in keywords:
+            if keyword not in schema:
+                continue
+            beside = {key: schema[key] for key in _BESIDE.get(keyword, ()) if key in schema}
+            if "properties" in beside:  # it is their names alone that matter
+                beside["properties"] = {name: {} for name in beside["properties"]}
+            # One missing member is one fault.
+            stated = schema[keyword]
+            demands = [[name] for name in stated] if keyword == "required" else [stated]
+            for demand in demands:
+                sentence = _SENTENCES.get(keyword, lambda _: _NOT_ALLOWED)(demand)
+                is_kept = self._nodes.compiled({**beside, keyword: demand}).is_valid
+                yield _Rule(keyword, sentence, is_kept)
 
     def faults(
         self, value: Any, path: tuple[str | int, ...], steps: Iterator[int]
@@ -166,28 +189,44 @@ class _Node:
         return [_Fault(path, "anyOf", "This is none of the forms that are allowed here.")]
 
 
+class _Nodes:
+    """The nodes of one schema, each made once, with the definitions to which they refer."""
+
+    def __init__(self, definitions: dict[str, Any]) -> None:
+        self._definitions = definitions
+        self._made: dict[int, _Node] = {}
+
+    def node(self, schema: dict[str, Any]) -> _Node:
+        """Return the node of a schema, or of the definition to which it refers."""
+        for _ in self._definitions:
+            if "$ref" not in schema:
+                break
+            schema = self._definitions[schema["$ref"].removeprefix("#/definitions/")]
+        if id(schema) not in self._made:
+            self._made[id(schema)] = _Node(schema, self)
+        return self._made[id(schema)]
+
+    def compiled(self, schema: dict[str, Any]) -> jsonschema_rs.Validator:
+        """Compile a schema that may refer to the definitions."""
+        within = {"definitions": self._definitions} if self._definitions else {}
+        return compiled({**schema, **within})
+
+
 def compiled(schema: dict[str, Any]) -> jsonschema_rs.Validator:
     """Compile a schema of JSON Schema's draft 4, with the definition's own formats.
 
-    :raises ValueError: where it is none.
+    :raises DefinitionError: where it is none.
     """
-    return jsonschema_rs.Draft4Validator(schema, validate_formats=True, formats=_FORMATS)
+    try:
+        return jsonschema_rs.Draft4Validator(schema, validate_formats=True, formats=FORMATS)
+    except (ValueError, jsonschema_rs.ValidationError) as error:
+        reason = str(error).partition("\n")[0]
+        raise DefinitionError(f"A schema is not one of OpenAPI 3.0: {reason}") from None
 
 
-def as_draft4(schema: Any) -> Any:
-    """Turn an OpenAPI 3.0 schema into the JSON Schema draft that it is a dialect of."""
-    if isinstance(schema, list):
-        return [as_draft4(item) for item in schema]
-    if not isinstance(schema, dict):
-        return schema
-    made = {
-        key: as_draft4(value)
-        for key, value in schema.items()
-        if key not in {"nullable", "example", "components"}
-    }
-    if schema.get("nullable") is True and isinstance(schema.get("type"), str):
-        made["type"] = [schema["type"], "null"]
-    return made
+def as_draft4(schema: dict[str, Any]) -> dict[str, Any]:
+    """Turn an OpenAPI 3.0 schema, without references, into its dialect of JSON Schema."""
+    return Draft4()(schema)
 
 
 def _most_values(schema: dict[str, Any]) -> float:
@@ -195,6 +234,8 @@ def _most_values(schema: dict[str, Any]) -> float:
 
     They are counted as bodies are: a container counts one more than what it holds.
     """
+    if "$ref" in schema:
+        return math.inf
     bounds = [
         *(max(map(_most_values, schema[key])) for key in ("anyOf", "oneOf") if key in schema),
         *map(_most_values, schema.get("allOf", ())),
@@ -217,6 +258,11 @@ def _most_values_in(kind: str, schema: dict[str, Any]) -> float:
 
 _NOT_ALLOWED = "This is not allowed here."
 _SENTENCES: dict[str, Callable[[Any], str]] = {
+    "not": lambda inner: (
+        "This is only for reading, and must not be sent."
+        if inner == NOTHING["not"]
+        else _NOT_ALLOWED
+    ),
     "required": lambda names: f"The member {names[0]} is missing.",
     "additionalProperties": lambda allowed: (
         _NOT_ALLOWED if allowed else "There is a member that is not known here."
@@ -231,7 +277,7 @@ _SENTENCES: dict[str, Callable[[Any], str]] = {
     "minProperties": lambda limit: f"This must have at least {limit} members.",
     "maxProperties": lambda limit: f"This must have at most {limit} members.",
     "enum": lambda options: f"This must be one of {', '.join(map(str, options))}.",
-    "format": lambda name: _OF_FORMATS.get(name, f"This is not of the format {name}."),
+    "format": lambda name: SENTENCES.get(name, f"This is not of the format {name}."),
     "pattern": lambda pattern: f"This must match {pattern}.",
 }
 

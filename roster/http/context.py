@@ -25,6 +25,8 @@ class RequestContext:
     The entry point fills in what it read, security adds the caller, validation the parameters and
     the body. It lives in one thread at a time and ends with the answer, and so does its database
     session. `path` is the path as the definition has it, `asked_path` as the client wrote it.
+    `query` holds parameters by their names, `arguments` those of headers and cookies by the names
+    that handlers use.
     """
 
     connections: Connections
@@ -38,7 +40,9 @@ class RequestContext:
     raw_body: bytes = b""
     client_address: str = ""
     query: dict[str, Any] = field(default_factory=dict)
+    arguments: dict[str, Any] = field(default_factory=dict)
     body: Any = None
+    read_body: Callable[[], Any] | None = None
     token: str | None = field(default=None, repr=False)
     caller: Caller = _NOBODY
     refusal: Exception | None = None

@@ -20,6 +20,12 @@ _UP_TO_VALUE = re.compile(
 )
 
 
+def is_json(media_type: str) -> bool:
+    """Tell whether a media type is one of JSON's: its own, or one that is built on it."""
+    kind = media_type.partition(";")[0].strip().lower()
+    return kind.endswith(("/json", "+json"))
+
+
 def parse_json(raw: bytes, most: int = MAX_VALUES) -> Any:
     """Parse JSON as I-JSON (RFC 7493) has it: UTF-8, no duplicate names, NaN or lone surrogates.
 

@@ -6,7 +6,6 @@ from time import monotonic, sleep
 from typing import Any
 
 import flask
-import orjson
 from connexion.operations import AbstractOperation
 from connexion.resolver import Resolution, Resolver
 from sqlalchemy.exc import DBAPIError
@@ -114,24 +113,28 @@ class HandlerResolver(Resolver):
     ) -> tuple[str, Callable[[RequestContext, Any], Any]]:
         """Find where a handler's parameter comes from.
 
+        A parameter of the definition that is called as the object, the body or a provider is, or as
+        a word of Python, is given where the handler asks for it with an underscore behind it.
+
         :raises DefinitionError: where it comes from nowhere.
         """
         if name == operation.permission.object:
             return name, lambda _, found: found
         if name == "body":
             return name, lambda context, _: context.body
-        if any(each["name"] == name and each["in"] == "path" for each in operation.parameters):
-            return name, lambda context, _: context.path_parameters[name]
         if name in self._providers:
             provide = self._providers[name]
             return name, lambda context, _: provide(context)
-        if any(
-            parameter["name"] == name
-            for parameter in operation.parameters
-            if parameter["in"] == "query"
-        ):
-            return name, lambda context, _: context.query[name]
-        known = [*self._providers, "body", *(each["name"] for each in operation.parameters)]
+        arguments = self._definition.parameters[operation.id].arguments
+        argument = name if name in arguments else name.removesuffix("_")
+        place, declared = arguments.get(argument, ("", ""))
+        if place == "path":
+            return name, lambda context, _: context.path_parameters[declared]
+        if place == "query":
+            return name, lambda context, _: context.query[declared]
+        if place:
+            return name, lambda context, _: context.arguments[argument]
+        known = [*self._providers, "body", *arguments]
         known += [operation.permission.object] if operation.permission.object else []
         raise DefinitionError(
             f"{operation.handler} asks for {name}, which neither the definition nor a provider"
@@ -172,8 +175,8 @@ def _repeat(call: Callable[[RequestContext], Any], context: RequestContext) -> A
             was_stale = True
             context.undo()
         context.caller = identify(context) or context.caller
-        if context.body is not None:  # which the handler may have changed
-            context.body = orjson.loads(context.raw_body)
+        if context.read_body is not None:  # for the handler may have changed it
+            context.body = context.read_body()
     raise HTTPError(503, "The caller's rights change too often.", headers={"Retry-After": "1"})
 
 

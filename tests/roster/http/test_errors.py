@@ -78,7 +78,7 @@ def test_an_unexpected_error_has_the_form_of_rfc_6749_at_the_token_endpoint(
     [
         ("roster.stack.security.bearer", "caller_of"),
         ("roster.stack.resolver.Rules", "judge"),
-        ("roster.stack.validation.OperationValidation", "_read_parameters"),
+        ("roster.stack.validation.OperationValidation", "check"),
         ("roster.server.threads.Threads", "run"),
         ("roster.http.context.RequestContext", "close"),
     ],

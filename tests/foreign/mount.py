@@ -1,0 +1,139 @@
+"""Foreign definitions: served with handlers that keep what they are given."""
+
+import itertools
+import json
+import sys
+import types
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from inspect import Parameter, Signature
+from pathlib import Path
+from typing import Any
+
+import yaml
+from sqlalchemy import create_engine
+
+from models.database.connections import Connections
+from roster import settings
+from roster.application import _connexion
+from roster.contract.definition import Definition
+from roster.contract.operation import each_operation
+from roster.server.assets import Assets
+from roster.server.dispatch import Dispatcher
+from roster.server.entry import EntryPoint
+from roster.stack.authorization import Rules
+from roster.stack.resolver import HandlerResolver
+from tests.roster.raw import body_of, converse, http_scope
+
+FOLDER = Path(__file__).with_name("definitions")
+_numbers = itertools.count()
+
+Headers = Sequence[tuple[bytes, bytes]]
+
+
+@dataclass
+class Answer:
+    """An answer, and what the handler was given, or None where it was not called."""
+
+    status: int
+    body: bytes
+    given: dict[str, Any] | None
+
+    @property
+    def problem(self) -> Any:
+        """The body of an error's answer."""
+        return json.loads(self.body)
+
+    @property
+    def places(self) -> list[str]:
+        """Where the request is wrong."""
+        return [each["pointer"] for each in self.problem.get("errors", ())]
+
+
+@dataclass
+class Mounted:
+    """A definition that is served in this process."""
+
+    document: dict[str, Any]
+    results: dict[str, Any] = field(default_factory=dict)
+    given: list[dict[str, Any]] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        """Serve it.
+
+        :raises DefinitionError: for what is not supported.
+        """
+        self._module = f"foreign_handlers_{next(_numbers)}"
+        _complete(self.document, self._module)
+        self.definition = Definition(self.document)
+        module = types.ModuleType(self._module)
+        for operation in self.definition.operations:
+            arguments = self.definition.parameters[operation.id].arguments
+            names = [f"{name}_" if name == "body" else name for name in arguments]
+            names += ["body"] if "requestBody" in operation.spec else []
+            name = operation.handler.rpartition(".")[2]
+            setattr(module, name, self._handler(operation.id, names))
+        sys.modules[self._module] = module
+
+    def _handler(self, operation_id: str, names: list[str]) -> Callable[..., Any]:
+        def handler(**given: Any) -> Any:
+            self.given.append(given)
+            return self.results.get(operation_id)
+
+        parameters = [Parameter(name, Parameter.KEYWORD_ONLY) for name in names]
+        handler.__signature__ = Signature(parameters)  # type: ignore[attr-defined]
+        return handler
+
+    @cached_property
+    def app(self) -> Any:
+        """The definition as an ASGI application."""
+        chosen = settings.load(database_url="sqlite:///unused.db")
+        resolver = HandlerResolver(self.definition, Rules(chosen), {}, ())
+        stack = _connexion(self.definition, resolver, chosen, validate_responses=False)
+        dispatcher = Dispatcher(stack, 1, queue=10, hashing_queue=10)
+        return EntryPoint(
+            definition=self.definition,
+            connections=Connections(create_engine("sqlite:///unused.db")),
+            inner=dispatcher,
+            options=dispatcher,
+            begin=lambda _: None,
+            assets=Assets([]),
+            observe=lambda *_: None,
+            origin=chosen.origin,
+            client_address=lambda _: "",
+        )
+
+    def ask(
+        self,
+        method: str,
+        path: str,
+        *,
+        query: bytes = b"",
+        headers: Headers = (),
+        body: bytes = b"",
+    ) -> Answer:
+        """Send a request."""
+        self.given.clear()
+        scope = http_scope(method, path, query=query, headers=headers)
+        start, *bodies = converse(self.app, scope, body_of(body))
+        content = b"".join(each["body"] for each in bodies)
+        return Answer(start["status"], content, self.given[0] if self.given else None)
+
+
+def read(name: str) -> dict[str, Any]:
+    """Read one of the definitions in the folder."""
+    document: dict[str, Any] = yaml.safe_load((FOLDER / f"{name}.yaml").read_text("utf-8"))
+    # YAML has numbers and dates where JSON has names and texts.
+    made: dict[str, Any] = json.loads(json.dumps(document, default=str))
+    return made
+
+
+def _complete(document: dict[str, Any], module: str) -> None:
+    """Add what this server's own definitions say besides, and leave security out."""
+    document.pop("security", None)
+    for path, method, operation in each_operation(document):
+        operation.pop("security", None)
+        operation.setdefault("operationId", f"{method} {path}")
+        operation["x-openapi-router-controller"] = module
+        operation["x-permission"] = {"may": ["anyone"]}
