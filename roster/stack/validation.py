@@ -45,9 +45,10 @@ class OperationValidation:
         self._headers = [(each, each.name.lower().encode()) for each in compiled.header]
         self._cookies = compiled.cookie
         self._is_required = operation.spec.get("requestBody", {}).get("required", False)
+        # OpenAPI 3.0.3, Operation Object: where HTTP has no body, the definition's is ignored.
+        declared = {} if operation.method == "GET" else operation.declared
         with placed(operation.path, operation.method):
-            draft4 = definition.requests
-            self._bodies = body_readers(definition.document, operation.declared, draft4)
+            self._bodies = body_readers(definition.document, declared, definition.requests)
 
     def check(self, context: RequestContext) -> None:
         """Check one request, and leave what it says in the request context.

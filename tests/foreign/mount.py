@@ -2,19 +2,18 @@
 
 import itertools
 import json
+import shutil
 import sys
+import tempfile
 import types
+import weakref
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from inspect import Parameter, Signature
-from pathlib import Path
 from typing import Any
 
-import yaml
-from sqlalchemy import create_engine
-
-from models.database.connections import Connections
+from models.database.connections import Connections, connect
 from roster import settings
 from roster.application import _connexion
 from roster.contract.definition import Definition
@@ -26,7 +25,6 @@ from roster.stack.authorization import Rules
 from roster.stack.resolver import HandlerResolver
 from tests.roster.raw import body_of, converse, http_scope
 
-FOLDER = Path(__file__).with_name("definitions")
 _numbers = itertools.count()
 
 Headers = Sequence[tuple[bytes, bytes]]
@@ -65,7 +63,7 @@ class Mounted:
         :raises DefinitionError: for what is not supported.
         """
         self._module = f"foreign_handlers_{next(_numbers)}"
-        _complete(self.document, self._module)
+        complete(self.document, self._module)
         self.definition = Definition(self.document)
         module = types.ModuleType(self._module)
         for operation in self.definition.operations:
@@ -88,13 +86,16 @@ class Mounted:
     @cached_property
     def app(self) -> Any:
         """The definition as an ASGI application."""
-        chosen = settings.load(database_url="sqlite:///unused.db")
+        folder = tempfile.mkdtemp(prefix="roster-foreign-")
+        self._end = weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
+        chosen = settings.load(database_url=f"sqlite:///{folder}/roster.db", threads=1)
+        engine = connect(chosen.database_url, 1, chosen.database_limits, chosen.prepares)
         resolver = HandlerResolver(self.definition, Rules(chosen), {}, ())
         stack = _connexion(self.definition, resolver, chosen, validate_responses=False)
         dispatcher = Dispatcher(stack, 1, queue=10, hashing_queue=10)
         return EntryPoint(
             definition=self.definition,
-            connections=Connections(create_engine("sqlite:///unused.db")),
+            connections=Connections(engine),
             inner=dispatcher,
             options=dispatcher,
             begin=lambda _: None,
@@ -121,15 +122,7 @@ class Mounted:
         return Answer(start["status"], content, self.given[0] if self.given else None)
 
 
-def read(name: str) -> dict[str, Any]:
-    """Read one of the definitions in the folder."""
-    document: dict[str, Any] = yaml.safe_load((FOLDER / f"{name}.yaml").read_text("utf-8"))
-    # YAML has numbers and dates where JSON has names and texts.
-    made: dict[str, Any] = json.loads(json.dumps(document, default=str))
-    return made
-
-
-def _complete(document: dict[str, Any], module: str) -> None:
+def complete(document: dict[str, Any], module: str) -> None:
     """Add what this server's own definitions say besides, and leave security out."""
     document.pop("security", None)
     for path, method, operation in each_operation(document):
