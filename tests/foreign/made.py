@@ -56,7 +56,7 @@ def base_of(document: dict[str, Any]) -> str:
     url = server["url"]
     for name, variable in server.get("variables", {}).items():
         url = url.replace("{" + name + "}", variable["default"])
-    return urlsplit(url).path.rstrip("/")
+    return str(urlsplit(url).path.rstrip("/"))
 
 
 class Maker:

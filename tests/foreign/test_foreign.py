@@ -62,7 +62,7 @@ REASONS = [
         TAKES,
     ),
     Reason(
-        "Without a text an array in one parameter is empty; there it holds an empty text, or fails.",
+        "Without a text an array in one parameter is empty; there it holds one text, or fails.",
         r"[?&](flags|words|codes)= |scores=$",
         TAKES,
     ),
@@ -138,7 +138,7 @@ REASONS = [
         REFUSES,
     ),
     Reason(
-        "A deepObject in a form is sent by its members; there a text under its own name is ignored.",
+        "A deepObject in a form is sent by its members; there its own name is ignored.",
         r"\] (metadata|shipping)=",
         REFUSES,
     ),
