@@ -22,6 +22,9 @@ _BOUNDS = {
 # A component with more schemas in it than this is referred to, and not put into each place.
 _MAX_SIZE = 500
 
+# Names the member that tells which alternative a value must fit: the first part of each says so.
+CHOSEN_BY = "x-chosen-by"
+
 # What no value is: the schema of a member that must not be sent.
 NOTHING: dict[str, Any] = {"not": {}}
 
@@ -159,6 +162,7 @@ class Draft4:
             chosen = {"properties": {member: {"enum": names}}, "required": [member]}
             choices.append({"allOf": [{"type": "object", **chosen}, fitting]})
         made["anyOf"] = choices
+        made[CHOSEN_BY] = member
 
     def _bound(self, made: dict[str, Any]) -> None:
         bounds = _BOUNDS.get((str(made.get("type")), str(made.get("format"))))

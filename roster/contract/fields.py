@@ -1,6 +1,7 @@
 """Fields: the values of a query or of a form, read from pairs of names and texts."""
 
 from collections.abc import Callable, Iterable
+from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any
 
@@ -153,10 +154,16 @@ class Fields:
             raise DefinitionError("two objects would take any name that is sent")
         self._rest = spread[0] if spread else None
         self._required = [each for each in self.fields if each.is_required]
-        self.defaults = {each.name: each.default for each in self.fields}
+        self.may_be_absent = not self._required
+        self._defaults = {each.name: each.default for each in self.fields}
+        self._are_flat = not any(isinstance(each, list | dict) for each in self._defaults.values())
         # Texts that hold delimiters are split before they are decoded.
         self.is_raw = any(each.is_raw for each in self.fields)
         self._takes = ", ".join([*self._single, *self._gathered]) or "none"
+
+    def defaults(self) -> dict[str, Any]:
+        """Return what each field is where it is not sent; the caller may change it."""
+        return self._defaults.copy() if self._are_flat else deepcopy(self._defaults)
 
     def read(self, pairs: Pairs) -> tuple[dict[str, Any], Errors]:
         """Read the pairs; return the values by name, without defaults, and what is wrong.

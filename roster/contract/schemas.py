@@ -9,7 +9,7 @@ from typing import Any
 
 import jsonschema_rs
 
-from roster.contract.draft4 import NOTHING, Draft4
+from roster.contract.draft4 import CHOSEN_BY, NOTHING, Draft4
 from roster.contract.errors import DefinitionError
 from roster.contract.formats import FORMATS, SENTENCES
 from roster.http.json_bodies import MAX_VALUES
@@ -178,7 +178,11 @@ class _Node:
     def _nearest(
         self, value: Any, path: tuple[str | int, ...], steps: Iterator[int]
     ) -> list[_Fault]:
-        """Describe the alternative that was meant: the one whose fixed words all fit."""
+        """Describe the alternative that was meant: the one that is named, or whose words all fit."""
+        if CHOSEN_BY in self._schema:
+            for node in self._any_of:
+                if node._all_of[0].is_valid(value):
+                    return _some(node.faults(value, path, steps))
         for node in self._any_of:
             found = _some(node.faults(value, path, steps))
             if found and all(
@@ -222,11 +226,6 @@ def compiled(schema: dict[str, Any]) -> jsonschema_rs.Validator:
     except (ValueError, jsonschema_rs.ValidationError) as error:
         reason = str(error).partition("\n")[0]
         raise DefinitionError(f"A schema is not one of OpenAPI 3.0: {reason}") from None
-
-
-def as_draft4(schema: dict[str, Any]) -> dict[str, Any]:
-    """Turn an OpenAPI 3.0 schema, without references, into its dialect of JSON Schema."""
-    return Draft4()(schema)
 
 
 def _most_values(schema: dict[str, Any]) -> float:

@@ -58,6 +58,8 @@ def _reader(media_type: str, content: Mapping[str, Any], draft4: Draft4) -> Read
     schema = Schema(stated, draft4)
     if content.get("encoding") and media_type not in {URLENCODED, MULTIPART}:
         raise DefinitionError("encoding has a meaning for forms only")
+    if "*" in media_type and not media_type.endswith("/*"):
+        raise DefinitionError("a range of media types ends with /*")
     if is_json(media_type):
         return _JSON(schema)
     if media_type == URLENCODED:
@@ -116,9 +118,7 @@ class _Range:
     """Read a body of a range of media types as what it says that it is."""
 
     def __init__(self, media_range: str, content: Mapping[str, Any], draft4: Draft4) -> None:
-        kind, _, subtype = media_range.partition("/")
-        if subtype != "*":
-            raise DefinitionError("a range of media types ends with /*")
+        kind = media_range.partition("/")[0]
         self._readers: dict[str, ReadBody] = {}
         for each in ("application/json", URLENCODED, MULTIPART, "text/plain", "application/x"):
             if kind in {"*", each.partition("/")[0]}:

@@ -3,7 +3,6 @@
 import base64
 import binascii
 import io
-import re
 from collections.abc import Iterable
 from typing import Any, NoReturn
 from urllib.parse import unquote_to_bytes
@@ -12,6 +11,7 @@ from werkzeug.formparser import MultiPartParser
 
 from models.errors import OAuthError
 from roster.http.context import RequestContext
+from roster.http.forms import check_part_headers
 from roster.http.media_types import media_type_of
 
 MAX_FIELDS = 50
@@ -25,11 +25,8 @@ _MAX_QUERY_LENGTH = 16_384
 _MAX_VALUE_LENGTH = 8_000
 _MAX_NAME_LENGTH = 500
 _MAX_CREDENTIALS_LENGTH = 10_000
-_MAX_PART_HEADER = 1000
 # A character is at most four bytes of UTF-8, and each byte at most three encoded characters.
 _MAX_BYTES = 12
-_END_OF_LINE = rb"[^\S\r\n]*(?:\r\n|\n|\r)"
-_BLANK_LINE = re.compile(rb"\r\n\r\n|\r\r|\n\n")
 
 Fields = list[tuple[str, str]]
 Known = dict[str, dict[str, Any]]
@@ -163,7 +160,7 @@ def _parse_multipart(raw: bytes, boundary: str, known: Known) -> Fields:
         stream_factory=_refuse_file, max_form_memory_size=None, max_form_parts=MAX_FIELDS
     )
     try:
-        _check_part_headers(raw, boundary.encode("latin-1"))
+        check_part_headers(raw, boundary.encode("latin-1"), MAX_FIELDS)
         form, _ = parser.parse(io.BytesIO(raw), boundary.encode("latin-1"), len(raw))
     except OAuthError:
         raise
@@ -173,20 +170,6 @@ def _parse_multipart(raw: bytes, boundary: str, known: Known) -> Fields:
     if not all(isinstance(name, str) for name in form):
         raise refuse("A part of the multipart body has no name.")
     return _checked(pair for pair in form.items(multi=True) if pair[0] in known)
-
-
-def _check_part_headers(raw: bytes, boundary: bytes) -> None:
-    """Check the number of parts and the length of their headers before they are parsed.
-
-    :raises ValueError: where there are too many, or one is too long.
-    """
-    mark = b"--" + boundary
-    if raw.count(mark) > MAX_FIELDS + 1:
-        raise ValueError
-    for begin in re.finditer(re.escape(mark) + _END_OF_LINE, raw):
-        end = begin.end() + _MAX_PART_HEADER
-        if end < len(raw) and not _BLANK_LINE.search(raw, begin.end(), end):
-            raise ValueError
 
 
 def _refuse_file(*_: Any, **__: Any) -> NoReturn:

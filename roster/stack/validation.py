@@ -122,6 +122,8 @@ class ValidationMiddleware(SpecMiddleware):
 
 
 def _read_query(fields: Fields, query_string: bytes) -> dict[str, Any]:
+    if not query_string and fields.may_be_absent:
+        return fields.defaults()
     try:
         pairs = _pairs(query_string, is_raw=fields.is_raw) if query_string else ()
         values, errors = fields.read(pairs)
@@ -131,7 +133,7 @@ def _read_query(fields: Fields, query_string: bytes) -> dict[str, Any]:
         ) from None
     if errors:
         raise HTTPError(400, "The query is not as this operation takes it.", errors=errors)
-    return {**fields.defaults, **values}
+    return {**fields.defaults(), **values}
 
 
 def _pairs(query_string: bytes, *, is_raw: bool) -> list[tuple[str, str]]:
