@@ -163,6 +163,10 @@ class _Node:
         if self._any_of and not any(node.is_valid(value) for node in self._any_of):
             yield from self._nearest(value, path, steps)
 
+    def is_named_by(self, value: Any) -> bool:
+        """Tell whether a value names this alternative of its discriminator."""
+        return self._all_of[0].is_valid(value)
+
     def _inner(self, value: Any) -> Iterator[tuple["_Node", Any, tuple[str | int, ...]]]:
         """Pair the parts of a value, and itself, with the schemas that they have to fit."""
         for node in self._all_of:
@@ -178,10 +182,10 @@ class _Node:
     def _nearest(
         self, value: Any, path: tuple[str | int, ...], steps: Iterator[int]
     ) -> list[_Fault]:
-        """Describe the alternative that was meant: the one that is named, or whose words all fit."""
+        """Describe the alternative that was meant: the named one, or whose fixed words all fit."""
         if CHOSEN_BY in self._schema:
             for node in self._any_of:
-                if node._all_of[0].is_valid(value):
+                if node.is_named_by(value):
                     return _some(node.faults(value, path, steps))
         for node in self._any_of:
             found = _some(node.faults(value, path, steps))

@@ -11,9 +11,8 @@ from hypothesis import strategies as st
 
 from models.errors import OAuthError
 from roster.contract import loader
-from roster.contract.operation import OAUTH_ERROR
 from roster.http.context import RequestContext
-from roster.http.errors import answer
+from roster.http.errors import OAUTH_ERROR, answer
 from roster.oauth.forms import UNKNOWN, read_form
 
 URLENCODED = b"application/x-www-form-urlencoded"
