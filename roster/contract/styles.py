@@ -8,6 +8,7 @@ from urllib.parse import unquote_to_bytes
 from roster.contract.errors import DefinitionError
 from roster.contract.schemas import Schema
 from roster.contract.texts import Read, items, kinds, members, others, reader
+from roster.http.json_bodies import MAX_VALUES
 
 CONTAINERS = frozenset({"array", "object"})
 # The styles that each place may have; the first is the default (OpenAPI 3.0.3, Style Values).
@@ -118,7 +119,14 @@ def _split(style: str, *, explode: bool) -> Split:
     delimiter = _DELIMITERS.get(style, _DELIMITERS["simple"])
     if style == "label" and explode:
         delimiter = re.compile(r"\.")
-    return lambda text: [part.strip(" ") for part in delimiter.split(text)] if text else []
+
+    def split(text: str) -> list[str]:
+        parts = delimiter.split(text, MAX_VALUES) if text else []
+        if len(parts) > MAX_VALUES:
+            raise UnreadableError
+        return [part.strip(" ") for part in parts]
+
+    return split
 
 
 def _array(item: Read, split: Split, decode: Decode) -> Read:
