@@ -97,35 +97,11 @@ def test_a_handler_takes_what_its_operation_has_to_give(operation: Operation) ->
     module, _, name = operation.handler.rpartition(".")
     taken = inspect.signature(getattr(importlib.import_module(module), name)).parameters.keys()
     query = {each["name"] for each in operation.parameters if each["in"] == "query"}
-    in_path = {each["name"] for each in operation.parameters if each["in"] == "path"}
     has_json = any("json" in media_type for media_type in operation.request_content)
 
     assert ("body" in taken) is has_json
     assert ("window" in taken) is ({"limit", "offset", "cursor"} <= query)
     assert (operation.permission.object in taken) is (operation.permission.object is not None)
-    assert taken <= {
-        "asked_path",
-        "attempts",
-        "body",
-        "caller",
-        "captcha",
-        "connection",
-        "consent_page",
-        "definition",
-        "documentation",
-        "engine",
-        "login_page",
-        "metadata",
-        "metrics",
-        "oauth",
-        "quotas",
-        "session",
-        "settings",
-        "window",
-        operation.permission.object,
-        *query,
-        *in_path,
-    }
 
 
 def test_no_handler_is_without_an_operation() -> None:

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from hashlib import sha256
 from typing import Any
 
-from sqlalchemy import Engine
+from sqlalchemy import Dialect, Engine
 
 from models import (
     Base,
@@ -24,6 +24,7 @@ from models import (
 from models.database.base import now
 from models.oauth.token import ACCESS, REFRESH
 from models.users import passwords
+from tests import rows
 from tests.scopes import ALL_SCOPES
 
 PASSWORD = "correct horse battery staple"
@@ -89,16 +90,51 @@ def fill(engine: Engine, size: Size) -> None:
     """Fill a database that has the development data, and have it know how large it is now."""
     writers: dict[str, Any] = {"sqlite": _insert, "postgresql": _copy}
     connection = engine.raw_connection()
+    driver = connection.driver_connection
     try:
-        writers[engine.dialect.name](connection.driver_connection, _tables(size))
+        writers[engine.dialect.name](driver, _all_tables(size, driver, engine.dialect))
     finally:
         connection.close()
 
 
-Table = tuple[type[Base], Sequence[str], Iterator[Sequence[Any]]]
+Table = tuple[str, Sequence[str], Iterator[Sequence[Any]]]
 
 
-def _tables(size: Size) -> Iterator[Table]:
+def _all_tables(size: Size, driver: Any, dialect: Dialect) -> Iterator[Table]:
+    known = set()
+    for table, columns, made in _tables(size):
+        known.add(table.__tablename__)
+        yield table.__tablename__, columns, made
+    for unknown in rows.unknown_tables(known):
+        yield _made_from_its_columns(unknown, size.teams, driver, dialect)
+
+
+def _made_from_its_columns(table: Any, count: int, driver: Any, dialect: Dialect) -> Table:
+    """Make as many rows as there are teams for a table of which nothing is known here."""
+
+    def parents(parent: Any, columns: Sequence[str]) -> list[Any]:
+        filled = f" WHERE id >= {FIRST}" if "id" in parent.columns else ""
+        order = ", ".join(column.name for column in parent.primary_key.columns)
+        statement = f"SELECT {', '.join(columns)} FROM {parent.name}{filled} ORDER BY {order}"
+        return list(driver.execute(f"{statement} LIMIT {count}"))
+
+    columns = rows.written(table)
+    binds = [column.type.dialect_impl(dialect).bind_processor(dialect) for column in columns]
+    made = rows.many(table, count, FIRST, parents)
+    return (
+        table.name,
+        [column.name for column in columns],
+        (
+            [bind(value) if bind else value for bind, value in zip(binds, row, strict=True)]
+            for row in made
+        ),
+    )
+
+
+_Known = tuple[type[Base], Sequence[str], Iterator[Sequence[Any]]]
+
+
+def _tables(size: Size) -> Iterator[_Known]:
     made = str(now())
     password_hash = passwords.hash_password(PASSWORD)
     yield (
@@ -239,10 +275,10 @@ def _insert(connection: sqlite3.Connection, tables: Iterator[Table]) -> None:
     connection.execute("PRAGMA cache_size = -1000000")
     connection.execute("PRAGMA foreign_keys = OFF")
     connection.execute("BEGIN IMMEDIATE")
-    for table, columns, rows in tables:
+    for table, columns, made in tables:
         marks = ", ".join("?" * len(columns))
-        insert = f"INSERT INTO {table.__tablename__} ({', '.join(columns)}) VALUES ({marks})"
-        connection.executemany(insert, (_for_sqlite(row) for row in rows))
+        insert = f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({marks})"
+        connection.executemany(insert, (_for_sqlite(row) for row in made))
     connection.commit()
     connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     connection.execute("PRAGMA foreign_keys = ON")
@@ -256,10 +292,9 @@ def _for_sqlite(row: Sequence[Any]) -> Sequence[Any]:
 def _copy(connection: Any, tables: Iterator[Table]) -> None:
     # Without the triggers of the foreign keys, which would look up each row's parents.
     connection.execute("SET session_replication_role = replica")
-    for table, columns, rows in tables:
-        name = table.__tablename__
+    for name, columns, made in tables:
         with connection.cursor().copy(f"COPY {name} ({', '.join(columns)}) FROM STDIN") as copy:
-            for row in rows:
+            for row in made:
                 copy.write_row(row)
         if "id" in columns:
             sequence = f"pg_get_serial_sequence('{name}', 'id')"

@@ -1,13 +1,15 @@
 """Who may do what: every operation that asks for a token, for every kind of caller.
 
 The table below is written by hand. It is held against what the definition declares, and then
-against what the server answers, to the operation itself and to OPTIONS.
+against what the server answers, to the operation itself and to OPTIONS. A new operation needs a
+row in it, and no more: the objects that its path names, and its body, make themselves.
 """
 
-from collections.abc import Mapping
+import re
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
-from itertools import count
+from itertools import count, islice
 from typing import Any
 
 import pytest
@@ -16,7 +18,8 @@ from models import Client, Consent, Member, Team, User
 from models.users import passwords
 from roster.contract import loader
 from roster.contract.operation import Operation
-from tests.serving import API, PASSWORD, PROOF, SCOPES, CheckedClient, Person, Server, replace
+from tests import examples
+from tests.serving import API, PASSWORD, SCOPES, CheckedClient, Person, Server
 
 
 @dataclass(frozen=True)
@@ -98,31 +101,55 @@ TABLE = {
 EXPECTED = {id: dict(zip(KINDS, row.replace(" ", ""), strict=True)) for id, row in TABLE.items()}
 SIGNS = {401: "!", 403: "-", 404: "."}
 
+# The roles that a place gives where the path names a team, a user, a client, or what hangs on them.
+# A new role is written here.
+ROLES = {
+    "team_id": {"target": {"member"}, "member": {"member"}, "leader": {"member", "leader"}},
+    "user_id": {"target": {"self"}},
+    "client_id": {"target": {"owner"}},
+}
+
+# The bodies with which nothing but permission is left to decide, where the first example of the
+# definition is none.
+BODIES: dict[str, Callable[[int], Any]] = {
+    "sign_up": lambda number: {
+        "username": f"new-{number}",
+        "email": f"new-{number}@x.example",
+        "password": PASSWORD,
+        "recaptcha_key": "secret_key",
+    },
+    "add_member": lambda _: {"user_id": 3},
+}
+
 DEFINITION = loader.load("development")
 PROTECTED = [operation for operation in DEFINITION.operations if operation.is_protected]
+# What has no row fails in one test alone, which says so.
+IN_TABLE = [operation for operation in PROTECTED if operation.id in TABLE]
 PUBLIC = [operation for operation in DEFINITION.operations if not operation.is_protected]
 password_hash = cache(passwords.hash_password)
 numbers = count()
 
 every_protected_operation = pytest.mark.parametrize(
-    "operation", PROTECTED, ids=[operation.id for operation in PROTECTED]
+    "operation", IN_TABLE, ids=[operation.id for operation in IN_TABLE]
 )
 
 
 @dataclass(frozen=True)
 class World:
-    """What a path can name, made for one question: a target in a team, its client, a caller."""
+    """A path, what it may name (a target in a team, and its client), and a caller."""
 
+    path: str
     team: int
     target: int
-    caller: int | None
     client: str
+    caller: int | None
 
 
-def make_world(server: Server, kind: Kind) -> World:
+def make_world(server: Server, kind: Kind, operation: Operation) -> World:
     """Store a team with a leader and the target, and the caller where it is neither of them.
 
-    The target owns a client, which the caller has authorised.
+    The target owns a client, which the caller has authorised. What else the path names is made too,
+    and hangs on these.
     """
 
     def user(flags: Mapping[str, bool]) -> User:
@@ -147,38 +174,25 @@ def make_world(server: Server, kind: Kind) -> World:
             if place != "outsider"
         )
         caller = people.get(kind.place)
-        client, _ = Client.create(session, user_id=people["target"].id, name="An app")
+        target = people["target"].id
+        client, _ = Client.create(session, user_id=target, name="An app")
         if caller:
             Consent.remember(session, caller.id, client.id, ["users:read"])
+        path = examples.path_of(
+            operation,
+            {"team_id": team.id, "user_id": target, "client_id": client.client_id},
+            {"teams": team.id, "users": target, "clients": client.id},
+            examples.made(session),
+        )
         session.commit()
-        caller_id = caller.id if caller else None
-        return World(team.id, people["target"].id, caller_id, client.client_id)
+        path = path.removeprefix(API)
+        return World(path, team.id, target, client.client_id, caller.id if caller else None)
 
 
-def right_body(operation: Operation) -> dict[str, Any]:
-    """Return the body with which nothing but permission is left to decide."""
-    name = f"new-{next(numbers)}"
-    bodies: dict[str, Any] = {
-        "sign_up": {
-            "username": name,
-            "email": f"{name}@x.example",
-            "password": PASSWORD,
-            "recaptcha_key": "secret_key",
-        },
-        "change_user": [PROOF, replace("/first_name", "Ada")],
-        "create_team": {"title": "Poetry"},
-        "change_team": [replace("/title", "Poetry")],
-        "add_member": {"user_id": 3},
-        "change_member": [replace("/is_leader", True)],
-        "create_client": {"name": "An app", "redirect_uris": ["https://app.example/callback"]},
-        "change_client": [replace("/name", "Another app")],
-    }
-    return {"json": bodies[operation.id]} if operation.id in bodies else {}
-
-
-def path_of(operation: Operation, world: World) -> str:
-    path = operation.path.removeprefix(API)
-    return path.format(team_id=world.team, user_id=world.target, client_id=world.client)
+def right_request(operation: Operation) -> dict[str, Any]:
+    """Return the options of a request of which nothing but permission is left to decide."""
+    make = BODIES.get(operation.id)
+    return examples.request_of(operation, make and make(next(numbers)))
 
 
 def caller_of(server: Server, kind: Kind, world: World, scope: str = SCOPES) -> Person:
@@ -200,7 +214,7 @@ def allowed(answer: Any) -> set[str]:
 def is_open_to_anyone(path: str) -> bool:
     """Tell whether some operation of a path needs no token, so that OPTIONS needs none either."""
     return any(
-        EXPECTED[operation.id]["nobody"] == "+" for operation in PROTECTED if operation.path == path
+        EXPECTED[operation.id]["nobody"] == "+" for operation in IN_TABLE if operation.path == path
     )
 
 
@@ -211,28 +225,23 @@ def without_scopes_of(operation: Operation) -> str:
 # The table and the definition
 
 
-def roles_of(kind: Kind, named: str | None) -> set[str]:
-    """Return the roles of a kind of caller where the path names a user, a team or a member."""
+def roles_of(kind: Kind, operation: Operation) -> set[str]:
+    """Return the roles of a kind of caller, those over the object that the path names too."""
     if kind.place in {"nobody", "service"}:
         return {"newcomer", kind.place}
     flags = {"is_regular_user": True, **kind.flags}
     roles = {"newcomer", "user", *(["writer"] if any(flags.values()) else [])}
     roles |= {role for role in ("admin", "internal") if flags.get(f"is_{role}")}
-    if named in {"user", "member"} and kind.place == "target":
-        roles.add("self")
-    if named == "client" and kind.place == "target":
-        roles.add("owner")
-    if named in {"team", "member"} and kind.place in {"target", "member", "leader"}:
-        roles.add("member")
-    if named in {"team", "member"} and kind.place == "leader":
-        roles.add("leader")
+    if operation.permission.object:
+        for parameter in re.findall(r"\{(\w+)\}", operation.path):
+            roles |= ROLES.get(parameter, {}).get(kind.place, set())
     return roles
 
 
 def declared(operation: Operation, kind: Kind) -> str:
     """Return the sign that the definition's `x-permission` gives a kind of caller."""
     declaration = operation.spec["x-permission"]
-    roles = roles_of(kind, declaration.get("object"))
+    roles = roles_of(kind, operation)
     if kind.flags.get("is_active") is False:
         return "!"
     if kind.place == "nobody" and {} not in operation.spec["security"]:
@@ -250,7 +259,22 @@ def declared(operation: Operation, kind: Kind) -> str:
 
 
 def test_the_table_has_every_operation_that_asks_for_a_token() -> None:
-    assert EXPECTED.keys() == {operation.id for operation in PROTECTED}
+    missing = [row_of(operation) for operation in PROTECTED if operation not in IN_TABLE]
+    gone = TABLE.keys() - {operation.id for operation in PROTECTED}
+
+    assert not missing, (
+        "Add rows to TABLE in tests/handlers/test_roles.py. The definition declares these; look"
+        " whether it is what you mean:\n" + "\n".join(missing)
+    )
+    assert not gone, f"Remove the rows {sorted(gone)} from TABLE in tests/handlers/test_roles.py."
+
+
+def row_of(operation: Operation) -> str:
+    """Return the row that an operation has as the definition declares it."""
+    signs = iter(declared(operation, kind) for kind in KINDS.values())
+    groups = ("".join(islice(signs, width)) for width in (2, 2, 2, 2, 2, 3, 2, 3, 1))
+    name = f'"{operation.id}":'
+    return f'    {name:25} "{"  ".join(groups)}",'
 
 
 @every_protected_operation
@@ -272,10 +296,10 @@ def test_all_other_operations_are_declared_to_be_for_anyone(operation: Operation
 def test_the_server_answers_as_the_table_says(server: Server, operation: Operation) -> None:
     answered = {}
     for name, kind in KINDS.items():
-        world = make_world(server, kind)
+        world = make_world(server, kind, operation)
         caller = caller_of(server, kind, world)
-        path = path_of(operation, world)
-        answered[name] = sign(caller.request(operation.method, path, **right_body(operation)))
+        answer = caller.request(operation.method, world.path, **right_request(operation))
+        answered[name] = sign(answer)
 
     assert answered == EXPECTED[operation.id]
 
@@ -284,8 +308,8 @@ def test_the_server_answers_as_the_table_says(server: Server, operation: Operati
 def test_options_allows_what_the_table_says(server: Server, operation: Operation) -> None:
     allowing = {}
     for name, kind in KINDS.items():
-        world = make_world(server, kind)
-        answer = caller_of(server, kind, world).request("OPTIONS", path_of(operation, world))
+        world = make_world(server, kind, operation)
+        answer = caller_of(server, kind, world).request("OPTIONS", world.path)
         refused = sign(answer) if answer.is_error else "-"
         allowing[name] = "+" if operation.method in allowed(answer) else refused
 
@@ -300,10 +324,9 @@ def test_a_token_without_the_scope_opens_nothing(server: Server, operation: Oper
     scope = without_scopes_of(operation)
     answered = {}
     for name, kind in KINDS.items():
-        world = make_world(server, kind)
+        world = make_world(server, kind, operation)
         caller = caller_of(server, kind, world, scope)
-        path = path_of(operation, world)
-        answer = caller.request(operation.method, path, **right_body(operation))
+        answer = caller.request(operation.method, world.path, **right_request(operation))
         answered[name] = sign(answer)
         if answered[name] == "-":
             assert 'error="insufficient_scope"' in answer.headers["www-authenticate"]
@@ -318,12 +341,12 @@ def test_a_token_without_the_scope_opens_nothing(server: Server, operation: Oper
 def test_options_knows_of_scopes(server: Server, operation: Operation) -> None:
     scope = without_scopes_of(operation)
     for kind in KINDS.values():
-        world = make_world(server, kind)
+        world = make_world(server, kind, operation)
         caller = caller_of(server, kind, world, scope)
         is_open = EXPECTED[operation.id]["nobody"] == "+"
         is_dead = kind.flags.get("is_active") is False
 
-        answer = caller.request("OPTIONS", path_of(operation, world))
+        answer = caller.request("OPTIONS", world.path)
 
         assert (operation.method in allowed(answer)) is (is_open and not is_dead)
 

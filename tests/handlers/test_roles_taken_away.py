@@ -19,15 +19,14 @@ from roster.contract.operation import Operation
 from roster.http.context import current
 from tests.handlers.test_roles import (
     EXPECTED,
+    IN_TABLE,
     KINDS,
-    PROTECTED,
     READER,
     Kind,
     World,
     caller_of,
     make_world,
-    path_of,
-    right_body,
+    right_request,
     sign,
 )
 from tests.interleaving import before_begin
@@ -38,7 +37,7 @@ pytestmark = pytest.mark.slow
 DEADLINE = 20.0  # seconds
 WAITING = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
 
-WRITING = [operation for operation in PROTECTED if operation.method != "GET"]
+WRITING = [operation for operation in IN_TABLE if operation.method != "GET"]
 every_operation_that_writes = pytest.mark.parametrize(
     "operation", WRITING, ids=[operation.id for operation in WRITING]
 )
@@ -98,8 +97,9 @@ def target_raised(session: Session, world: World) -> None:
 NOBODY_NOW = KINDS["inactive"]
 
 
-def is_about(operation: Operation, *objects: str) -> bool:
-    return operation.permission.object in objects
+def is_about(operation: Operation, parameter: str) -> bool:
+    """Tell whether an operation is judged by an object that a parameter of its path leads to."""
+    return operation.permission.object is not None and f"{{{parameter}}}" in operation.path
 
 
 TAKINGS = {
@@ -112,7 +112,7 @@ TAKINGS = {
         expelled,
         lambda kind, operation: (
             replace(kind, place="outsider")
-            if is_about(operation, "team", "member") and kind.place in {"leader", "member"}
+            if is_about(operation, "team_id") and kind.place in {"leader", "member"}
             else None
         ),
     ),
@@ -120,7 +120,7 @@ TAKINGS = {
         leads_no_longer,
         lambda kind, operation: (
             replace(kind, place="member")
-            if is_about(operation, "team", "member") and kind.place == "leader"
+            if is_about(operation, "team_id") and kind.place == "leader"
             else None
         ),
     ),
@@ -128,7 +128,7 @@ TAKINGS = {
         client_given_away,
         lambda kind, operation: (
             replace(kind, place="outsider", over=kind.flags)
-            if is_about(operation, "client") and kind.place == "target"
+            if is_about(operation, "client_id") and kind.place == "target"
             else None
         ),
     ),
@@ -136,7 +136,7 @@ TAKINGS = {
         target_raised,
         lambda kind, operation: (
             KINDS["internal over admin"]
-            if is_about(operation, "user") and kind == KINDS["internal"]
+            if operation.permission.object == "user" and kind == KINDS["internal"]
             else None
         ),
     ),
@@ -193,7 +193,7 @@ class Interruption:
 
 
 def send(operation: Operation, caller: Person, world: World) -> Any:
-    return caller.request(operation.method, path_of(operation, world), **right_body(operation))
+    return caller.request(operation.method, world.path, **right_request(operation))
 
 
 @every_operation_that_writes
@@ -203,7 +203,7 @@ def test_who_may_no_longer_when_it_writes_writes_nothing(
     wrong, written = {}, []
 
     for name, taking, kind, expected in walk(operation):
-        world = make_world(server, kind)
+        world = make_world(server, kind, operation)
         caller = caller_of(server, kind, world)
         interruption = Interruption(server, world, taking.act)
         with before_begin(interruption):
@@ -226,7 +226,7 @@ def test_who_waits_for_what_takes_a_role_away_is_judged_afterwards(
     wrong = {}
 
     for name, taking, kind, expected in walk(operation):
-        world = make_world(server, kind)
+        world = make_world(server, kind, operation)
         caller = caller_of(server, kind, world)
         with ThreadPoolExecutor(1) as threads, server.session() as session:
             # As whoever takes a role away does: users, then clients, then teams.
@@ -251,9 +251,10 @@ def test_who_waits_for_what_takes_a_role_away_is_judged_afterwards(
 def test_who_is_no_admin_any_more_signs_nobody_up_in_an_admins_way(serve: Serve) -> None:
     server = serve(signup="closed")
     body = {"username": "ada", "email": "ada@x.example", "password": PASSWORD}
+    [sign_up] = [operation for operation in WRITING if operation.id == "sign_up"]
 
     for taking, status in ((flags_taken, 403), (deactivated, 401), (grant_ended, 401)):
-        world = make_world(server, KINDS["admin"])
+        world = make_world(server, KINDS["admin"], sign_up)
         admin = server.caller(world.caller)
         with before_begin(Interruption(server, world, taking)):
             assert admin.post("/users", body).status_code == status

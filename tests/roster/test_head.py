@@ -6,9 +6,10 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
-from models import Base
+from models import Base, Client
 from roster.contract import loader
 from roster.contract.operation import Operation
+from tests import examples
 from tests.serving import Server
 from tests.signing_in import AUTHORIZE, Browser, register
 
@@ -27,7 +28,7 @@ def everything(server: Server) -> dict[str, list[Any]]:
 
 @pytest.fixture
 def places(server: Server) -> Iterator[tuple[dict[str, str], dict[str, Any]]]:
-    """Yield the headers of one who may do all, signed in at a browser, and values for paths."""
+    """Yield the headers of one who may do all, signed in at a browser, and what paths may name."""
     client = register(server, owner="root")
     browser = Browser(server)
     browser.open(AUTHORIZE, client.request())
@@ -44,7 +45,16 @@ def places(server: Server) -> Iterator[tuple[dict[str, str], dict[str, Any]]]:
             "password": "q",
         },
     }
-    values = {"client_id": client.client_id, "team_id": team, "user_id": 1, "queries": queries}
+    known = {"client_id": client.client_id, "team_id": team, "user_id": 1}
+    with server.session() as session:
+        row = Client.find(session, client.client_id)
+        assert row
+        ids = {"clients": row.id, "teams": team, "users": 1}
+        paths = {
+            each.id: examples.path_of(each, known, ids, examples.made(session)) for each in GETS
+        }
+        session.commit()
+    values = {"paths": paths, "queries": queries}
     server.client.cookies.clear()
     yield {**server.admin.headers, "Cookie": cookies}, values
     server.client.cookies.clear()
@@ -52,8 +62,8 @@ def places(server: Server) -> Iterator[tuple[dict[str, str], dict[str, Any]]]:
 
 def send(server: Server, places: Any, method: str, operation: Operation) -> Any:
     headers, values = places
-    path = operation.path.format(**values)
-    query = values["queries"].get(operation.id, {})
+    path = values["paths"][operation.id]
+    query = values["queries"].get(operation.id) or examples.query_of(operation)
     if not operation.is_protected:
         headers = {"Cookie": headers["Cookie"]}
     return server.client.request(method, path, params=query, headers=headers)

@@ -34,7 +34,9 @@ def berta(session: Session) -> User:
 
 def test_a_path_can_name_users_teams_members_and_clients() -> None:
     mapped: dict[str, Any] = {name: kind.mapped for name, kind in NAMED_OBJECTS.items()}
-    assert mapped == {"user": User, "team": Team, "member": Member, "client": Client}
+    known = {"user": User, "team": Team, "member": Member, "client": Client}
+
+    assert known.items() <= mapped.items()
 
 
 def test_teams_and_members_have_no_standing_of_their_own(session: Session, anna: User) -> None:
