@@ -3,6 +3,7 @@
 import json
 from collections.abc import Sequence
 from datetime import timedelta
+from functools import cache
 from itertools import count
 from typing import Any, cast
 
@@ -11,12 +12,16 @@ import schemathesis
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from schemathesis.auths import AuthContext
-from schemathesis.checks import CheckFunction
+from schemathesis.checks import CheckFunction, load_all_checks
 from schemathesis.config import SchemathesisConfig
 from schemathesis.core.parameters import ParameterLocation
 from schemathesis.core.transport import Response
 from schemathesis.generation.case import Case
+from schemathesis.generation.feedback import FeedbackSources
+from schemathesis.generation.hypothesis.reporting import ignore_hypothesis_output
 from schemathesis.generation.meta import TestPhase
+from schemathesis.pytest._test_builder import build_operation_test
+from schemathesis.python._constants.orchestrator import make_constants_value_source
 from schemathesis.specs.openapi.checks import (
     ensure_resource_availability,
     positive_data_acceptance,
@@ -259,12 +264,14 @@ unhurried = settings(deadline=None, suppress_health_check=list(HealthCheck))
 on_sqlite = pytest.mark.parametrize("serve", ["sqlite"], indirect=True)
 on_postgresql = pytest.mark.parametrize("serve", ["postgresql"], indirect=True)
 
-by_admin = load(40)
-by_nobody = load(10, operations=[*OPERATIONS, WITHOUT_A_TOKEN], is_admin=False)
-by_admin_on_postgresql = load(5, phases=["examples", "fuzzing"])
-in_chains = load(1, phases=["stateful"])
+every_operation = pytest.mark.parametrize(
+    ("method", "path"),
+    [(each.method, each.path) for each in loader.load("development").operations],
+    ids=lambda part: part,
+)
 
 
+@unhurried
 def send(case: Case[Any]) -> None:
     """Send a request and hold the answer against the definition, by every check that holds."""
     meet_what_is_there(case)
@@ -273,55 +280,85 @@ def send(case: Case[Any]) -> None:
     assert not (is_admin and answer.status_code == 401)
 
 
-@by_admin.parametrize()
+def send_all(schema: OpenApiSchema, method: str, path: str) -> None:
+    """Make up the requests to one operation, and send them.
+
+    schemathesis would make up those to all operations when tests are collected, in each process
+    that runs some of them.
+    """
+    load_all_checks()
+    test = build_operation_test(
+        config=schema.config,
+        operation=schema[path][method],
+        test_func=send,
+        given_kwargs={},
+        feedback=FeedbackSources(constants_value_source=make_constants_value_source(schema)),
+    )
+    with ignore_hypothesis_output():
+        test()
+
+
+@cache
+def by_admin() -> OpenApiSchema:
+    return load(40)
+
+
+@cache
+def by_nobody() -> OpenApiSchema:
+    return load(10, operations=[*OPERATIONS, WITHOUT_A_TOKEN], is_admin=False)
+
+
+@cache
+def by_admin_on_postgresql() -> OpenApiSchema:
+    return load(5, phases=["examples", "fuzzing"])
+
+
+@every_operation
 @on_sqlite
-@unhurried
 @pytest.mark.usefixtures("fresh")
-def test_requests_of_an_admin(case: Case[Any]) -> None:
-    send(case)
+def test_requests_of_an_admin(method: str, path: str) -> None:
+    send_all(by_admin(), method, path)
 
 
-@by_nobody.parametrize()
+@every_operation
 @on_sqlite
-@unhurried
 @pytest.mark.usefixtures("fresh")
-def test_requests_without_a_token(case: Case[Any]) -> None:
-    send(case)
+def test_requests_without_a_token(method: str, path: str) -> None:
+    send_all(by_nobody(), method, path)
 
 
-@by_admin_on_postgresql.parametrize()
+@every_operation
 @on_postgresql
-@unhurried
 @pytest.mark.usefixtures("fresh")
-def test_requests_of_an_admin_on_postgresql(case: Case[Any]) -> None:
-    send(case)
+def test_requests_of_an_admin_on_postgresql(method: str, path: str) -> None:
+    send_all(by_admin_on_postgresql(), method, path)
 
 
-class Chain(in_chains.as_state_machine()):  # type: ignore[misc]
-    """Requests that follow the definition's links, each chain on fresh data."""
+def chain() -> Any:
+    """Make the class of requests that follow the definition's links, each chain on fresh data."""
 
-    def setup(self) -> None:
-        """Begin a chain."""
-        under_test.begin()
-        self.somebody_went = False
+    class Chain(load(1, phases=["stateful"]).as_state_machine()):  # type: ignore[misc]
+        def setup(self) -> None:
+            under_test.begin()
+            self.somebody_went = False
 
-    def before_call(self, case: Case[Any]) -> None:
-        """Make a request one that meets what is there."""
-        meet_what_is_there(case)
+        def before_call(self, case: Case[Any]) -> None:
+            meet_what_is_there(case)
 
-    def validate_response(self, response: Response, case: Case[Any], **options: Any) -> None:
-        """Hold an answer against the definition, by every check that holds."""
-        excluded = excluded_checks(case)
-        if self.somebody_went:
-            excluded.append(ensure_resource_availability)
-        if case.operation.label in TAKE_OTHERS_ALONG and response.status_code == 204:
-            self.somebody_went = True
-        case.validate_response(
-            response,
-            excluded_checks=excluded,
-            transport_kwargs=options,
-            recorder=self.recorder,
-        )
+        def validate_response(self, response: Response, case: Case[Any], **options: Any) -> None:
+            excluded = excluded_checks(case)
+            if self.somebody_went:
+                excluded.append(ensure_resource_availability)
+            if case.operation.label in TAKE_OTHERS_ALONG and response.status_code == 204:
+                self.somebody_went = True
+            case.validate_response(
+                response,
+                excluded_checks=excluded,
+                transport_kwargs=options,
+                recorder=self.recorder,
+            )
+
+    return Chain
 
 
 @pytest.mark.parametrize(
@@ -329,7 +366,7 @@ class Chain(in_chains.as_state_machine()):  # type: ignore[misc]
 )
 @pytest.mark.usefixtures("fresh")
 def test_chains_of_requests(chains: int) -> None:
-    Chain.run(
+    chain().run(
         settings=settings(
             unhurried,
             max_examples=chains,
