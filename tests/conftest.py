@@ -3,13 +3,18 @@
 import os
 import shutil
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import psycopg
 import pytest
 from fasteners import InterProcessLock
 
-from tests.databases import fresh_database
+from models.database import migrate
+from roster.contract import loader
+from roster.contract.definition import Definition
+from tests.databases import MIGRATED, fresh_database
 from tests.postgresql import postgresql
 from tests.rfc import ROWS, Shown
 
@@ -25,6 +30,18 @@ SETTINGS = ("HOST", "PORT", "WORKERS", "DATABASE_URL")
 # 200; and what must be free there (containers often get no more than 64 MiB).
 MEMORY = Path("/dev/shm")
 MEMORY_NEEDED = 2 * 1024**3
+
+
+# Read once for all tests of a process: a server and most commands begin with it.
+_read = loader.load
+_read_once = cache(_read)
+
+
+def _load(*arguments: Any, **options: Any) -> Definition:
+    return _read(*arguments, **options) if options or arguments[1:] else _read_once(*arguments)
+
+
+loader.load = _load
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
@@ -85,3 +102,26 @@ def postgresql_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator["Pos
 def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     """Yield the URL of a fresh database without any table, on each of the two kinds in turn."""
     yield from fresh_database(request, tmp_path)
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def migrated_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """Yield the URL of a database of the test's own with all tables, on each kind in turn."""
+    yield from fresh_database(request, tmp_path, is_migrated=True)
+
+
+@pytest.fixture(scope="session")
+def migrated_sqlite(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Migrate a database that tests copy."""
+    path = tmp_path_factory.mktemp("migrated") / "roster.db"
+    migrate.upgrade(f"sqlite:///{path}")
+    return path
+
+
+@pytest.fixture(scope="session")
+def migrated_postgresql(postgresql_server: "PostgresServer") -> str:
+    """Migrate a database that tests copy; return its name."""
+    with psycopg.connect(postgresql_server.get_uri(), autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {MIGRATED}")
+    migrate.upgrade(postgresql_server.get_uri(database=MIGRATED))
+    return MIGRATED

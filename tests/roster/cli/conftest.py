@@ -6,7 +6,6 @@ import sys
 import pytest
 
 from models import User
-from models.database import migrate
 from roster.cli.main import main
 from tests.commands import PASSWORD, Migrated, Outcome, Run
 
@@ -42,10 +41,10 @@ def empty(database_url: str, monkeypatch: pytest.MonkeyPatch) -> str:
 
 
 @pytest.fixture
-def migrated(empty: str) -> Migrated:
+def migrated(migrated_url: str, monkeypatch: pytest.MonkeyPatch) -> Migrated:
     """Have the commands work on a migrated database."""
-    migrate.upgrade(empty)
-    return Migrated(empty)
+    monkeypatch.setenv("DATABASE_URL", migrated_url)
+    return Migrated(migrated_url)
 
 
 @pytest.fixture
