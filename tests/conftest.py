@@ -44,6 +44,16 @@ def _load(*arguments: Any, **options: Any) -> Definition:
 loader.load = _load
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Let tests with the marker `one_database` use SQLite alone, unless they say otherwise."""
+    test = metafunc.definition
+    chosen = [mark.args[0] for mark in test.iter_markers("parametrize")]
+    if "serve" in {*metafunc.fixturenames}.difference(chosen):
+        for _ in test.iter_markers("one_database"):
+            test.add_marker(pytest.mark.parametrize("serve", ["sqlite"], indirect=True))
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Count the requirements of the RFCs, and those whose tests ran."""
 

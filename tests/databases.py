@@ -2,14 +2,14 @@
 
 import shutil
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import psycopg
 import pytest
-from sqlalchemy import Engine
+from sqlalchemy import Engine, Table, insert
 
 from models import Base
 
@@ -45,11 +45,13 @@ def fresh_database(
         connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
 
 
-def wipe(engine: Engine) -> None:
-    """Empty every table, and let ids start at 1 again."""
+def wipe(engine: Engine, rows: Iterable[tuple[Table, list[dict[str, Any]]]] = ()) -> None:
+    """Empty every table, let ids start at 1 again, and insert rows."""
     with engine.begin() as connection:
         for statement in _statements(engine.dialect.name):
             connection.exec_driver_sql(statement)
+        for table, values in rows:
+            connection.execute(insert(table), values)
 
 
 @cache

@@ -2,6 +2,7 @@
 
 import base64
 import json
+import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import timedelta
@@ -11,14 +12,14 @@ from typing import Any
 import httpx2
 import jsonschema_rs
 import pytest
-from sqlalchemy import Engine
+from sqlalchemy import Engine, Table, select
 from sqlalchemy.orm import Session
 from starlette.testclient import TestClient
 
-from models import Client, Grant, Team, Token, User, development
+from models import Base, Client, Grant, Team, Token, User, development
 from models.database import migrate
 from models.database.base import now
-from models.database.connections import session_factory
+from models.database.connections import connect, session_factory
 from models.oauth.secret import digest, generate
 from models.oauth.token import ACCESS
 from roster import settings
@@ -258,10 +259,28 @@ def pointers(response: Any) -> list[str]:
 
 def empty(engine: Engine, origin: str, port: int) -> None:
     """Empty every table, let ids start at 1 again, and load the development data."""
-    wipe(engine)
-    with session_factory(engine)() as session:
-        development.load(session, origin, port, ALL_SCOPES)
-        session.commit()
+    wipe(engine, _development_data(origin, port))
+
+
+@cache
+def _development_data(origin: str, port: int) -> list[tuple[Table, list[dict[str, Any]]]]:
+    """Return the rows of the development data by table, without the ids that the database gives."""
+    with tempfile.TemporaryDirectory() as folder:
+        engine = connect(f"sqlite:///{folder}/development.db")
+        Base.metadata.create_all(engine)
+        with session_factory(engine)() as session:
+            development.load(session, origin, port, ALL_SCOPES)
+            session.flush()
+            found = [
+                (table, [dict(row) for row in session.execute(select(table)).mappings()])
+                for table in Base.metadata.sorted_tables
+            ]
+        engine.dispose()
+    for table, rows in found:
+        key = table.autoincrement_column
+        for number, row in enumerate(rows, 1):
+            assert key is None or row.pop(key.name) == number
+    return [(table, rows) for table, rows in found if rows]
 
 
 @pytest.fixture(scope="session")

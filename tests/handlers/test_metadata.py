@@ -8,6 +8,8 @@ import pytest
 from tests.serving import API, SCOPES, CheckedClient, Serve, Server
 from tests.signing_in import AUTHORIZE, Browser, led_to, register
 
+pytestmark = pytest.mark.one_database
+
 SERVER = "/.well-known/oauth-authorization-server"
 RESOURCE = "/.well-known/oauth-protected-resource"
 OF_THE_API = f"{RESOURCE}{API}"

@@ -319,6 +319,7 @@ def test_options_allows_what_the_table_says(server: Server, operation: Operation
     assert allowing == expected
 
 
+@pytest.mark.one_database
 @every_protected_operation
 def test_a_token_without_the_scope_opens_nothing(server: Server, operation: Operation) -> None:
     scope = without_scopes_of(operation)
@@ -337,6 +338,7 @@ def test_a_token_without_the_scope_opens_nothing(server: Server, operation: Oper
     assert answered == {**dict.fromkeys(KINDS, as_nobody), **identity}
 
 
+@pytest.mark.one_database
 @every_protected_operation
 def test_options_knows_of_scopes(server: Server, operation: Operation) -> None:
     scope = without_scopes_of(operation)

@@ -24,6 +24,9 @@ from roster.oauth.rate_limits import Limits
 from tests.live import free_port
 from tests.serving import PASSWORD, PRODUCTION, Serve, Server
 
+pytestmark = pytest.mark.one_database
+both_databases = pytest.mark.parametrize("serve", ["sqlite", "postgresql"], indirect=True)
+
 SECRET = "the-operators-secret"
 KEY = "the-response-token"
 NEW = {"username": "ada", "email": "ada@example.com", "password": PASSWORD}
@@ -405,6 +408,7 @@ def test_after_a_bad_time_sign_up_works_again(
     assert sign_up(guarded, recaptcha_key=KEY).status_code == 201
 
 
+@both_databases
 def test_a_request_that_waits_for_the_service_holds_no_database_connection(
     guarded: Server, service: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -15,6 +15,8 @@ from roster.contract.operation import METHODS
 from roster.http.errors import PROBLEM
 from tests.serving import PRODUCTION, CheckedClient, Serve
 
+pytestmark = pytest.mark.one_database
+
 
 def loaded_by(page: str) -> list[str]:
     """Return the paths of what a page or a stylesheet loads."""

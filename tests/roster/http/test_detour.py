@@ -23,6 +23,8 @@ from tests.roster.raw import FORM, ask
 from tests.serving import PASSWORD, PROOF, Serve, Server, basic, patch, replace
 from tests.signing_in import Browser, register
 
+pytestmark = pytest.mark.one_database
+
 TOKEN = "/auth/oauth2/token"
 PASSWORD_FORM = {
     "grant_type": "password",

@@ -7,6 +7,7 @@ from urllib.parse import quote_plus, urlencode
 
 import pytest
 from hypothesis import given
+from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from models.errors import OAuthError
@@ -113,6 +114,7 @@ def test_a_multipart_form_in_capitals_is_read() -> None:
     assert read(**options) == {"username": "a"}
 
 
+@hypothesis_settings(deadline=None)
 @given(st.dictionaries(st.sampled_from(["username", "password", "client_id"]), CLEAN))
 def test_what_was_sent_is_what_is_read(form: dict[str, str]) -> None:
     sent = {name: value for name, value in form.items() if value}
@@ -395,6 +397,7 @@ def test_basic_credentials_are_url_encoded(credentials: bytes, client_id: str, s
     assert found == {"client_id": client_id, "client_secret": secret}
 
 
+@hypothesis_settings(deadline=None)
 @given(CLEAN, CLEAN)
 def test_any_credentials_survive_basic(client_id: str, secret: str) -> None:
     credentials = f"{quote_plus(client_id)}:{quote_plus(secret)}".encode()

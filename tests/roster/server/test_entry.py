@@ -21,6 +21,9 @@ from roster.server.body import MAX_BODY_BYTES, read_body
 from tests.roster.raw import FORM, JSON, ask, body_of, converse, http_scope
 from tests.serving import PASSWORD, CheckedClient, Serve, Server
 
+pytestmark = pytest.mark.one_database
+both_databases = pytest.mark.parametrize("serve", ["sqlite", "postgresql"], indirect=True)
+
 SIGN_UP = {
     "username": "ada",
     "email": "ada@example.com",
@@ -320,6 +323,7 @@ def test_an_odd_member_id_is_no_path_for_changes_either(server: Server, odd: str
     assert server.admin.get(f"/teams/{team}").status_code == 200
 
 
+@both_databases
 def test_the_largest_id_is_one_that_a_row_could_have(server: Server) -> None:
     for path in (f"/users/{MAX_ID}", f"/teams/{MAX_ID}/members/{MAX_ID}"):
         answer = server.admin.request("DELETE", path)

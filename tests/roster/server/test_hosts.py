@@ -7,6 +7,8 @@ from roster.origins import check_origin
 from tests.roster.raw import Headers, converse, http_scope
 from tests.serving import PRODUCTION, Serve, Server
 
+pytestmark = pytest.mark.one_database
+
 OURS = [
     b"localhost",
     b"localhost:5000",

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from hypothesis import given
+from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from roster.contract.errors import DefinitionError
@@ -15,6 +16,9 @@ from roster.http.errors import HTTPError
 from roster.http.json_bodies import parse_json
 from tests.roster.raw import JSON, Headers, ask
 from tests.serving import PASSWORD, CheckedClient, Server, pointers
+
+pytestmark = pytest.mark.one_database
+both_databases = pytest.mark.parametrize("serve", ["sqlite", "postgresql"], indirect=True)
 
 USERS = "/api/v1/users"
 SIGN_UP = {
@@ -156,12 +160,14 @@ def test_a_backslash_before_u0000_makes_it_no_nul(client: CheckedClient) -> None
     assert answer.json()["first_name"] == r"\u0000"
 
 
+@both_databases
 def test_characters_beyond_the_basic_plane_are_kept(client: CheckedClient) -> None:
     answer = client.post(USERS, json=with_(first_name="Ада 😀"))
 
     assert (answer.status_code, answer.json()["first_name"]) == (201, "Ада 😀")
 
 
+@hypothesis_settings(deadline=None)
 @given(
     st.recursive(
         st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.text('aä😀\\"\n'),
