@@ -17,7 +17,8 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip --no-input --disable-pip-version-check --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help serve test test-slow test-field test-rules coverage bench bench-scale bench-hostile lint constraints clean
+.PHONY: help serve test test-slow test-field test-rules coverage bench bench-scale bench-hostile \
+    format lint lint-format lint-code lint-types lint-roster lint-definition check migration constraints clean
 .DELETE_ON_ERROR:
 
 help: ## list the commands
@@ -50,11 +51,29 @@ bench-scale: .venv/installed-test ## compare requests with few rows and with mil
 bench-hostile: .venv/installed-test ## measure what the costliest requests cost that one can make up, some minutes
 	$(BIN)/python -m tests.benchmarks.hostile
 
-lint: .venv/installed-lint ## check the format, the code, the types and the definition
+format: .venv/installed-lint ## format the code, and repair what the linter can repair
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+lint: lint-format lint-code lint-types lint-roster lint-definition ## check the format, the code, the types and the definition
+
+check: .venv/installed-lint ## do all of lint, though a part of it fails
+	@$(MAKE) --no-print-directory --keep-going lint
+
+lint-format: .venv/installed-lint
 	$(BIN)/ruff format --check .
+
+lint-code: .venv/installed-lint
 	$(BIN)/ruff check .
+
+lint-types: .venv/installed-lint
 	$(BIN)/mypy
+
+lint-roster: .venv/installed-lint
 	$(BIN)/roster check
+
+lint-definition: .venv/installed-lint
 	@mkdir -p build
 	$(BIN)/roster spec > build/openapi.yaml
 	$(BIN)/openapi-spec-validator build/openapi.yaml
@@ -64,6 +83,13 @@ lint: .venv/installed-lint ## check the format, the code, the types and the defi
 	else \
 	    echo "No npx on this machine: the definition was not linted by $(REDOCLY)."; \
 	fi
+
+# It compares the models with a new database that has all migrations.
+migration: .venv/installed-lint ## write the next migration from the models: make migration m="add projects"
+	@test -n "$(m)" || { echo 'Say what it does: make migration m="add projects"' >&2; exit 1; }
+	@mkdir -p build && rm -f build/migration.db*
+	DATABASE_URL=sqlite:///build/migration.db $(BIN)/roster db upgrade
+	DATABASE_URL=sqlite:///build/migration.db $(BIN)/alembic revision --autogenerate --message "$(m)"
 
 constraints: $(BIN)/python ## pin the newest versions anew in constraints.txt
 	$(PIP) install $(PIP_TOOLS)

@@ -5,7 +5,7 @@ import shutil
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import psycopg
 import pytest
@@ -35,10 +35,12 @@ MEMORY_NEEDED = 2 * 1024**3
 # Read once for all tests of a process: a server and most commands begin with it.
 _read = loader.load
 _read_once = cache(_read)
+_folder = loader.FOLDER
 
 
-def _load(*arguments: Any, **options: Any) -> Definition:
-    return _read(*arguments, **options) if options or arguments[1:] else _read_once(*arguments)
+def _load(environment: str, folder: Path | None = None) -> Definition:
+    is_the_same = folder is None and _folder == loader.FOLDER
+    return _read_once(environment) if is_the_same else _read(environment, folder)
 
 
 loader.load = _load
@@ -55,7 +57,9 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Count the requirements of the RFCs, and those whose tests ran."""
+    """Count the requirements of the RFCs, and those whose tests ran, after the whole suite."""
+    if terminalreporter.config.args_source is not pytest.Config.ArgsSource.TESTPATHS:
+        return
 
     def shown_by(outcome: str) -> set[str]:
         reports = terminalreporter.stats.get(outcome, [])

@@ -83,7 +83,8 @@ def _table_of(parameter: str, operation: Operation) -> Table:
             f"Nothing tells what {parameter} in the path of {operation.id} names: let it be that"
             " of an object in models.NAMED_OBJECTS, with _id."
         )
-    table: Any = found.mapped.__table__
+    mapped: Any = found.mapped
+    table = mapped.__table__
     assert isinstance(table, Table)
     return table
 

@@ -4,6 +4,8 @@ import os
 from typing import Literal
 
 from alembic import context
+from alembic.operations.ops import MigrationScript
+from alembic.script import ScriptDirectory
 from sqlalchemy import Connection
 
 from models import Base
@@ -20,6 +22,13 @@ def plain_type(kind: str, item: object, _context: object) -> str | Literal[False
     return False
 
 
+def numbered(_context: object, _revision: object, directives: list[MigrationScript]) -> None:
+    """Give a new revision the number after the newest one."""
+    newest = ScriptDirectory.from_config(context.config).get_current_head() or "0"
+    for each in directives:
+        each.rev_id = f"{int(newest) + 1:04}"
+
+
 def run(connection: Connection) -> None:
     """Run the migrations that are due, in the connection's transaction."""
     context.configure(
@@ -27,6 +36,7 @@ def run(connection: Connection) -> None:
         target_metadata=Base.metadata,
         render_as_batch=connection.dialect.name == "sqlite",
         render_item=plain_type,
+        process_revision_directives=numbered,
         transactional_ddl=True,
     )
     with context.begin_transaction():

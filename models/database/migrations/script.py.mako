@@ -1,6 +1,6 @@
-"""${message}.
+"""${message[:1].upper() + message[1:]}.
 
-Revision: ${up_revision}, after ${down_revision | comma,n}, of ${create_date}
+Revision: ${up_revision}, after ${down_revision | comma,n}
 """
 
 import sqlalchemy as sa
