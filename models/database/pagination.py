@@ -58,6 +58,12 @@ class Listing:
         """Return the list with these values of its parameters."""
         return replace(self, values=values)
 
+    def total(self, connection: Connection) -> int:
+        """Count the rows of the whole list, which takes the longer the more there are."""
+        [counted] = self.count.all(connection, **self.values)
+        total: int = counted.total
+        return total
+
 
 @dataclass(frozen=True)
 class Window:
@@ -76,8 +82,7 @@ class Window:
         values: dict[str, Any] = {**listing.values, "page_limit": self.limit + 1}
         total = None
         if self.counted and self.after is None:
-            [counted] = listing.count.all(connection, **listing.values)
-            total = counted.total
+            total = listing.total(connection)
             part, values["page_offset"] = listing.by_offset, min(self.offset or 0, MAX_ID)
         else:
             # All keys are above 0.
