@@ -116,7 +116,8 @@ def _explain_sqlite(driver: Any, sql: str, parameters: Any) -> tuple[str, list[s
         if is_writing:
             driver.execute("ROLLBACK TO explained")
             driver.execute("RELEASE explained")
-    return "\n".join(plan), scans, steps
+    # What asks for the columns alone reads no row.
+    return "\n".join(plan), scans if steps else [], steps
 
 
 def _explain_postgresql(driver: Any, sql: str, parameters: Any) -> tuple[str, list[str], int]:
