@@ -37,6 +37,7 @@ class Bundle:
         self._names: dict[tuple[str, Place], str] = {}
         self._taken: defaultdict[str, set[str]] = defaultdict(set)
         self._sources: dict[tuple[str, str], Place] = {}
+        self._moved: dict[tuple[str, ...], Place] = {}
         self._waiting: list[tuple[str, str]] = []
         self._inlining: list[Place] = []
         self._depth = self._depth_outside = self._nodes = 0
@@ -54,7 +55,8 @@ class Bundle:
         if steps[:1] == ("paths",) and len(steps) > 1:
             return self.files_of.get(steps[1], self.files.name(file))
         if steps[:1] == ("components",) and len(steps) > 2:
-            file = self._sources.get((steps[1], steps[2]), Place(file)).file
+            found = self._sources.get((steps[1], steps[2])) or self._moved.get(tuple(steps[1:3]))
+            file = found.file if found else file
         return self.files.name(file)
 
     def _bundle(self) -> dict[str, Any]:
@@ -66,6 +68,7 @@ class Bundle:
         for key, value in root.items():
             if key == "components":
                 rest = {kind: each for kind, each in declared.items() if kind not in KINDS}
+                self._note_moved(rest)
                 document[key] = self._walk(rest, "components", self.files.root)
             else:
                 document[key] = self._walk(value, part("root", key), self.files.root)
@@ -77,6 +80,14 @@ class Bundle:
         for kind, named in self._components.items():
             document.setdefault("components", {})[kind] = dict(sorted(named.items()))
         return document
+
+    def _note_moved(self, rest: dict[str, Any]) -> None:
+        """Remember where the components come from that move into the root document."""
+        for kind, named in rest.items():
+            for name, node in named.items() if isinstance(named, dict) else ():
+                target = self._target(node["$ref"], self.files.root) if is_reference(node) else None
+                if target:
+                    self._moved[kind, name] = target
 
     def _root(self) -> dict[str, Any]:
         folder, file = self.files.folder, self.files.root

@@ -17,7 +17,7 @@ from models.database.base import now
 from models.oauth.purge import purge as purge_batches
 from models.oauth.secret import digest
 from roster.cli import database
-from roster.cli import main as commands
+from roster.cli import users as commands
 from roster.cli.main import roster
 from tests.commands import CLIENT, MORE, PASSWORD, Migrated, Run, rows
 from tests.serving import API, Server

@@ -275,7 +275,7 @@ HANDLERS: dict[str, tuple[str, str, str, str]] = {
         *(TEAM, "object: team", "object: taem"),
         (
             f"openapi/{TEAM}: GET /api/v1/teams/{{team_id}}: x-permission: models/registry.py has"
-            ' no line for the object "taem"; did you mean "team"?'
+            " no line for the object taem; did you mean team?"
         ),
     ),
     "an unknown limit": (

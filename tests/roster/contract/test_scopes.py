@@ -98,7 +98,7 @@ def test_no_file_but_the_scheme_lists_the_scopes() -> None:
             SCHEME,
             "    scopes: *scopes\n  client",
             "    scopes: {<<: *scopes, users:read: Other words}\n  client",
-            ["authorizationCode", "describes users:read in other words"],
+            ["oauth2.yaml", "authorizationCode", "describes users:read in other words"],
         ),
         (SCHEME, "users:read:", "'two words':", ["'two words' is no scope"]),
         (SCHEME, "users:read:", f"{'x' * 101}:", ["is no scope"]),
