@@ -1,4 +1,4 @@
-"""NamedDefaults objects: what a class must offer whose objects the path of a request can name."""
+"""Named objects: what a class must offer whose objects the path of a request can name."""
 
 from __future__ import annotations
 
