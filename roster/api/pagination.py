@@ -1,7 +1,7 @@
 """Pagination: the window that a request asks for, and the link to the next page."""
 
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import quote, unquote_plus, urlencode
 
 from itsdangerous import BadData, URLSafeSerializer
 
@@ -11,6 +11,8 @@ from roster.http.errors import HTTPError
 from roster.settings import Settings
 
 _PAGING = {"limit", "offset", "cursor"}
+# What may stand in a query (RFC 3986 section 3.4), with the percent sign of what is encoded.
+_SAFE = "%=+-._~!$'()*,;:@/?"
 
 
 def window(context: RequestContext, settings: Settings) -> Window:
@@ -35,8 +37,9 @@ def window(context: RequestContext, settings: Settings) -> Window:
 def next_link(context: RequestContext, after: int, settings: Settings) -> str:
     """Make the Link header (RFC 8288) to the page that follows the row with this key."""
     cursor = _serializer(context, settings).dumps(after)
-    parameters = {"limit": context.query["limit"], "cursor": cursor, **_others(context)}
-    return f'<{settings.origin}{context.path}?{urlencode(parameters)}>; rel="next"'
+    page = urlencode({"limit": context.query["limit"], "cursor": cursor})
+    query = "&".join([page, *_others_as_sent(context)])
+    return f'<{settings.origin}{context.path}?{query}>; rel="next"'
 
 
 def _serializer(context: RequestContext, settings: Settings) -> URLSafeSerializer:
@@ -51,6 +54,16 @@ def _others(context: RequestContext) -> dict[str, Any]:
         for name, value in sorted(context.query.items())
         if name not in _PAGING and value is not None
     }
+
+
+def _others_as_sent(context: RequestContext) -> list[str]:
+    """Return the other parameters as the client wrote them: only so is every type kept."""
+    parts = context.query_string.decode("latin-1").split("&")
+    return [
+        quote(part, safe=_SAFE, encoding="latin-1")
+        for part in parts
+        if part and unquote_plus(part.partition("=")[0]) not in _PAGING
+    ]
 
 
 def _refuse(name: str, sentence: str) -> HTTPError:

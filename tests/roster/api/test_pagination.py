@@ -1,12 +1,15 @@
 """Paging: windows on lists, and links from one page to the next."""
 
 import re
-from typing import Any
+from typing import Any, cast
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
 from models import Team, User
+from roster import settings
+from roster.api.pagination import next_link, window
+from roster.http.context import RequestContext
 from tests.serving import PASSWORD, PRODUCTION, Person, Serve, Server, pointers
 
 ORIGIN = "http://127.0.0.1:5000"
@@ -177,6 +180,29 @@ def test_a_cursor_of_which_a_letter_was_changed_is_refused(server: Server) -> No
         letter = "A" if cursor[index] != "A" else "B"
         forged = cursor[:index] + letter + cursor[index + 1 :]
         assert server.admin.get(f"/users?cursor={forged}").status_code == 400
+
+
+def test_a_link_keeps_the_other_parameters_as_they_were_sent() -> None:
+    app_settings = settings.load()
+    others = "archived=false&tag=a,b%2Cc&tag=d+e&since=2026-01-31T12%3A00%3A00Z"
+    context = RequestContext(
+        cast(Any, None),
+        cast(Any, None),
+        None,
+        "/api/v1/projects",
+        {},
+        query_string=f"limit=2&{others}&off%73et=4&cursor=".encode(),
+        query={"archived": False, "tag": ["a", "b,c"], "limit": 2, "offset": None, "cursor": None},
+    )
+
+    link = next_link(context, 7, app_settings)
+
+    query = link.removesuffix('>; rel="next"').partition("?")[2]
+    assert query.endswith(f"&{others}")
+    fields = parse_qs(query)
+    assert fields.keys() == {"limit", "cursor", "archived", "tag", "since"}
+    context.query["cursor"] = fields["cursor"][0]
+    assert window(context, app_settings).after == 7
 
 
 def test_a_cursor_of_another_list_is_refused(server: Server) -> None:
