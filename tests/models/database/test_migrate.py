@@ -93,14 +93,14 @@ def test_what_no_migration_makes_is_named(
         table.to_metadata(other)
     monkeypatch.setattr(migrate, "Base", SimpleNamespace(metadata=other))
     teams = other.tables["teams"]
-    Table("projects", other, Column("id", Integer, primary_key=True))
+    Table("unmigrated", other, Column("id", Integer, primary_key=True))
     teams.append_column(Column("archived", Boolean))
     teams.c.title.nullable = True
     Index("ix_teams_updated", teams.c.updated)
     other.remove(other.tables["codes"])
 
     assert set(migrate.differences()) == {
-        "projects: no migration creates this table",
+        "unmigrated: no migration creates this table",
         "teams.archived: no migration creates this column",
         "teams.title: the migrations create this column otherwise than its class has it",
         "teams: ix_teams_updated: no migration creates this index",
@@ -111,7 +111,7 @@ def test_what_no_migration_makes_is_named(
         ),
     }
     assert set(migrate.lacking(database)) == {
-        "projects: no migration creates this table",
+        "unmigrated: no migration creates this table",
         "teams.archived: no migration creates this column",
     }
     with pytest.raises(NotReady, match="A migration is missing"):

@@ -250,7 +250,7 @@ def test_rights_that_are_taken_away_later_are_told_in_the_log(
 @pytest.fixture
 def unmigrated() -> Iterator[None]:
     """Map a table that no migration creates."""
-    table = Table("projects", Base.metadata, Column("id", Integer, primary_key=True))
+    table = Table("unmigrated", Base.metadata, Column("id", Integer, primary_key=True))
     yield
     Base.metadata.remove(table)
 
@@ -259,14 +259,17 @@ def unmigrated() -> Iterator[None]:
 def test_development_is_told_of_a_table_that_no_migration_creates(
     database_url: str, run: Run
 ) -> None:
-    assert run(database_url, "serve") == (0, "roster: projects: no migration creates this table\n")
+    assert run(database_url, "serve") == (
+        0,
+        "roster: unmigrated: no migration creates this table\n",
+    )
 
 
 @pytest.mark.usefixtures("unmigrated")
 def test_check_tells_of_a_table_that_no_migration_creates(tmp_path: Path, run: Run) -> None:
     status, said = run(f"sqlite:///{tmp_path / 'unused.db'}", "check")
 
-    assert (status, said) == (1, "roster: models: projects: no migration creates this table\n")
+    assert (status, said) == (1, "roster: models: unmigrated: no migration creates this table\n")
 
 
 def test_a_full_disk_is_one_line(tmp_path: Path) -> None:
