@@ -1,17 +1,14 @@
 """The examples of the documents: applied to a copy of the project, they do what they say."""
 
-import os
 import re
-import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
+from tests.copies import ROOT, copy_of_the_project, insert, run
+
 pytestmark = pytest.mark.slow
 
-ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"^```(?:yaml|python)\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
 OF_THE_EXAMPLE = (
@@ -26,39 +23,7 @@ OF_THE_EXAMPLE = (
 @pytest.fixture
 def copy(tmp_path: Path) -> Path:
     """Copy the files of the project that git knows."""
-    if not (ROOT / ".git").exists():
-        pytest.skip("no repository")
-    listed = subprocess.run(
-        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
-        cwd=ROOT,
-        capture_output=True,
-        check=True,
-        text=True,
-    )
-    for name in filter(None, listed.stdout.split("\0")):
-        target = tmp_path / name
-        target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(ROOT / name, target)
-    return tmp_path
-
-
-def run(copy: Path, *command: str) -> subprocess.CompletedProcess[str]:
-    """Run a module of Python in the copy."""
-    return subprocess.run(
-        [sys.executable, *command],
-        cwd=copy,
-        env={**os.environ, "PYTHONPATH": str(copy), "PYTEST_ADDOPTS": "-p no:cacheprovider"},
-        capture_output=True,
-        check=False,
-        text=True,
-    )
-
-
-def insert(path: Path, after: str, text: str) -> None:
-    """Insert a text into a file, behind the line that begins in a certain way."""
-    lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
-    [place] = [number for number, line in enumerate(lines) if line.startswith(after)]
-    path.write_text("".join([*lines[: place + 1], text, *lines[place + 1 :]]), encoding="utf-8")
+    return copy_of_the_project(tmp_path)
 
 
 def test_the_endpoint_of_the_readme_is_a_line_a_file_a_function_and_a_row(copy: Path) -> None:
