@@ -306,7 +306,7 @@ def _refusals(
         is_changed |= action.kind in {"password", "log_in"} and any(
             each.what == "password" and each.on == user for each in others
         )
-        if is_changed and answer >= 400:
+        if is_changed and isinstance(answer, int) and answer >= 400:
             after, said = model.after(*others)
             said.insert(number, answer)
             yield after, said
