@@ -35,7 +35,8 @@ def served(
     primary, _ = databases
     with proxy(tmp_path, str(primary.port)) as between:
         url = f"postgresql://postgres@127.0.0.1:{between.port}/roster"
-        with serving(tmp_path, fault=UNEXPECTED, DATABASE_URL=url) as server:
+        settings = {"DATABASE_URL": url, "ROSTER_LIMIT_MEMBERS_ADDED": "100000"}
+        with serving(tmp_path, fault=UNEXPECTED, **settings) as server:
             yield between, server
 
 
@@ -90,7 +91,7 @@ def test_requests_follow_a_promoted_standby(
     between, server = served
     crowd = warm_up(server, primary.url())
     with ThreadPoolExecutor(1) as pool:
-        requests = pool.submit(make_requests, crowd[2:], 3000)
+        requests = pool.submit(make_requests, crowd[2:], 10_000)
         time.sleep(1)
         # What is acknowledged is at the standby: nobody writes any more where it takes over.
         if lives_on:
