@@ -31,12 +31,16 @@ def with_cors(entry_point: EntryPoint, settings: Settings) -> ASGIApp:
     for_named = _shared(entry_point, settings.cors_origins, named)
 
     def is_public(scope: Scope) -> bool:
-        if not any(name == b"origin" for name, _ in scope["headers"]):
-            return False
         found = entry_point.definition.match(scope["path"])
         return found is not None and found[0].is_for_any_origin
 
     async def application(scope: Scope, receive: Receive, send: Send) -> None:
+        for name, _ in scope["headers"]:
+            if name == b"origin":
+                break
+        else:
+            await entry_point(scope, receive, send)
+            return
         path = scope["path"]
         is_page = path == "/api/v1/" or path in entry_point.assets
         if is_public(scope):

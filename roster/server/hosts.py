@@ -4,7 +4,7 @@ A page of anybody's may have its own name lead to 127.0.0.1 (DNS rebinding). To 
 server then is of that page's origin, and a development server has passwords that everybody knows.
 """
 
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable
 from functools import lru_cache
 from urllib.parse import urlsplit
 
@@ -36,19 +36,16 @@ class KnownHosts:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on, or refuse it before anything else looks at it."""
-        if all(len(host) <= _MAX_LENGTH and self._is_known(host) for host in _hosts(scope)):
-            await self._app(scope, receive, send)
-        else:
-            await self._refuse(_FOREIGN, scope, send)
+        # HTTP/1.0 may say nothing of its host.
+        for name, host in scope["headers"]:
+            if name == b"host" and (len(host) > _MAX_LENGTH or not self._is_known(host)):
+                await self._refuse(_FOREIGN, scope, send)
+                return
+        await self._app(scope, receive, send)
 
     def _find(self, header: bytes) -> bool:
         host = host_of(header.decode("latin-1"))
         return host is not None and (host in self._names or is_loopback(host))
-
-
-def _hosts(scope: Scope) -> Iterable[bytes]:
-    """Return what the request says of its host: nothing in HTTP/1.0, usually."""
-    return (value for name, value in scope["headers"] if name == b"host")
 
 
 def known_hosts_only(app: ASGIApp, refuse: Refuse, settings: Settings) -> ASGIApp:

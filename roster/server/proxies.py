@@ -36,10 +36,12 @@ class Proxies:
 
     def _look_for_others(self, scope: Any, peer: str) -> None:
         """Warn once of a proxy that nobody told of: to the limits all its clients are one."""
-        if any(name == b"x-forwarded-for" for name, _ in scope["headers"]) and is_local(peer):
-            self._looks_for_others = False
-            _logger.warning(
-                "A proxy sends X-Forwarded-For, but ROSTER_TRUSTED_PROXIES is 0: failed logins of"
-                " all its clients are counted as if they were one. Set it to the number of proxies"
-                " in front."
-            )
+        for name, _ in scope["headers"]:
+            if name == b"x-forwarded-for" and is_local(peer):
+                self._looks_for_others = False
+                _logger.warning(
+                    "A proxy sends X-Forwarded-For, but ROSTER_TRUSTED_PROXIES is 0: failed logins"
+                    " of all its clients are counted as if they were one. Set it to the number of"
+                    " proxies in front."
+                )
+                return
