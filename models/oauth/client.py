@@ -65,7 +65,7 @@ class Client(Identified, Timestamps, NamedDefaults, Base):
         """
         secret = generate() if with_secret or client_type == CONFIDENTIAL else None
         client = cls(
-            client_id=secrets.token_urlsafe(24),
+            client_id=_new_id(),
             user_id=user_id,
             name=name,
             client_type=client_type,
@@ -144,3 +144,10 @@ def _clients() -> Listing:
     hidden = {"secret_hash", "by_operator"}
     columns = [column for column in Client.__table__.c if column.key not in hidden]
     return Listing.of(select(*columns).where(Client.user_id == bindparam("user_id")), Client.id)
+
+
+def _new_id() -> str:
+    """Return a random id that does not begin like an option of a command line."""
+    while (made := secrets.token_urlsafe(24)).startswith("-"):
+        pass
+    return made

@@ -1,4 +1,4 @@
-"""Arguments: refused where the API would refuse them, by the schemas of the definition."""
+"""Arguments: what commands take, and refuse where the API would refuse it."""
 
 from collections.abc import Callable
 
@@ -7,6 +7,9 @@ import click
 from models.database.base import is_storable
 from roster.contract import loader
 from roster.contract.schemas import Schema
+
+# Of the ids that the server gives to clients.
+_ID_LENGTH = 32
 
 
 def check_by(
@@ -21,3 +24,17 @@ def check_by(
         return value
 
     return check
+
+
+class CommandOfClient(click.Command):
+    """A command with a client's id as its argument, which may begin with a dash.
+
+    Older ids can; new ones do not.
+    """
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Move such an id behind `--`, where nothing is an option."""
+        ids = [each for each in args if each.startswith("-") and len(each) == _ID_LENGTH]
+        if "--" in args or not ids:
+            return super().parse_args(ctx, args)
+        return super().parse_args(ctx, [*(each for each in args if each not in ids), "--", *ids])

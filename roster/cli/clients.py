@@ -14,7 +14,7 @@ from models.oauth.administration import ClientChanges
 from models.oauth.client import CONFIDENTIAL, GRANT_TYPES, PUBLIC
 from models.oauth.redirect_uris import check as check_redirect_uri
 from roster import settings
-from roster.cli.arguments import check_by
+from roster.cli.arguments import CommandOfClient, check_by
 from roster.cli.database import commit_each, opened
 from roster.cli.table import print_table
 from roster.contract import loader
@@ -116,7 +116,7 @@ def list_clients(*, as_json: bool) -> None:
     )
 
 
-@clients.command("show")
+@clients.command("show", cls=CommandOfClient)
 @click.argument("client_id")
 def show_client(client_id: str) -> None:
     """Print a client as JSON, without its secret, which nobody can read."""
@@ -127,7 +127,7 @@ def show_client(client_id: str) -> None:
     click.echo(json.dumps(printed, indent=2))
 
 
-@clients.command("set")
+@clients.command("set", cls=CommandOfClient)
 @click.argument("client_id")
 @click.option("--name", callback=lambda *given: given[2] and _check_name(*given))
 @click.option("--owner", help="The username of the user to whom it shall belong.")
@@ -206,7 +206,7 @@ def set_client(
         administration.change(session, client, changes(session, client))
 
 
-@clients.command("delete")
+@clients.command("delete", cls=CommandOfClient)
 @click.argument("client_id")
 def delete_client(client_id: str) -> None:
     """Delete a client, with its tokens and what users allowed to it."""

@@ -81,3 +81,12 @@ def test_only_its_own_secret_matches(session: Session, owner: User) -> None:
 def test_no_secret_matches_none(session: Session, owner: User) -> None:
     client, _ = create(session, owner, client_type=PUBLIC)
     assert not client.secret_matches("")
+
+
+def test_no_new_id_begins_like_an_option(
+    session: Session, owner: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ids = iter(["-a", "--b", "c-"])
+    monkeypatch.setattr("models.oauth.client.secrets.token_urlsafe", lambda _: next(ids))
+
+    assert create(session, owner, client_type=PUBLIC)[0].client_id == "c-"

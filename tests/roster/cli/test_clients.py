@@ -282,3 +282,17 @@ def test_a_client_that_is_not_there_is_one_line_to_each_command(
     run: Run, command: str, client_id: str
 ) -> None:
     assert run("clients", command, client_id).line == "Error: there is no such client"
+
+
+@pytest.mark.usefixtures("ada")
+@pytest.mark.parametrize("client_id", ["-h" + "x" * 30, "--name" + "x" * 26])
+def test_an_id_that_begins_with_a_dash_is_no_option(
+    run: Run, monkeypatch: pytest.MonkeyPatch, client_id: str
+) -> None:
+    monkeypatch.setattr("models.oauth.client._new_id", lambda: client_id)
+    made(run)
+
+    assert run("clients", "set", client_id, "--name", "Other").status == 0
+    assert shown(run, client_id)["name"] == "Other"
+    assert run("clients", "delete", client_id).status == 0
+    assert run("clients", "show", client_id).line == "Error: there is no such client"
