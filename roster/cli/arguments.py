@@ -1,5 +1,6 @@
 """Arguments: what commands take, and refuse where the API would refuse it."""
 
+import re
 from collections.abc import Callable
 
 import click
@@ -8,8 +9,9 @@ from models.database.base import is_storable
 from roster.contract import loader
 from roster.contract.schemas import Schema
 
-# Of the ids that the server gives to clients.
-_ID_LENGTH = 32
+# An id that the server gave to a client, of those that begin with a dash. No option is so long,
+# and one with its value has signs that no id has.
+_ID = re.compile(r"-[A-Za-z0-9_-]{31}", re.ASCII)
 
 
 def check_by(
@@ -34,7 +36,7 @@ class CommandOfClient(click.Command):
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Move such an id behind `--`, where nothing is an option."""
-        ids = [each for each in args if each.startswith("-") and len(each) == _ID_LENGTH]
+        ids = [each for each in args if _ID.fullmatch(each)]
         if "--" in args or not ids:
             return super().parse_args(ctx, args)
         return super().parse_args(ctx, [*(each for each in args if each not in ids), "--", *ids])

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from roster.contract.errors import DefinitionError
-from roster.contract.schemas import Errors, Schema
+from roster.contract.schemas import MAX_ERRORS, Errors, Schema
 from roster.contract.styles import (
     CONTAINERS,
     UnreadableError,
@@ -166,7 +166,7 @@ class Fields:
         return self._defaults.copy() if self._are_flat else deepcopy(self._defaults)
 
     def read(self, pairs: Pairs) -> tuple[dict[str, Any], Errors]:
-        """Read the pairs; return the values by name, without defaults, and what is wrong.
+        """Read the pairs; return the values by name, without defaults, and the first errors.
 
         Where `is_raw` is set, the texts in the pairs must still be encoded.
         """
@@ -186,7 +186,7 @@ class Fields:
         for each in self._required:
             if each.name not in values and each.name not in gathered:
                 errors.append((f"/{each.name}", "The parameter is missing."))
-        return values, errors
+        return values, errors[:MAX_ERRORS]
 
     def _read_one(self, one: Field, text: str, values: dict[str, Any], errors: Errors) -> None:
         if self.is_raw and not one.is_raw:

@@ -7,7 +7,7 @@ from typing import Any
 from roster.contract.draft4 import Draft4, followed
 from roster.contract.errors import DefinitionError
 from roster.contract.fields import Fields, field, json_field
-from roster.contract.schemas import Errors, Schema
+from roster.contract.schemas import MAX_ERRORS, Errors, Schema
 from roster.contract.styles import CONTAINERS, check_style, decode_form
 from roster.contract.texts import items, kinds, members, others, reader
 from roster.http.errors import HTTPError
@@ -274,4 +274,4 @@ def _as_it_is(schema: dict[str, Any]) -> dict[str, Any]:
 
 def _check(errors: Errors) -> None:
     if errors:
-        raise HTTPError(400, _WRONG, errors=errors)
+        raise HTTPError(400, _WRONG, errors=errors[:MAX_ERRORS])

@@ -119,7 +119,14 @@ def test_a_file_can_only_be_read(client: CheckedClient, method: str) -> None:
 
 
 def test_files_beside_those_of_the_page_are_not_served(client: CheckedClient) -> None:
-    for name in ("LICENSE", "VERSION", "documentation.html", "index.html", "openapi", "../seam.py"):
+    for name in (
+        "LICENSE",
+        "VERSION",
+        "documentation.html",
+        "index.html",
+        "openapi",
+        "../settings.py",
+    ):
         assert client.get(f"/api/v1/{name}").status_code == 404
 
 

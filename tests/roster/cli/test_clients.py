@@ -296,3 +296,13 @@ def test_an_id_that_begins_with_a_dash_is_no_option(
     assert shown(run, client_id)["name"] == "Other"
     assert run("clients", "delete", client_id).status == 0
     assert run("clients", "show", client_id).line == "Error: there is no such client"
+
+
+@pytest.mark.usefixtures("ada")
+def test_an_option_as_long_as_an_id_is_an_option(run: Run) -> None:
+    client_id = made(run)
+    option = "--redirect-uri=https://a.example"
+    assert len(option) == len(client_id)
+
+    assert run("clients", "set", option, client_id).status == 0
+    assert shown(run, client_id)["redirect_uris"] == ["https://a.example"]

@@ -1,4 +1,4 @@
-"""The seam: what happens around every handler."""
+"""The handler wrapper: what happens around every handler."""
 
 from typing import Any
 

@@ -598,6 +598,16 @@ def test_an_unknown_parameter_is_refused(server: Server, path: str) -> None:
     assert CANARY not in answer.text
 
 
+def test_of_many_wrong_parameters_the_first_are_told(server: Server) -> None:
+    headers = server.bearer("root", "q")
+    query = "&".join(f"wrong{number}=1" for number in range(90))
+
+    refused = server.client.get(f"/api/v1/users?{query}", headers=headers)
+
+    assert refused.status_code == 400
+    assert len(refused.json()["errors"]) == 20
+
+
 def test_an_unknown_parameter_is_refused_at_changes_too(server: Server) -> None:
     assert server.admin.post("/teams?x=1", {"title": "Analysts"}).status_code == 400
     assert server.admin.delete("/users/3?x=1").status_code == 400
