@@ -13,7 +13,7 @@ _KEYS = ("object", "sees", "may", "and", "or", "not_over")
 
 
 class Verdict(Enum):
-    """What becomes of a request, as far as permission goes."""
+    """The decision on a request, as far as permission goes."""
 
     GRANTED = "granted"
     FORBIDDEN = "forbidden"
@@ -57,8 +57,8 @@ class Permission:
             nouns=nouns,
         )
 
-    def judge(self, roles: frozenset[str], standing: frozenset[str] = frozenset()) -> Verdict:
-        """Decide for a caller with these roles, over an object whose own roles are `standing`."""
+    def judge(self, roles: frozenset[str], own_roles: frozenset[str] = frozenset()) -> Verdict:
+        """Decide for a caller with these roles, over an object whose own roles are `own_roles`."""
         roles = roles | {"anyone"}
         if self.sees and roles.isdisjoint(self.sees):
             return Verdict.ABSENT
@@ -67,7 +67,7 @@ class Permission:
         useful = {
             role
             for role in self.may
-            if role in roles and standing.isdisjoint(self.not_over.get(role, ()))
+            if role in roles and own_roles.isdisjoint(self.not_over.get(role, ()))
         }
         if useful and (self.and_also is None or self.and_also in roles):
             return Verdict.GRANTED
