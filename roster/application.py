@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
+from secrets import token_hex
 from typing import Any
 
 from asgi_correlation_id import CorrelationIdMiddleware
@@ -133,6 +134,7 @@ def create_app(settings: Settings, *, validate_responses: bool = False) -> Appli
     http = CorrelationIdMiddleware(
         known_hosts_only(with_cors(entry_point, settings), entry_point.refuse, settings),
         update_request_header=False,
+        generator=partial(token_hex, 16),
         validator=lambda value: _REQUEST_ID.fullmatch(value) is not None,
     )
     asgi = _Outermost(http, Router(lifespan=lifespan))

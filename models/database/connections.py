@@ -9,11 +9,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from sqlalchemy import URL, Connection, Engine, event, func, select
+from sqlalchemy import URL, Connection, Engine, ExceptionContext, event, func, select
 from sqlalchemy.exc import InvalidatePoolError
 from sqlalchemy.orm import Session, sessionmaker
 from sqlalchemy.sql.selectable import GenerativeSelect
 
+from models.database import failures
 from models.database.sqlite import connect_sqlite
 from models.database.urls import SQLITE, check_url
 
@@ -61,6 +62,7 @@ def connect(
         engine = connect_postgresql(url, limits.connect, named, prepares, **options)
     event.listen(engine, "before_cursor_execute", _begin_before_write)
     event.listen(engine, "checkout", _check_alive)
+    event.listen(engine, "handle_error", _drop_connection)
     return engine
 
 
@@ -90,7 +92,7 @@ class Connections:
                 connection = self._engine.connect()
                 connection.__dict__["roster_losses"] = losses
                 return connection
-            if _driver(connection).is_alive():
+            if _driver(connection).was_alive():
                 return connection
             connection.invalidate()
             connection.close()
@@ -221,7 +223,7 @@ def begin_alone(connection: Connection) -> None:
 
 
 def _driver(connection: Connection) -> Any:
-    return connection.connection.driver_connection
+    return connection.connection.dbapi_connection
 
 
 def _check_alive(connection: Any, _: object, __: object) -> None:
@@ -229,6 +231,11 @@ def _check_alive(connection: Any, _: object, __: object) -> None:
     # trips of a request that reads once.
     if not connection.is_alive():
         raise InvalidatePoolError
+
+
+def _drop_connection(context: ExceptionContext) -> None:
+    if failures.ends_connection(context.original_exception):
+        context.is_disconnect = True
 
 
 def _begin_before_write(

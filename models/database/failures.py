@@ -13,6 +13,8 @@ _ELSEWHERE = (_READ_ONLY, "57P", "08")
 _FORGOTTEN = ("26000", "42P05", "08P01")
 # Tables or columns are missing: this needs a migration, and does not pass.
 _UNMIGRATED = ("42P01", "42703")
+# No server's: another file has taken the place of the one that SQLite has open.
+REPLACED = "RO000"
 _UNMIGRATED_ON_SQLITE = ("no such table", "no such column", "has no column named")
 # A privilege is missing.
 _FORBIDDEN = "42501"
@@ -41,12 +43,13 @@ def name_of(error: BaseException | None) -> str:
 def is_stale(error: BaseException | None) -> bool:
     """Tell whether a statement failed because of its connection: on another one it may succeed.
 
-    Its prepared statements are lost, or its server is read-only. Nothing was written.
+    Its prepared statements are lost, its server is read-only, or its file was replaced. Nothing was
+    written.
     """
     state = state_of(error)
     if state == "0A000":  # feature_not_supported, which has other causes too
         return "cached plan must not change result type" in str(error)
-    return state in _FORGOTTEN or state == _READ_ONLY
+    return state in _FORGOTTEN or state in {_READ_ONLY, REPLACED}
 
 
 def ends_connection(error: BaseException | None) -> bool:

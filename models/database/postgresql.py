@@ -19,7 +19,7 @@ from psycopg.errors import (
 )
 from psycopg.pq import ExecStatus, TransactionStatus
 from psycopg.pq.abc import PGresult
-from sqlalchemy import URL, Engine, ExceptionContext, create_engine, event
+from sqlalchemy import URL, Engine, create_engine, event
 
 from models.database import failures
 from models.database.preparing import Preparing, name_of
@@ -74,11 +74,6 @@ def connect_postgresql(
                 connection.close()
                 raise
         return connection
-
-    @event.listens_for(engine, "handle_error")
-    def drop_connection(context: ExceptionContext) -> None:
-        if failures.ends_connection(context.original_exception):
-            context.is_disconnect = True
 
     return engine
 
@@ -289,6 +284,9 @@ class PostgreSQLConnection(psycopg.Connection[Any]):
         except psycopg.OperationalError:
             return False
         return not self.closed
+
+    # It costs no system call that could be saved.
+    was_alive = is_alive
 
     @property
     def only_reads(self) -> bool:

@@ -44,7 +44,7 @@ class Prepared:
         It is for what is only compared: SQLite's 1 equals True.
         """
         form = self._form(connection)
-        driver: Any = connection.connection.driver_connection
+        driver: Any = connection.connection.dbapi_connection
         try:
             found: list[Any] = driver.fetch(form.sql, form.bind(values))
         except form.error as error:
@@ -54,7 +54,7 @@ class Prepared:
     def all(self, connection: Connection, **values: Any) -> list[Any]:
         """Return all rows, with the columns as attributes."""
         form = self._form(connection)
-        driver: Any = connection.connection.driver_connection
+        driver: Any = connection.connection.dbapi_connection
         try:
             if self._writes:
                 begin(connection)
@@ -67,7 +67,7 @@ class Prepared:
         self, connection: Connection, values: dict[str, Any], error: BaseException
     ) -> list[Any]:
         """Execute a failed select once more, by SQLAlchemy; else raise its form of the error."""
-        driver: Any = connection.connection.driver_connection
+        driver: Any = connection.connection.dbapi_connection
         # No second try in a transaction: earlier statements are part of it.
         if self._writes or driver.in_transaction or not driver.may_try_again(error):
             sql = self._form(connection).sql

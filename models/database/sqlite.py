@@ -10,8 +10,13 @@ from typing import Any
 
 from sqlalchemy import URL, Engine, create_engine, event
 
+from models.database import failures
+
 BUSY_TIMEOUT = 10.0  # seconds
 _BETWEEN_TRIES = 0.002
+# How long a reader may trust that the path still leads to the opened file. To look is a system
+# call, at which another thread takes over; writers always look.
+_TRUSTED = 0.05
 
 
 def connect_sqlite(url: URL, **options: Any) -> Engine:
@@ -47,9 +52,18 @@ def connect_sqlite(url: URL, **options: Any) -> Engine:
         connection.execute("PRAGMA synchronous = NORMAL")
         connection.execute("PRAGMA foreign_keys = ON")
         if not connection.is_alive():  # or its log might belong to another file
-            raise sqlite3.OperationalError("the database file was replaced")
+            raise ReplacedError
 
     return engine
+
+
+class ReplacedError(sqlite3.OperationalError):
+    """The path of the database no longer leads to the opened file."""
+
+    sqlstate = failures.REPLACED
+
+    def __init__(self) -> None:
+        super().__init__("the database file was replaced")
 
 
 class SQLiteConnection(sqlite3.Connection):
@@ -67,6 +81,7 @@ class SQLiteConnection(sqlite3.Connection):
         _create_private(path)
         self._path = os.path.realpath(path)
         self._file = _identity(self._path)
+        self._looked = monotonic()
         super().__init__(path, *arguments, **options)
 
     def begin(self, *_: object) -> None:
@@ -81,6 +96,8 @@ class SQLiteConnection(sqlite3.Connection):
             raise sqlite3.OperationalError("database is locked")
         self.has_turn = True
         try:
+            if not self.is_alive():
+                raise ReplacedError
             self._begin_immediate()
         finally:
             self._pass_turn()
@@ -137,7 +154,12 @@ class SQLiteConnection(sqlite3.Connection):
 
     def is_alive(self) -> bool:
         """Tell whether the path still leads to the opened file."""
+        self._looked = monotonic()
         return self._file == _identity(self._path)
+
+    def was_alive(self) -> bool:
+        """Tell whether the path led to the opened file a moment ago, which costs less."""
+        return monotonic() - self._looked < _TRUSTED or self.is_alive()
 
     def _check_turn(self) -> None:
         """Raise an error if SQLite itself has rolled the transaction back.

@@ -33,7 +33,7 @@ class Operation:
     is_protected: bool
     is_open: bool
 
-    @property
+    @cached_property
     def handler(self) -> str:
         """The dotted name of the function that carries the operation out.
 
@@ -42,7 +42,7 @@ class Operation:
         name = re.sub(r"\W", "_", self.id)
         return f"{self.spec['x-openapi-router-controller']}.{name}"
 
-    @property
+    @cached_property
     def hashes_where(self) -> Mapping[str, Sequence[str]] | None:
         """The form fields, and their values, with which the operation computes a password hash.
 
@@ -51,7 +51,7 @@ class Operation:
         declared = self.spec.get("x-computes-hash", False)
         return {} if declared is True else declared or None
 
-    @property
+    @cached_property
     def is_immediate(self) -> bool:
         """Whether the operation waits for nothing, and needs no thread."""
         return bool(self.spec.get("x-immediate", False))

@@ -9,6 +9,7 @@ from typing import Any, Self
 from roster.contract.errors import DefinitionError, nearest
 
 ROLES = "x-roles"
+_ANYONE = frozenset({"anyone"})
 _KEYS = ("object", "sees", "may", "and", "or", "not_over")
 
 
@@ -59,16 +60,16 @@ class Permission:
 
     def judge(self, roles: frozenset[str], own_roles: frozenset[str] = frozenset()) -> Verdict:
         """Decide for a caller with these roles, over an object whose own roles are `own_roles`."""
-        roles = roles | {"anyone"}
+        roles = roles | _ANYONE
         if self.sees and roles.isdisjoint(self.sees):
             return Verdict.ABSENT
         if self.or_else in roles:
             return Verdict.GRANTED
-        useful = {
-            role
-            for role in self.may
-            if role in roles and own_roles.isdisjoint(self.not_over.get(role, ()))
-        }
+        useful = roles.intersection(self.may)
+        if own_roles:
+            useful = frozenset(
+                role for role in useful if own_roles.isdisjoint(self.not_over.get(role, ()))
+            )
         if useful and (self.and_also is None or self.and_also in roles):
             return Verdict.GRANTED
         return Verdict.FORBIDDEN

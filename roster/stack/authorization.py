@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from sqlalchemy.orm import Session
@@ -28,10 +29,13 @@ class Rules:
 
     settings: Settings
 
+    @cached_property
+    def _of_everybody(self) -> frozenset[str]:
+        return frozenset(() if self.settings.signup == "closed" else {"newcomer"})
+
     def roles(self, context: RequestContext) -> frozenset[str]:
         """Return the roles that the caller has wherever it goes."""
-        newcomer = set() if self.settings.signup == "closed" else {"newcomer"}
-        return frozenset(context.caller.roles | newcomer)
+        return context.caller.roles | self._of_everybody
 
     def judge(
         self, context: RequestContext, operation: Operation, session: Session | None = None

@@ -28,6 +28,7 @@ from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
 from sqlalchemy.orm import Session, sessionmaker
 
 from models import Grant, Member, Team, User
+from models.database import failures
 from models.database.connections import (
     Connections,
     TimeLimits,
@@ -147,6 +148,21 @@ def test_a_connection_to_a_file_that_was_replaced_is_not_used_again(tmp_path: Pa
             pass
         with closing(sqlite3.connect(file)):  # another file, and an empty one
             pass
+    engine.dispose()
+
+
+def test_a_writer_notices_at_once_that_its_file_was_replaced(tmp_path: Path) -> None:
+    engine = connect(f"sqlite:///{tmp_path / 'roster.db'}")
+    connection = Connections(engine).take()
+    for each in tmp_path.glob("roster.db*"):
+        each.unlink()
+    with pytest.raises(OperationalError, match="replaced") as caught:
+        begin(connection)
+    assert failures.is_stale(caught.value)
+    assert connection.invalidated
+    connection.close()
+    with connect(f"sqlite:///{tmp_path / 'roster.db'}").connect() as other:
+        begin(other)  # the turn was given back
     engine.dispose()
 
 
