@@ -1,13 +1,14 @@
 """The application factory: composes the packages into one ASGI application."""
 
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
 from secrets import token_hex
 from typing import Any
 
+import flask
 from asgi_correlation_id import CorrelationIdMiddleware
 from connexion import FlaskApp
 from connexion.middleware.context import ContextMiddleware
@@ -35,6 +36,7 @@ from roster.server.assets import Assets, from_file
 from roster.server.cors import with_cors
 from roster.server.dispatch import Dispatcher, step_through
 from roster.server.entry import EntryPoint
+from roster.server.flask_pages import FlaskPages
 from roster.server.hosts import known_hosts_only
 from roster.server.metrics import Metrics
 from roster.server.proxies import Proxies
@@ -58,13 +60,17 @@ _REQUEST_ID = re.compile(r"[0-9A-Fa-f]{8}(-?)(?:[0-9A-Fa-f]{4}\1){3}[0-9A-Fa-f]{
 
 @dataclass(frozen=True)
 class Application:
-    """The whole server as an ASGI application, with the parts that its owner may want to reach."""
+    """The whole server as an ASGI application, with the parts that its owner may want to reach.
+
+    `flask` is the Flask app that calls the handlers. Extend it by `create_app(..., extend=...)`.
+    """
 
     settings: Settings
     definition: Definition
     engine: Engine
     sessions: sessionmaker[Session]
     limits: Limits
+    flask: flask.Flask
     asgi: ASGIApp
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -72,11 +78,21 @@ class Application:
         await self.asgi(scope, receive, send)
 
 
-def create_app(settings: Settings, *, validate_responses: bool = False) -> Application:
+def create_app(
+    settings: Settings,
+    *,
+    validate_responses: bool = False,
+    extend: Callable[[flask.Flask], None] | None = None,
+) -> Application:
     """Build the server: all is loaded, resolved and checked here, nothing at the first request.
 
     :param validate_responses: check every answer of a handler against the definition, which costs
         time; for tests.
+    :param extend: called once with the Flask app before the first request, to set its config and
+        to register extensions, hooks, error handlers and blueprints, as in any Flask app. Paths
+        of the definition win over those of blueprints. Hooks run for operations too, but not for
+        requests that are refused before Flask; an operation that hashes passwords or asks a
+        captcha service may run them twice.
     :raises DefinitionError: where the definition is wrong, or does not fit the handlers.
     """
     logs.keep_secrets()
@@ -105,7 +121,11 @@ def create_app(settings: Settings, *, validate_responses: bool = False) -> Appli
     steps = (captcha.step, partial(hash_elsewhere, settings), limits.step)
     resolver = HandlerResolver(defined, rules, given, steps)
     with defined.locating():
-        stack = _connexion(defined, resolver, settings, validate_responses=validate_responses)
+        stack, app, adapter = _connexion(
+            defined, resolver, settings, validate_responses=validate_responses
+        )
+    if extend:
+        extend(app)
     dispatcher = Dispatcher(
         stack, settings.threads, queue=settings.queue, hashing_queue=settings.hashing_queue
     )
@@ -123,6 +143,7 @@ def create_app(settings: Settings, *, validate_responses: bool = False) -> Appli
         observe=metrics.observe,
         origin=settings.origin,
         client_address=Proxies(settings.trusted_proxies or 0).client_address,
+        pages=FlaskPages(adapter, dispatcher.run),
     )
 
     @asynccontextmanager
@@ -138,12 +159,12 @@ def create_app(settings: Settings, *, validate_responses: bool = False) -> Appli
         validator=lambda value: _REQUEST_ID.fullmatch(value) is not None,
     )
     asgi = _Outermost(http, Router(lifespan=lifespan))
-    return Application(settings, defined, engine, sessions, limits, asgi)
+    return Application(settings, defined, engine, sessions, limits, app, asgi)
 
 
 def _connexion(
     defined: Definition, resolver: HandlerResolver, settings: Settings, *, validate_responses: bool
-) -> ASGIApp:
+) -> tuple[ASGIApp, flask.Flask, FlaskAdapter]:
     """Build connexion's app around Flask, complete, so that a mistake shows at the start."""
     checks = [ResponseValidationMiddleware] if validate_responses else []
     app = FlaskApp(
@@ -169,7 +190,7 @@ def _connexion(
     if resolver.mistakes:
         raise DefinitionErrors(resolver.mistakes)
     adapter.adopt(resolver.views)
-    return stack
+    return stack, app.app, adapter
 
 
 async def _never(*_: Any) -> Any:

@@ -109,7 +109,7 @@ def _answer(app: ASGIApp, scope: Scope, context: RequestContext) -> Answer:
     messages: list[Message] = []
 
     async def receive() -> Message:
-        return {"type": "http.request", "body": b"", "more_body": False}
+        return {"type": "http.request", "body": context.raw_body, "more_body": False}
 
     async def send(message: Message) -> None:
         messages.append(message)

@@ -16,6 +16,7 @@ from roster.http.context import RequestContext
 from roster.http.errors import PROBLEM, Answer, HTTPError, answer
 from roster.server.assets import Assets
 from roster.server.body import DisconnectedError, read_body
+from roster.server.flask_pages import FlaskPages
 from roster.server.headers import OPENER_POLICY, ResponseHeaders
 
 _CONTENT_HEADERS = {b"content-encoding", b"content-length", b"content-type", b"transfer-encoding"}
@@ -44,6 +45,7 @@ class EntryPoint:
     observe: Observe
     origin: str
     client_address: Callable[[Scope], str]
+    pages: FlaskPages | None = None
 
     @cached_property
     def _headers(self) -> ResponseHeaders:
@@ -60,7 +62,10 @@ class EntryPoint:
         began = time.perf_counter()
         context = self._begin(scope)
         try:
-            made = await self._answer(context, scope, receive) if context else answer(_NOT_FOUND)
+            if context:
+                made = await self._answer(context, scope, receive)
+            else:
+                made = await self._page(scope, receive)
         except DisconnectedError:
             return
         except asyncio.CancelledError:  # uvicorn stops, and has waited long enough
@@ -99,6 +104,20 @@ class EntryPoint:
         self.begin(context)
         return context
 
+    async def _page(self, scope: Scope, receive: Receive) -> Answer:
+        """Have Flask answer what the definition lacks and Flask has.
+
+        :raises HTTPError: 404, 413 or 503.
+        """
+        if self.pages is None or not self.pages.has(scope):
+            raise _NOT_FOUND
+        body = await read_body(scope, receive)
+        return await self.pages.answer({**scope, "client": self._client(scope)}, body)
+
+    def _client(self, scope: Scope) -> tuple[str, int]:
+        """Return the client's address, behind proxies too, and the port of the connection."""
+        return self.client_address(scope), (scope.get("client") or ("", 0))[1]
+
     async def _answer(self, context: RequestContext, scope: Scope, receive: Receive) -> Answer:
         """Pass the request on.
 
@@ -114,16 +133,15 @@ class EntryPoint:
             raise HTTPError(405, "This method is not for this path.", headers={"Allow": allowed})
         if operation.request_content:
             context.raw_body = await read_body(scope, receive)
-        # Query and body are read once, by strict code of our own, from the request context: what
-        # lies between here and the handler would read them again, and in its own way.
+        # The request as the client sent it, for `flask.request`. Validation reads the request
+        # context instead, once and strictly.
         passed = {
             **scope,
-            "method": operation.method,
-            "path": context.path,
-            "raw_path": context.path.encode(),
-            "query_string": b"",
-            "headers": [each for each in scope["headers"] if each[0] not in _CONTENT_HEADERS],
+            "client": (context.client_address, (scope.get("client") or ("", 0))[1]),
         }
+        if not operation.request_content:  # the body was not read
+            headers = scope["headers"]
+            passed["headers"] = [each for each in headers if each[0] not in _CONTENT_HEADERS]
         return await self.inner(passed, context)
 
     async def _send(self, made: Answer, send: Send, scope: Scope, route: Route | None) -> None:

@@ -167,7 +167,7 @@ def tells_the_request(thing_id: int) -> Any:
 
 
 def tells_the_environ(thing_id: int) -> Any:
-    unlike = {"wsgi.input", "wsgi.errors", "asgi.scope", "werkzeug.request"}
+    unlike = {"wsgi.input", "wsgi.errors", "asgi.scope", "werkzeug.request", "roster.operation"}
     environ = flask.request.environ
     return sorted((name, str(value)) for name, value in environ.items() if name not in unlike)
 

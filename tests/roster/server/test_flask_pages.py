@@ -1,0 +1,166 @@
+"""Flask is Flask: its pages, hooks, extensions and request, beside the operations and in them."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import flask
+import pytest
+from flask_caching import Cache
+from flask_login import LoginManager, UserMixin, login_required, login_user
+from starlette.testclient import TestClient
+
+from models.database import migrate
+from roster import settings
+from roster.application import create_app
+
+TRUTH = "tests.truth"
+
+
+class Person(UserMixin):
+    """Somebody whom Flask-Login knows."""
+
+    id = "7"
+
+
+def extend(app: flask.Flask) -> None:
+    """Do what a developer does with a Flask app: config, extensions, hooks, a blueprint."""
+    app.config.update(SECRET_KEY="for tests", CACHE_TYPE="SimpleCache")
+    cache = Cache(app)
+    LoginManager(app).user_loader(lambda _: Person())
+    pages = flask.Blueprint("site", __name__, url_prefix="/site")
+    made: list[str] = []
+    app.extensions[TRUTH] = []
+
+    @app.after_request
+    def note(response: flask.Response) -> flask.Response:
+        request = flask.request
+        app.extensions[TRUTH].append(
+            {
+                "method": request.method,
+                "path": request.full_path,
+                "args": request.args.to_dict(),
+                "body": request.get_data(as_text=True),
+                "json": request.get_json(silent=True),
+                "length": request.content_length,
+                "type": request.content_type,
+                "address": request.remote_addr,
+                "rule": str(request.url_rule),
+                "page": flask.url_for("site.hello"),
+            }
+        )
+        return response
+
+    @pages.route("/hello", methods=["GET", "POST"])
+    def hello() -> Any:
+        return {"args": flask.request.args, "form": flask.request.form}
+
+    @pages.route("/cached")
+    @cache.cached(query_string=True)
+    def cached() -> str:
+        made.append("")
+        return f"made {len(made)}"
+
+    @pages.route("/login", methods=["POST"])
+    def login() -> str:
+        login_user(Person())
+        return "in"
+
+    @pages.route("/private")
+    @login_required
+    def private() -> str:
+        return "private"
+
+    @pages.route("/gone")
+    def gone() -> None:
+        flask.abort(410)
+
+    app.register_error_handler(410, lambda _: ("our own page", 410))
+    app.register_blueprint(pages)
+    app.add_url_rule("/api/v1/users", "shadow", lambda: "shadow")
+
+
+@pytest.fixture(name="client")
+def _client(tmp_path: Path) -> Iterator[TestClient]:
+    url = f"sqlite:///{tmp_path}/x.db"
+    migrate.upgrade(url)
+    app = create_app(settings.load(database_url=url), validate_responses=True, extend=extend)
+    with TestClient(app, base_url="http://127.0.0.1:5000") as client:
+        yield client
+
+
+def seen(client: TestClient) -> dict[str, Any]:
+    app: Any = client.app
+    last: dict[str, Any] = app.flask.extensions[TRUTH][-1]
+    return last
+
+
+def test_a_blueprint_gets_what_was_sent(client: TestClient) -> None:
+    answer = client.post("/site/hello?a=%C3%A4", data={"b": "2"})
+
+    assert answer.json() == {"args": {"a": "ä"}, "form": {"b": "2"}}
+    assert answer.headers["x-content-type-options"] == "nosniff"
+
+
+def test_head_and_options_of_a_blueprint_are_as_in_flask(client: TestClient) -> None:
+    whole, head = client.get("/site/cached"), client.head("/site/cached")
+
+    assert (head.status_code, head.content) == (200, b"")
+    assert head.headers["content-length"] == whole.headers["content-length"]
+    allowed = client.options("/site/cached").headers["allow"]
+    assert set(allowed.split(", ")) == {"GET", "HEAD", "OPTIONS"}
+    assert client.post("/site/cached").status_code == 405
+
+
+def test_a_body_for_a_blueprint_has_the_same_limit(client: TestClient) -> None:
+    assert client.post("/site/hello", content=b"x" * (2**20 + 1)).status_code == 413
+
+
+def test_error_handlers_answer_for_blueprints_and_unknown_paths_stay_problems(
+    client: TestClient,
+) -> None:
+    assert client.get("/site/gone").text == "our own page"
+    unknown = client.get("/site/unknown")
+    assert unknown.status_code == 404
+    assert unknown.headers["content-type"] == "application/problem+json"
+
+
+def test_paths_of_the_definition_win(client: TestClient) -> None:
+    assert client.get("/api/v1/users").status_code == 401
+
+
+def test_no_form_of_an_operations_path_reaches_it_without_the_definition(
+    client: TestClient,
+) -> None:
+    for path in (
+        "/api/v1//users",
+        "//api/v1/users/1",
+        "/api/v1/users/01",
+        "/api/v1/users/0",
+        "/api/v1/users/" + "9" * 30,
+    ):
+        assert client.get(path).status_code in {401, 404}
+    assert client.app.flask.extensions[TRUTH] == []  # type: ignore[attr-defined]
+
+
+def test_caching_looks_at_the_query(client: TestClient) -> None:
+    asked = ("/site/cached?a=1", "/site/cached?a=1", "/site/cached?a=2")
+
+    assert [client.get(path).text for path in asked] == ["made 1", "made 1", "made 2"]
+
+
+def test_login_keeps_a_session(client: TestClient) -> None:
+    assert client.get("/site/private").status_code == 401
+    assert client.post("/site/login").text == "in"
+    assert client.get("/site/private").text == "private"
+
+
+def test_an_operation_shows_hooks_the_request_as_it_was_sent(client: TestClient) -> None:
+    answer = client.head("/.well-known/oauth-authorization-server?a=1&b=%C3%A4")
+
+    assert answer.content == b""
+    told = seen(client)
+    assert told["method"] == "HEAD"
+    assert told["path"] == "/.well-known/oauth-authorization-server?a=1&b=%C3%A4"
+    assert told["rule"] == "/.well-known/oauth-authorization-server"
+    assert told["page"] == "/site/hello"
