@@ -80,7 +80,7 @@ class FlaskAdapter:
         except MethodNotAllowed as error:
             methods = error.valid_methods or ()
             return all(self.finds_page(path, each) for each in methods)
-        except HTTPException:
+        except (HTTPException, ValueError):  # Python reads no integer of 5000 digits
             return False
         return rule.endpoint not in self._operation_endpoints
 
