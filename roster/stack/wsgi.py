@@ -48,7 +48,8 @@ class FlaskAdapter:
         for rule in self._app.url_map.iter_rules():
             decorated = self._app.view_functions[rule.endpoint]
             if isinstance(decorated, FlaskOperation):
-                self._app.view_functions[rule.endpoint] = views[decorated.operation_id]
+                view = _past_flask(views[decorated.operation_id])
+                self._app.view_functions[rule.endpoint] = view
                 self._rules[decorated.operation_id] = rule
         self._operation_endpoints = frozenset(rule.endpoint for rule in self._rules.values())
 
@@ -114,6 +115,9 @@ class FlaskAdapter:
             context.push()
             try:
                 response = self._app.full_dispatch_request()
+            except _RaisedByOperation as carrier:
+                failure = carrier.error
+                raise carrier.error from None
             except Exception as error:  # noqa: BLE001 (Flask raises it again)
                 failure = error
                 response = self._app.handle_exception(error)
@@ -125,6 +129,28 @@ class FlaskAdapter:
         finally:
             context.pop(failure)
         return pieces, int(status.split(" ", 1)[0]), _raw(headers)
+
+
+class _RaisedByOperation(BaseException):
+    """Carries an operation's error past the error handlers of Flask, which catch every Exception.
+
+    The definition declares what the answer to such an error is. Flask's handlers are for hooks and
+    for pages of Flask's own.
+    """
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__()
+        self.error = error
+
+
+def _past_flask(view: Callable[..., Any]) -> Callable[..., Any]:
+    def call(**arguments: Any) -> Any:
+        try:
+            return view(**arguments)
+        except Exception as error:  # noqa: BLE001 (it is raised again outside)
+            raise _RaisedByOperation(error) from None
+
+    return call
 
 
 class _MatchedContext(FlaskRequestContext):

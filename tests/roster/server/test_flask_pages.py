@@ -10,9 +10,13 @@ from flask_caching import Cache
 from flask_login import LoginManager, UserMixin, login_required, login_user
 from starlette.testclient import TestClient
 
+from models import development
 from models.database import migrate
+from models.errors import DomainError
 from roster import settings
 from roster.application import create_app
+from roster.http.errors import HTTPError
+from tests.scopes import ALL_SCOPES
 
 TRUTH = "tests.truth"
 
@@ -74,6 +78,10 @@ def extend(app: flask.Flask) -> None:
     @pages.route("/gone")
     def gone() -> None:
         flask.abort(410)
+
+    @pages.route("/broken")
+    def broken() -> None:
+        raise DomainError("broken")
 
     app.register_error_handler(410, lambda _: ("our own page", 410))
     app.register_blueprint(pages)
@@ -164,3 +172,32 @@ def test_an_operation_shows_hooks_the_request_as_it_was_sent(client: TestClient)
     assert told["path"] == "/.well-known/oauth-authorization-server?a=1&b=%C3%A4"
     assert told["rule"] == "/.well-known/oauth-authorization-server"
     assert told["page"] == "/site/hello"
+
+
+def catch_all(app: flask.Flask) -> None:
+    """Have error handlers for whatever there is."""
+    extend(app)
+    for kind in (Exception, DomainError, HTTPError, 404):
+        app.register_error_handler(kind, lambda error: (f"caught {type(error).__name__}", 418))
+
+
+def test_error_handlers_are_for_pages_and_never_for_operations(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/x.db"
+    migrate.upgrade(url)
+    app = create_app(settings.load(database_url=url), validate_responses=True, extend=catch_all)
+    with app.sessions() as session:
+        development.load(session, app.settings.origin, app.settings.port, ALL_SCOPES)
+        session.commit()
+    with TestClient(app, base_url="http://127.0.0.1:5000") as client:
+        # To compute a hash the request leaves its thread by an exception, which none may catch.
+        form = {"grant_type": "password", "client_id": "documentation", "username": "root"}
+        issued = client.post("/auth/oauth2/token", data={**form, "password": "q"})
+        assert issued.status_code == 200, issued.text
+        headers = {"Authorization": f"Bearer {issued.json()['access_token']}"}
+
+        assert client.get("/site/broken").text == "caught DomainError"
+        for path in ("/api/v1/users/9999", "/api/v1/teams/9999"):
+            answer = client.get(path, headers=headers)
+            assert answer.status_code == 404
+            assert answer.headers["content-type"] == "application/problem+json"
+        assert client.get("/api/v1/users/me").status_code == 401
