@@ -1,7 +1,7 @@
 """The application factory: composes the packages into one ASGI application."""
 
 import re
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -36,12 +36,13 @@ from roster.server.assets import Assets, from_file
 from roster.server.cors import with_cors
 from roster.server.dispatch import Dispatcher, step_through
 from roster.server.entry import EntryPoint
-from roster.server.flask_pages import FlaskPages
 from roster.server.hosts import known_hosts_only
 from roster.server.metrics import Metrics
 from roster.server.proxies import Proxies
 from roster.settings import Settings
 from roster.stack.authorization import Rules
+from roster.stack.extension import Extend, find_extension
+from roster.stack.flask_pages import FlaskPages
 from roster.stack.hashing import hash_elsewhere
 from roster.stack.object_checks import check_objects
 from roster.stack.operation_scope import OperationMiddleware
@@ -82,7 +83,7 @@ def create_app(
     settings: Settings,
     *,
     validate_responses: bool = False,
-    extend: Callable[[flask.Flask], None] | None = None,
+    extend: Extend | None = None,
 ) -> Application:
     """Build the server: all is loaded, resolved and checked here, nothing at the first request.
 
@@ -92,10 +93,12 @@ def create_app(
         to register extensions, hooks, error handlers and blueprints, as in any Flask app. Paths
         of the definition win over those of blueprints. Hooks run for operations too, but not for
         requests that are refused before Flask; an operation that hashes passwords or asks a
-        captcha service may run them twice.
+        captcha service may run them twice. By default the function that the settings name.
+    :raises SettingsError: where the settings name a function that is not there.
     :raises DefinitionError: where the definition is wrong, or does not fit the handlers.
     """
     logs.keep_secrets()
+    extend = extend or find_extension(settings)
     defined = loader.load(settings.environment)
     with defined.locating():
         check_objects(defined)

@@ -51,6 +51,8 @@ class SettingFields(BaseSettings):
     """The secret at the captcha service."""
     docs_client_id: str = Field("", validation_alias="ROSTER_DOCS_CLIENT_ID")
     """The documentation page's OAuth client in production."""
+    extend: str = Field("", validation_alias="ROSTER_EXTEND")
+    """MODULE:FUNCTION, called with the Flask app at the start to extend it."""
     metrics_token: SecretStr = Field(SecretStr(""), validation_alias="ROSTER_METRICS_TOKEN")
     """The bearer token for /metrics, which is closed without it in production."""
     limits_url: str = Field("", validation_alias="ROSTER_LIMITS_URL")

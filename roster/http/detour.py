@@ -3,8 +3,10 @@
 from collections.abc import Awaitable, Callable
 
 
-class Detour(Exception):
+class Detour(BaseException):
     """A request must leave its thread: it has written nothing, and is run again from its start.
+
+    It is no Exception, so that no error handler takes it for one.
 
     With a `question`, that is awaited on the event loop first; without one, the request is run in
     the threads for hashing.

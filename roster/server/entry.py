@@ -5,6 +5,7 @@ import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Protocol
 
 from starlette.types import Receive, Scope, Send
 
@@ -16,7 +17,6 @@ from roster.http.context import RequestContext
 from roster.http.errors import PROBLEM, Answer, HTTPError, answer
 from roster.server.assets import Assets
 from roster.server.body import DisconnectedError, read_body
-from roster.server.flask_pages import FlaskPages
 from roster.server.headers import OPENER_POLICY, ResponseHeaders
 
 _CONTENT_HEADERS = {b"content-encoding", b"content-length", b"content-type", b"transfer-encoding"}
@@ -25,6 +25,16 @@ _STOPPING = HTTPError(503, "The server stops. Try again shortly.", headers={"Ret
 
 Inner = Callable[[Scope, RequestContext], Awaitable[Answer]]
 Observe = Callable[[str, int, float], None]
+
+
+class Pages(Protocol):
+    """Paths that the definition lacks, and something else answers."""
+
+    def has(self, scope: Scope) -> bool:
+        """Tell whether a request's path is one of them."""
+
+    async def answer(self, scope: Scope, body: bytes) -> Answer:
+        """Answer a request whose body is in memory."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +55,7 @@ class EntryPoint:
     observe: Observe
     origin: str
     client_address: Callable[[Scope], str]
-    pages: FlaskPages | None = None
+    pages: Pages | None = None
 
     @cached_property
     def _headers(self) -> ResponseHeaders:

@@ -9,6 +9,7 @@ import flask
 from connexion.operations import AbstractOperation
 from connexion.resolver import Resolution, Resolver
 from sqlalchemy.exc import DBAPIError
+from werkzeug.exceptions import HTTPException
 
 from models import errors as domain
 from models.database import failures
@@ -17,7 +18,7 @@ from roster.contract.definition import Definition
 from roster.contract.errors import DefinitionError, nearest
 from roster.contract.operation import Operation
 from roster.http.context import RequestContext, current
-from roster.http.errors import HTTPError
+from roster.http.errors import HTTPError, answer
 from roster.stack.authorization import Admission, OutdatedError, Rules
 from roster.stack.handlers import find_handler
 from roster.stack.object_checks import check_handler
@@ -38,9 +39,10 @@ class HandlerResolver(Resolver):
     Around a handler the wrapper opens the session, loads the object that the path names (absent:
     404), asks whether the caller may (403, or 404 where it must not know), calls the handler with
     what its parameters name, commits, and makes the response. An error rolls back, but one that
-    declares a consequence commits it first. Between permission and handler come the steps that the
-    operation asks for. A handler that yields has all that it wrote so far committed: so it does in
-    batches what would keep others waiting.
+    declares a consequence commits it first. It is answered as the definition declares; the error
+    handlers of Flask are for pages of Flask's own. Between permission and handler come the steps
+    that the operation asks for. A handler that yields has all that it wrote so far committed: so it
+    does in batches what would keep others waiting.
     """
 
     def __init__(
@@ -93,8 +95,7 @@ class HandlerResolver(Resolver):
             result = handler(**{name: provide(context, found) for name, provide in arguments})
             return _finish(result, context) if isinstance(result, Generator) else result
 
-        def carry_out(**_: Any) -> flask.Response:
-            context = current.get()
+        def carry_out(context: RequestContext) -> Any:
             if context.refusal is not None:
                 raise context.refusal
             try:
@@ -104,9 +105,18 @@ class HandlerResolver(Resolver):
                     context.commit()
                 raise
             context.commit()
-            return respond(result, context)
+            return result
 
-        return carry_out
+        def view(**_: Any) -> flask.Response:
+            context = current.get()
+            try:
+                return respond(carry_out(context), context)
+            except HTTPException:  # of werkzeug: `abort` belongs to Flask
+                raise
+            except Exception as error:  # noqa: BLE001 (it is answered as the definition declares)
+                return respond(answer(error, operation.error_media_type), context)
+
+        return view
 
     def _argument(
         self, name: str, operation: Operation

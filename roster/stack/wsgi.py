@@ -32,6 +32,9 @@ class FlaskAdapter:
         self._rules: dict[str, Rule] = {}
         self._operation_endpoints: frozenset[str] = frozenset()
         self._bind = app.create_url_adapter
+        # connexion would have Flask raise what are answers: redirects to a path with a slash, and
+        # `abort(response)`.
+        app.config["TRAP_HTTP_EXCEPTIONS"] = False
         # Flask offers no other way to bind its URL map only when `url_for` needs it.
         app.create_url_adapter = self._url_adapter  # type: ignore[method-assign]
 
@@ -48,8 +51,7 @@ class FlaskAdapter:
         for rule in self._app.url_map.iter_rules():
             decorated = self._app.view_functions[rule.endpoint]
             if isinstance(decorated, FlaskOperation):
-                view = _past_flask(views[decorated.operation_id])
-                self._app.view_functions[rule.endpoint] = view
+                self._app.view_functions[rule.endpoint] = views[decorated.operation_id]
                 self._rules[decorated.operation_id] = rule
         self._operation_endpoints = frozenset(rule.endpoint for rule in self._rules.values())
 
@@ -115,9 +117,6 @@ class FlaskAdapter:
             context.push()
             try:
                 response = self._app.full_dispatch_request()
-            except _RaisedByOperation as carrier:
-                failure = carrier.error
-                raise carrier.error from None
             except Exception as error:  # noqa: BLE001 (Flask raises it again)
                 failure = error
                 response = self._app.handle_exception(error)
@@ -129,28 +128,6 @@ class FlaskAdapter:
         finally:
             context.pop(failure)
         return pieces, int(status.split(" ", 1)[0]), _raw(headers)
-
-
-class _RaisedByOperation(BaseException):
-    """Carries an operation's error past the error handlers of Flask, which catch every Exception.
-
-    The definition declares what the answer to such an error is. Flask's handlers are for hooks and
-    for pages of Flask's own.
-    """
-
-    def __init__(self, error: Exception) -> None:
-        super().__init__()
-        self.error = error
-
-
-def _past_flask(view: Callable[..., Any]) -> Callable[..., Any]:
-    def call(**arguments: Any) -> Any:
-        try:
-            return view(**arguments)
-        except Exception as error:  # noqa: BLE001 (it is raised again outside)
-            raise _RaisedByOperation(error) from None
-
-    return call
 
 
 class _MatchedContext(FlaskRequestContext):
@@ -180,8 +157,8 @@ def environ_of(scope: Scope, body: bytes) -> Any:
     if not query.isascii():  # a2wsgi takes nothing else
         scope = {**scope, "query_string": quote(query, safe=_PRINTABLE).encode()}
     environ: Any = build_environ(cast("Any", scope), cast("Any", BytesIO(body)))
-    if body:  # that came in chunks has no length yet
-        environ["CONTENT_LENGTH"] = str(len(body))
+    if "HTTP_TRANSFER_ENCODING" in environ:  # a body that came in chunks has no length
+        environ["wsgi.input_terminated"] = True
     return environ
 
 

@@ -91,7 +91,7 @@ class Mounted:
         chosen = settings.load(database_url=f"sqlite:///{folder}/roster.db", threads=1)
         engine = connect(chosen.database_url, 1, chosen.database_limits, chosen.prepares)
         resolver = HandlerResolver(self.definition, Rules(chosen), {}, ())
-        stack = _connexion(self.definition, resolver, chosen, validate_responses=False)
+        stack, _, _ = _connexion(self.definition, resolver, chosen, validate_responses=False)
         dispatcher = Dispatcher(stack, 1, queue=10, hashing_queue=10)
         return EntryPoint(
             definition=self.definition,
