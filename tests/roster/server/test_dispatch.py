@@ -72,6 +72,7 @@ class FakeExchange:
     closed_in: str | None = None
     rewound_in: str | None = None
     may_hash = False
+    raw_body = b""
 
     def __init__(self, *, is_immediate: bool = False) -> None:
         self.operation = SimpleNamespace(is_immediate=is_immediate)
