@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from roster.contract.errors import DefinitionError
+from roster.contract.references import pointer_to
 from roster.contract.schemas import MAX_ERRORS, Errors, Schema
 from roster.contract.styles import (
     CONTAINERS,
@@ -178,14 +179,14 @@ class Fields:
             if single is None:
                 self._gather(name, text, gathered, values, errors)
             elif name in values:
-                errors.append((f"/{name}", _TWICE))
+                errors.append((pointer_to(name), _TWICE))
             else:
                 self._read_one(single, text, values, errors)
         for name, found in gathered.items():
             self._read_gathered(name, found, values, errors)
         for each in self._required:
             if each.name not in values and each.name not in gathered:
-                errors.append((f"/{each.name}", "The parameter is missing."))
+                errors.append((pointer_to(each.name), "The parameter is missing."))
         return values, errors[:MAX_ERRORS]
 
     def _read_one(self, one: Field, text: str, values: dict[str, Any], errors: Errors) -> None:
@@ -199,9 +200,9 @@ class Fields:
             value = values[one.name] = one.read(text) if one.read else text
         except UnreadableError:
             values[one.name] = None
-            errors.append((f"/{one.name}", UNREADABLE))
+            errors.append((pointer_to(one.name), UNREADABLE))
             return
-        errors += one.schema.errors(value, f"/{one.name}")
+        errors += one.schema.errors(value, pointer_to(one.name))
 
     def _gather(
         self,
@@ -238,6 +239,6 @@ class Fields:
         try:
             values[name] = one.gather(found) if one.gather else found
         except UnreadableError:
-            errors.append((f"/{name}", UNREADABLE))
+            errors.append((pointer_to(name), UNREADABLE))
             return
-        errors += one.schema.errors(values[name], f"/{name}")
+        errors += one.schema.errors(values[name], pointer_to(name))

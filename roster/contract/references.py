@@ -25,6 +25,11 @@ def steps(pointer: str) -> Iterator[str]:
         yield step.replace("~1", "/").replace("~0", "~")
 
 
+def pointer_to(*steps: str | int) -> str:
+    """Return the JSON Pointer (RFC 6901) of what these steps lead to; "" is the whole."""
+    return "".join("/" + str(step).replace("~", "~0").replace("/", "~1") for step in steps)
+
+
 def look_up(node: Any, step: str) -> Any:
     """Return the member or item at one step of a pointer.
 

@@ -12,6 +12,7 @@ import jsonschema_rs
 from roster.contract.draft4 import CHOSEN_BY, NOTHING, Draft4
 from roster.contract.errors import DefinitionError
 from roster.contract.formats import FORMATS, SENTENCES
+from roster.contract.references import pointer_to
 from roster.http.json_bodies import MAX_VALUES
 
 MAX_ERRORS = 20
@@ -66,7 +67,7 @@ class Schema:
         if self.is_valid(value):
             return []
         faults = self._root.faults(value, (), iter(range(_MAX_STEPS)))
-        found = [(_pointer(place, fault.path), fault.sentence) for fault in _some(faults)]
+        found = [(place + pointer_to(*fault.path), fault.sentence) for fault in _some(faults)]
         return found or [(place, _NOT_ALLOWED)]
 
 
@@ -288,8 +289,3 @@ _SENTENCES: dict[str, Callable[[Any], str]] = {
 def _one_of(kinds: str | list[str]) -> str:
     names = [kinds] if isinstance(kinds, str) else kinds
     return " or ".join(f"an {name}" if name[0] in "aio" else f"a {name}" for name in names)
-
-
-def _pointer(place: str, path: tuple[str | int, ...]) -> str:
-    steps = (str(step).replace("~", "~0").replace("/", "~1") for step in path)
-    return "/".join((place, *steps))

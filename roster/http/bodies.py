@@ -7,6 +7,7 @@ from typing import Any
 from roster.contract.draft4 import Draft4, followed
 from roster.contract.errors import DefinitionError
 from roster.contract.fields import Fields, field, json_field
+from roster.contract.references import pointer_to
 from roster.contract.schemas import MAX_ERRORS, Errors, Schema
 from roster.contract.styles import CONTAINERS, check_style, decode_form
 from roster.contract.texts import items, kinds, members, others, reader
@@ -203,7 +204,7 @@ class _Multipart:
         errors: Errors = []
         for part in read_parts(raw, options.get("boundary", "")):
             name, member = part.name, self._members.get(part.name)
-            place = f"/{name}" if member else ""
+            place = pointer_to(name) if member else ""
             member = member or self._rest
             if not self._is_accepted(part):
                 takes = " or ".join(self._accepted[name])

@@ -12,6 +12,7 @@ from roster.contract.definition import Definition
 from roster.contract.fields import UNREADABLE, Fields
 from roster.contract.operation import Operation
 from roster.contract.parameters import Parameter
+from roster.contract.references import pointer_to
 from roster.contract.schemas import Errors
 from roster.contract.styles import UnreadableError, decode_form
 from roster.contract.support import placed
@@ -168,7 +169,7 @@ def _cookies(header: str) -> dict[str, str]:
 
 
 def _read_one(parameter: Parameter, text: str | None, errors: Errors) -> Any:
-    place = f"/{parameter.name}"
+    place = pointer_to(parameter.name)
     if text is None:
         if parameter.is_required:
             errors.append((place, "The parameter is missing."))

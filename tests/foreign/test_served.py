@@ -80,6 +80,19 @@ def test_all_that_is_wrong_with_the_headers_is_told() -> None:
     assert b"many" not in answer.body
 
 
+def test_a_place_is_a_json_pointer_whatever_a_parameter_is_called() -> None:
+    mounted = Mounted(
+        document(
+            {**parameter("query", NUMBER), "name": "a/b~c"},
+            {**parameter("query", NUMBER, required=True), "name": "/"},
+            {**parameter("header", NUMBER), "name": "X~"},
+        )
+    )
+
+    assert mounted.ask("GET", "/x", query=b"a%2Fb~c=x").places == ["/a~1b~0c", "/~1"]
+    assert mounted.ask("GET", "/x", query=b"%2F=1", headers=[(b"x~", b"x")]).places == ["/X~0"]
+
+
 def test_the_query_is_judged_where_no_400_is_declared() -> None:
     mounted = Mounted(document(parameter("query", NUMBER, required=True)))
 

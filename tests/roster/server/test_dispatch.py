@@ -66,7 +66,7 @@ def test_the_exception_of_a_coroutine_comes_out() -> None:
 # The threads
 
 
-class FakeExchange:
+class FakeContext:
     """A request context that knows whether it was closed or rewound, and in which thread."""
 
     closed_in: str | None = None
@@ -88,7 +88,7 @@ async def answer_nothing(send: Send) -> None:
     await send({"type": "http.response.start", "status": 204, "headers": []})
 
 
-def run(app: Any, context: FakeExchange) -> Any:
+def run(app: Any, context: FakeContext) -> Any:
     dispatcher = Dispatcher(app, threads=1)
     try:
         return asyncio.run(dispatcher(dict(SCOPE), cast(Any, context)))
@@ -106,7 +106,7 @@ def test_an_answer_is_made_in_one_thread_that_is_not_the_loops() -> None:
         await send({"type": "http.response.body", "body": b"one", "more_body": True})
         await send({"type": "http.response.body"})
 
-    context = FakeExchange()
+    context = FakeContext()
     made = run(app, context)
 
     assert (made.status, made.raw_headers, made.body) == (201, [(b"x-a", b"\xe4")], b"one")
@@ -118,7 +118,7 @@ def test_an_exchange_is_closed_after_an_error_too() -> None:
     async def app(*_: Any) -> None:
         raise LookupError("broken")
 
-    context = FakeExchange()
+    context = FakeContext()
     with pytest.raises(LookupError):
         run(app, context)
 
@@ -183,7 +183,7 @@ def test_closing_waits_for_what_is_under_way() -> None:
 
 def test_what_will_hash_is_run_again_in_the_threads_for_that() -> None:
     threads = []
-    context = FakeExchange()
+    context = FakeContext()
 
     async def app(scope: Scope, _: Receive, send: Send) -> None:
         threads.append(threading.current_thread().name)
@@ -200,7 +200,7 @@ def test_what_will_hash_is_run_again_in_the_threads_for_that() -> None:
 
 def test_a_question_is_awaited_on_the_loop_while_no_thread_waits() -> None:
     places = []
-    context = FakeExchange()
+    context = FakeContext()
     is_answered = False
 
     async def ask() -> None:
@@ -221,7 +221,7 @@ def test_a_question_is_awaited_on_the_loop_while_no_thread_waits() -> None:
 
 
 def test_an_exchange_whose_question_is_refused_is_closed() -> None:
-    context = FakeExchange()
+    context = FakeContext()
 
     async def ask() -> None:
         raise HTTPError(503, "Nobody knows.")
@@ -243,7 +243,7 @@ def test_what_waits_for_nothing_is_answered_on_the_loop() -> None:
         variable.set("changed inside")
         await answer_nothing(send)
 
-    context = FakeExchange(is_immediate=True)
+    context = FakeContext(is_immediate=True)
 
     assert run(app, context).status == 204
     assert places == [threading.main_thread().name] == [context.closed_in]
@@ -261,19 +261,19 @@ def test_more_than_may_wait_are_refused_at_once(*, may_hash: bool) -> None:
     async def call() -> None:
         dispatcher = Dispatcher(app, 1, queue=3, hashing_queue=3)
         threads = (dispatcher._hashing if may_hash else dispatcher._threads)._number
-        exchanges = [FakeExchange() for _ in range(threads + 3)]
+        exchanges = [FakeContext() for _ in range(threads + 3)]
         tasks = []
         for context in exchanges:
             context.may_hash = may_hash
             tasks.append(asyncio.create_task(dispatcher(dict(SCOPE), cast(Any, context))))
             await taken_up(dispatcher, len(tasks), threads, may_hash=may_hash)
-        over = FakeExchange()
+        over = FakeContext()
         over.may_hash = may_hash
         with pytest.raises(HTTPError) as refused:
             await dispatcher(dict(SCOPE), cast(Any, over))
         assert (refused.value.status, refused.value.headers) == (503, {"Retry-After": "5"})
         assert over.closed_in
-        other = FakeExchange()
+        other = FakeContext()
         other.may_hash = not may_hash
         last = asyncio.create_task(dispatcher(dict(SCOPE), cast(Any, other)))
         release.set()
@@ -307,7 +307,7 @@ def test_memory_is_given_back_when_nobody_has_hashed_for_a_while(
         raise LookupError("broken")
 
     async def call(dispatcher: Dispatcher, *, hashes: bool) -> float:
-        context: Any = FakeExchange()
+        context: Any = FakeContext()
         context.may_hash = hashes
         with pytest.raises(LookupError):
             await dispatcher(dict(SCOPE), context)
@@ -341,7 +341,7 @@ def test_nothing_is_given_back_after_the_end(monkeypatch: pytest.MonkeyPatch) ->
     async def call_too_late() -> None:
         dispatcher = Dispatcher(cast(Any, None), threads=1)
         dispatcher.close()
-        context: Any = FakeExchange()
+        context: Any = FakeContext()
         context.may_hash = True
         with pytest.raises(RuntimeError, match="have ended"):
             await dispatcher(dict(SCOPE), context)
