@@ -1,7 +1,6 @@
 """The definition and what follows from it: routes, handlers, examples."""
 
 import ast
-import copy
 import importlib
 import inspect
 import json
@@ -270,14 +269,32 @@ def test_addresses_in_the_document_are_relative(defined: Definition) -> None:
         assert all(url.startswith("/") for key, url in flow.items() if key.endswith("Url"))
 
 
-def test_production_lacks_what_is_marked_for_development_and_nothing_else() -> None:
-    expected = copy.deepcopy(DEVELOPMENT.public)
-    token = expected["paths"]["/auth/oauth2/token"]
-    assert {"password", "client_secret"} < {parameter["name"] for parameter in token["parameters"]}
-    token["parameters"] = []
-    del token["get"]
+def test_what_is_for_development_is_served_there_alone_and_published_nowhere() -> None:
+    """Generators would name the fields of the form after those of the query, or the reverse."""
+    [served] = [each for each in DEVELOPMENT.operations if each.id == "issue_token_by_get"]
+    assert {"password", "client_secret"} < {each["name"] for each in served.parameters}
+    assert served.id not in {each.id for each in PRODUCTION.operations}
 
-    assert expected == PRODUCTION.public
+    for defined in (DEVELOPMENT, PRODUCTION):
+        assert defined.public["paths"]["/auth/oauth2/token"].keys() == {"post"}
+    assert DEVELOPMENT.public == PRODUCTION.public
+
+
+@every_operation
+def test_a_body_has_one_published_media_type(operation: Operation) -> None:
+    """Of several, generators write code that sends all of them, or that does not run."""
+    item = DEVELOPMENT.public["paths"][operation.path]
+    body = item.get(operation.method.lower(), {}).get("requestBody", {})
+    if not body:
+        return
+
+    [media_type] = body["content"]
+    assert media_type == next(iter(operation.request_content))
+    served = operation.request_content.keys()
+    if media_type == "application/json-patch+json":
+        assert served == {media_type, "application/json"}
+    if operation.path in {f"/auth/oauth2/{name}" for name in ("token", "revoke", "introspect")}:
+        assert served == {"application/x-www-form-urlencoded", "multipart/form-data"}
 
 
 # The handlers and what they stand on

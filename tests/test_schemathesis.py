@@ -224,7 +224,7 @@ def load(
             "checks": {"positive_data_acceptance": {"expected-statuses": ACCEPTED}},
         }
     )
-    document = loader.load("development").public
+    document = loader.load("development").document
     schema = schemathesis.openapi.from_dict(document, config=config)
     schema.app = under_test
     if is_admin:

@@ -4,11 +4,11 @@ import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import cached_property
-from typing import Any, cast
+from typing import Any
 
 import yaml
 
-from roster.contract import scopes
+from roster.contract import published, scopes
 from roster.contract.draft4 import Draft4
 from roster.contract.errors import DefinitionError, DefinitionErrors, nearest
 from roster.contract.operation import Operation, operations
@@ -95,8 +95,8 @@ class Definition:
 
     @cached_property
     def public(self) -> dict[str, Any]:
-        """The document without the names that only this server understands."""
-        return cast(dict[str, Any], _without_internal_names(self.document))
+        """The document for readers and generators, without what is of use to this server alone."""
+        return published.of(self.document)
 
     @cached_property
     def as_json(self) -> bytes:
@@ -110,15 +110,3 @@ class Definition:
         options: Any = {"sort_keys": False, "allow_unicode": True, "encoding": "utf-8"}
         dumped: bytes = yaml.dump(self.public, Dumper=dumper, **options)
         return dumped
-
-
-def _without_internal_names(node: Any) -> Any:
-    if isinstance(node, dict):
-        return {
-            key: _without_internal_names(value)
-            for key, value in node.items()
-            if not key.startswith("x-")
-        }
-    if isinstance(node, list):
-        return [_without_internal_names(value) for value in node]
-    return node

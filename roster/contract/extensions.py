@@ -25,6 +25,7 @@ NAMES: dict[str, tuple[Any, ...] | None] = {
     "x-permission": None,
     "x-roles": None,
     "x-scopes": None,
+    "x-unpublished": (True, False),
 }
 
 

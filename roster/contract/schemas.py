@@ -9,9 +9,10 @@ from typing import Any
 
 import jsonschema_rs
 
-from roster.contract.draft4 import CHOSEN_BY, NOTHING, Draft4
+from roster.contract import sentences
+from roster.contract.draft4 import CHOSEN_BY, Draft4
 from roster.contract.errors import DefinitionError
-from roster.contract.formats import FORMATS, SENTENCES
+from roster.contract.formats import FORMATS
 from roster.contract.references import pointer_to
 from roster.http.json_bodies import MAX_VALUES
 
@@ -30,7 +31,7 @@ _FIRST = ("type", "maxLength", "maxItems", "maxProperties")
 _OTHERS = (
     *("required", "additionalProperties", "minLength", "minItems", "minProperties", "uniqueItems"),
     *("minimum", "maximum", "multipleOf", "enum", "format", "pattern"),
-    *("oneOf", "not", "patternProperties"),
+    *("not", "patternProperties"),
 )
 # What these keywords mean depends on others beside them.
 _BESIDE = {
@@ -68,7 +69,7 @@ class Schema:
             return []
         faults = self._root.faults(value, (), iter(range(_MAX_STEPS)))
         found = [(place + pointer_to(*fault.path), fault.sentence) for fault in _some(faults)]
-        return found or [(place, _NOT_ALLOWED)]
+        return found or [(place, sentences.NOT_ALLOWED)]
 
 
 @dataclass(frozen=True)
@@ -128,6 +129,10 @@ class _Node:
         return [self._nodes.node(inner) for inner in self._schema.get("anyOf", ())]
 
     @cached_property
+    def _one_of(self) -> list["_Node"]:
+        return [self._nodes.node(inner) for inner in self._schema.get("oneOf", ())]
+
+    @cached_property
     def _all_of(self) -> list["_Node"]:
         return [self._nodes.node(inner) for inner in self._schema.get("allOf", ())]
 
@@ -143,7 +148,10 @@ class _Node:
             stated = schema[keyword]
             demands = [[name] for name in stated] if keyword == "required" else [stated]
             for demand in demands:
-                sentence = _SENTENCES.get(keyword, lambda _: _NOT_ALLOWED)(demand)
+                if keyword == "additionalProperties" and not demand:
+                    sentence = sentences.unknown_member(schema.get("properties", {}))
+                else:
+                    sentence = sentences.of(keyword, demand)
                 is_kept = self._nodes.compiled({**beside, keyword: demand}).is_valid
                 yield _Rule(keyword, sentence, is_kept)
 
@@ -162,7 +170,13 @@ class _Node:
             if not node.is_valid(inner):
                 yield from node.faults(inner, (*path, *step), steps)
         if self._any_of and not any(node.is_valid(value) for node in self._any_of):
-            yield from self._nearest(value, path, steps)
+            yield from self._nearest(self._any_of, value, path, steps)
+        if self._one_of:
+            fitting = sum(node.is_valid(value) for node in self._one_of)
+            if fitting == 0:
+                yield from self._nearest(self._one_of, value, path, steps)
+            elif fitting > 1:
+                yield _Fault(path, "oneOf", sentences.NOT_ALLOWED)
 
     def is_named_by(self, value: Any) -> bool:
         """Tell whether a value names this alternative of its discriminator."""
@@ -181,21 +195,34 @@ class _Node:
                 yield self._items, item, (index,)
 
     def _nearest(
-        self, value: Any, path: tuple[str | int, ...], steps: Iterator[int]
+        self,
+        alternatives: list["_Node"],
+        value: Any,
+        path: tuple[str | int, ...],
+        steps: Iterator[int],
     ) -> list[_Fault]:
         """Describe the alternative that was meant: the named one, or whose fixed words all fit."""
         if CHOSEN_BY in self._schema:
-            for node in self._any_of:
+            for node in alternatives:
                 if node.is_named_by(value):
                     return _some(node.faults(value, path, steps))
-        for node in self._any_of:
+        for node in alternatives:
             found = _some(node.faults(value, path, steps))
             if found and all(
                 fault.keyword not in {"enum", "type"} or fault.path[-1:] == ("value",)
                 for fault in found
             ):
                 return found
-        return [_Fault(path, "anyOf", "This is none of the forms that are allowed here.")]
+        return [_Fault(path, "anyOf", sentences.none_of(node.fixed_words for node in alternatives))]
+
+    @cached_property
+    def fixed_words(self) -> str:
+        """The names of an object's members that have only so many values, each with these."""
+        return ", ".join(
+            f"{name} {' or '.join(map(str, each['enum']))}"
+            for name, each in self._schema.get("properties", {}).items()
+            if "enum" in each
+        )
 
 
 class _Nodes:
@@ -259,33 +286,3 @@ def _most_values_in(kind: str, schema: dict[str, Any]) -> float:
         return 1 + sum(2 + _most_values(each) for each in schema.get("properties", {}).values())
     return 1
 
-
-_NOT_ALLOWED = "This is not allowed here."
-_SENTENCES: dict[str, Callable[[Any], str]] = {
-    "not": lambda inner: (
-        "This is only for reading, and must not be sent."
-        if inner == NOTHING["not"]
-        else _NOT_ALLOWED
-    ),
-    "required": lambda names: f"The member {names[0]} is missing.",
-    "additionalProperties": lambda allowed: (
-        _NOT_ALLOWED if allowed else "There is a member that is not known here."
-    ),
-    "type": lambda kinds: f"This must be {_one_of(kinds)}.",
-    "minLength": lambda limit: f"This must have at least {limit} characters.",
-    "maxLength": lambda limit: f"This must have at most {limit} characters.",
-    "minimum": lambda limit: f"This must be at least {limit}.",
-    "maximum": lambda limit: f"This must be at most {limit}.",
-    "minItems": lambda limit: f"This must have at least {limit} items.",
-    "maxItems": lambda limit: f"This must have at most {limit} items.",
-    "minProperties": lambda limit: f"This must have at least {limit} members.",
-    "maxProperties": lambda limit: f"This must have at most {limit} members.",
-    "enum": lambda options: f"This must be one of {', '.join(map(str, options))}.",
-    "format": lambda name: SENTENCES.get(name, f"This is not of the format {name}."),
-    "pattern": lambda pattern: f"This must match {pattern}.",
-}
-
-
-def _one_of(kinds: str | list[str]) -> str:
-    names = [kinds] if isinstance(kinds, str) else kinds
-    return " or ".join(f"an {name}" if name[0] in "aio" else f"a {name}" for name in names)

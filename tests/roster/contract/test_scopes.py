@@ -29,7 +29,7 @@ def test_a_scope_is_added_by_the_security_scheme_alone(folder: Path, change: Cha
     assert "rooms:read" in schemas["Scope"]["enum"]
     assert "scope.rooms:read" in schemas["ConsentForm"]["properties"]
     assert "`rooms:read`" in str(schemas["ConsentForm"]["properties"]["scope.rooms:read"])
-    assert schemas["NewClient"]["properties"]["default_scopes"]["maxItems"] == len(added.scopes)
+    assert schemas["ClientCreate"]["properties"]["default_scopes"]["maxItems"] == len(added.scopes)
 
 
 def test_each_list_of_all_scopes_comes_from_the_scheme(folder: Path, change: Change) -> None:
@@ -131,7 +131,7 @@ def test_more_scopes_than_a_text_of_them_has_room_for_are_refused(
 
 def test_what_the_bound_of_all_scopes_fits_is_what_the_schemas_have_room_for() -> None:
     schemas = loader.load("development").public["components"]["schemas"]
-    for name in ("TokenRequest", "TokenResponse", "ActiveToken"):
+    for name in ("TokenRequest", "TokenResponse", "Introspection"):
         assert schemas[name]["properties"]["scope"]["maxLength"] == scopes.MAX_TEXT
 
 
