@@ -5,15 +5,23 @@ import click
 from roster import settings
 from roster.cli.table import print_table
 from roster.contract import loader
+from roster.contract.extensions import ENVIRONMENTS
 from roster.contract.operation import Operation
 from roster.settings import Settings
 
 
 @click.command()
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of YAML.")
-def spec(*, as_json: bool) -> None:
-    """Print the definition, bundled as it is served."""
-    defined = loader.load(settings.load().environment)
+@click.option(
+    "--environment",
+    type=click.Choice(ENVIRONMENTS),
+    default="production",
+    show_default=True,
+    help="The environment whose definition to print.",
+)
+def spec(*, as_json: bool, environment: str) -> None:
+    """Print the definition, bundled as it is served. No setting is needed."""
+    defined = loader.load(environment)
     click.echo(defined.as_json if as_json else defined.as_yaml, nl=False)
 
 

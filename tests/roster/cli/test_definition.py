@@ -1,32 +1,54 @@
 """The commands that print the definition."""
 
-import json
 from importlib import metadata
+from types import SimpleNamespace
 
 import pytest
 import yaml
 
+from roster.cli import definition
 from roster.contract import loader
+from roster.contract.definition import Definition
 from tests.commands import Run
 from tests.live import PRODUCTION
 
 # spec and routes
 
 
-@pytest.mark.parametrize("environment", [{}, PRODUCTION])
-def test_the_definition_is_printed_as_it_is_served(
-    run: Run, monkeypatch: pytest.MonkeyPatch, environment: dict[str, str]
+@pytest.mark.parametrize("secret", [None, "too short"])
+def test_the_definition_of_production_is_printed_without_any_setting(
+    run: Run, monkeypatch: pytest.MonkeyPatch, secret: str | None
 ) -> None:
-    for name, value in environment.items():
-        monkeypatch.setenv(name, value)
-    served = loader.load("production" if environment else "development")
+    monkeypatch.setenv("ROSTER_ENV", "production")
+    if secret:
+        monkeypatch.setenv("ROSTER_SECRET_KEY", secret)
+    served = loader.load("production")
 
     as_yaml, as_json = run("spec"), run("spec", "--json")
 
     assert as_yaml.out.encode() == served.as_yaml
     assert as_json.out.encode() == served.as_json
     assert yaml.safe_load(as_yaml.out)["openapi"] == "3.0.3"
-    assert ("get" in json.loads(as_json.out)["paths"]["/auth/oauth2/token"]) == (not environment)
+
+
+def test_the_definition_of_an_environment_is_printed(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What differs between the two is data of the definition; Roster's own has nothing of it."""
+    loaded = []
+
+    def load(environment: str) -> Definition:
+        loaded.append(environment)
+        return loader.load(environment)
+
+    monkeypatch.setattr(definition, "loader", SimpleNamespace(load=load))
+
+    run("spec")
+    run("spec", "--environment", "development")
+    refused = run("spec", "--environment", "staging")
+
+    assert loaded == ["production", "development"]
+    assert refused.status == 2
 
 
 def test_the_table_of_routes_has_every_operation(run: Run) -> None:
