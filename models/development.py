@@ -27,7 +27,7 @@ def load(session: Session, issuer: str, port: int, scopes: Iterable[str]) -> Non
         _widen(session, scopes)
         return
     users = [
-        _user("root", "q", is_regular_user=True, is_admin=True),
+        _user("root", "q", domain="localhost", is_regular_user=True, is_admin=True),
         _user("documentation", "w", is_active=False, is_regular_user=False),
         _user("user", "w", is_regular_user=True),
         _user("internal", "q", is_regular_user=False, is_internal=True),
@@ -71,10 +71,10 @@ def _has_users(session: Session) -> bool:
     return session.scalar(select(User.id).limit(1)) is not None
 
 
-def _user(username: str, password: str, **flags: bool) -> User:
+def _user(username: str, password: str, domain: str = "example.org", **flags: bool) -> User:
     return User(
         username=username,
-        email=f"{username}@localhost",
+        email=f"{username}@{domain}",
         password_hash=hash_password(password),
         **flags,
     )

@@ -19,7 +19,7 @@ import yaml
 
 from roster import application, settings
 from roster.application import create_app
-from roster.contract import loader, references
+from roster.contract import loader, published, references
 from roster.contract.definition import Definition
 from roster.contract.operation import Operation
 from roster.stack.wsgi import FlaskAdapter
@@ -245,7 +245,7 @@ def test_json_and_yaml_are_the_same_document(client: CheckedClient) -> None:
 @both_environments
 def test_nothing_internal_is_served(defined: Definition) -> None:
     assert any(key.startswith("x-") for key in keys(defined.document))
-    assert not any(key.startswith("x-") for key in keys(defined.public))
+    assert {key for key in keys(defined.public) if key.startswith("x-")} == {"x-enum-varnames"}
     assert b"handlers." not in defined.as_json
 
 
@@ -278,6 +278,42 @@ def test_what_is_for_development_is_served_there_alone_and_published_nowhere() -
     for defined in (DEVELOPMENT, PRODUCTION):
         assert defined.public["paths"]["/auth/oauth2/token"].keys() == {"post"}
     assert DEVELOPMENT.public == PRODUCTION.public
+
+
+def test_values_that_are_no_names_are_published_with_names() -> None:
+    schemas = PRODUCTION.public["components"]["schemas"]
+
+    assert schemas["Scope"]["x-enum-varnames"][:2] == ["USERS_READ", "USERS_WRITE"]
+    path = schemas["NameOperation"]["properties"]["path"]
+    assert path["x-enum-varnames"] == ["FIRST_NAME", "MIDDLE_NAME", "LAST_NAME"]
+    assert "x-enum-varnames" not in schemas["GrantType"]
+
+
+@pytest.mark.parametrize(
+    ("enum", "names"),
+    [
+        (["a b", "c"], ["A_B", "C"]),
+        (["a-b", "a b"], None),  # one name for two
+        (["1.0"], None),  # no name at all
+        ([1, 2], None),
+        (["a", "b_c"], None),  # they are names
+    ],
+)
+def test_names_are_made_where_they_are_needed_and_possible(enum: Any, names: Any) -> None:
+    document = {"components": {"schemas": {"S": {"enum": enum, "example": {"enum": ["a b"]}}}}}
+
+    [schema] = published.of(document)["components"]["schemas"].values()
+
+    assert schema.get("x-enum-varnames") == names
+    assert schema["example"] == {"enum": ["a b"]}
+
+
+def test_names_that_are_stated_are_published_as_they_are() -> None:
+    schema = {"enum": ["+1", "-1"], "x-enum-varnames": ["UP", "DOWN"]}
+
+    document = {"components": {"schemas": {"S": schema}}}
+
+    assert published.of(document) == document
 
 
 @every_operation

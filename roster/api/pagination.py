@@ -34,12 +34,12 @@ def window(context: RequestContext, settings: Settings) -> Window:
     return Window(limit=limit, offset=None, after=after, counted=False)
 
 
-def next_link(context: RequestContext, after: int, settings: Settings) -> str:
-    """Make the Link header (RFC 8288) to the page that follows the row with this key."""
-    cursor = _serializer(context, settings).dumps(after)
+def next_page(context: RequestContext, after: int, settings: Settings) -> tuple[str, str]:
+    """Make the Link header (RFC 8288) to the page after the row with this key, and its cursor."""
+    cursor = str(_serializer(context, settings).dumps(after))
     page = urlencode({"limit": context.query["limit"], "cursor": cursor})
     query = "&".join([page, *_others_as_sent(context)])
-    return f'<{settings.origin}{context.path}?{query}>; rel="next"'
+    return f'<{settings.origin}{context.path}?{query}>; rel="next"', cursor
 
 
 def _serializer(context: RequestContext, settings: Settings) -> URLSafeSerializer:

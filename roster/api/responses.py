@@ -7,7 +7,7 @@ import flask
 import orjson
 
 from models.database.pagination import Page
-from roster.api.pagination import next_link
+from roster.api.pagination import next_page
 from roster.contract.definition import Definition
 from roster.contract.links import location
 from roster.contract.operation import Operation
@@ -50,6 +50,7 @@ class Responder:
         self._has_location = "Location" in declared_headers
         self._link = location(operation, definition)
         self._has_etag = "ETag" in declared_headers
+        self._has_cursor = "X-Next-Cursor" in declared_headers
 
     def __call__(self, result: Any, context: RequestContext) -> flask.Response:
         """Make the response with what a handler returned."""
@@ -74,7 +75,9 @@ class Responder:
         if page.total is not None:
             headers["X-Total-Count"] = str(page.total)
         if page.next_after is not None:
-            headers["Link"] = next_link(context, page.next_after, self._settings)
+            headers["Link"], cursor = next_page(context, page.next_after, self._settings)
+            if self._has_cursor:
+                headers["X-Next-Cursor"] = cursor
         return headers
 
     def _location(self, result: Any) -> str:

@@ -13,7 +13,7 @@ import click
 import models
 from models.database import migrate
 from roster import application, settings
-from roster.contract import loader
+from roster.contract import generators, loader
 from roster.contract.definition import Definition
 from roster.contract.errors import DefinitionError
 from roster.contract.extensions import ENVIRONMENTS
@@ -76,6 +76,9 @@ def _of_the_document(definition: Definition) -> Iterator[str]:
         steps = [*error.absolute_path]
         file = definition.files.get(str(steps[1])) if len(steps) > 1 else None
         yield str(error_at(steps, str(error.message)[:MAX_LENGTH], file))
+    for sentence, place in generators.mistakes(definition.public):
+        file = definition.files.get(place[1]) if place[0] == "paths" else None
+        yield str(error_at(place, sentence, file))
 
 
 def _without_an_operation(definitions: list[Definition]) -> Iterator[str]:

@@ -13,6 +13,7 @@ NAMES: dict[str, tuple[Any, ...] | None] = {
     "x-acts": (True, False),
     "x-captcha": None,
     "x-computes-hash": None,
+    "x-enum-varnames": None,
     "x-environment": ENVIRONMENTS,
     "x-errors": ("oauth",),
     "x-immediate": (True, False),

@@ -1,32 +1,60 @@
-"""The published document: the definition without what only this server needs to know."""
+"""The published document: the definition as readers and generators of clients need it."""
 
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+from roster.contract.kinds import part
+
 UNPUBLISHED = "x-unpublished"
+# What generators read: how the values of an enum are called in code.
+VARNAMES = "x-enum-varnames"
+
+_IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
 def of(document: Mapping[str, Any]) -> dict[str, Any]:
     """Return a document without `x-` names, and without each object that is `x-unpublished`.
 
     What is so marked is served all the same: it is not in the document where generators would
-    write code for it that nobody should use.
+    write code for it that nobody should use. Values of an enum that no program could have as names
+    get names, as `x-enum-varnames`.
     """
     return {
-        key: made
+        key: _published(value, "components" if key == "components" else part("root", key))
         for key, value in document.items()
-        if not key.startswith("x-") and _is_published(value)
-        if (made := _published(value)) != [] or key != "parameters"
+        if not key.startswith("x-")
     }
 
 
-def _published(node: Any) -> Any:
-    if isinstance(node, dict):
-        return of(node)
+def is_identifier(text: Any) -> bool:
+    """Tell whether a value can be a name in every programming language."""
+    return isinstance(text, str) and _IDENTIFIER.fullmatch(text) is not None
+
+
+def _published(node: Any, kind: str) -> Any:
     if isinstance(node, list):
-        return [_published(value) for value in node if _is_published(value)]
-    return node
+        return [_published(each, part(kind, "")) for each in node if _is_published(each)]
+    if not isinstance(node, dict):
+        return node
+    made = {
+        key: inner
+        for key, value in node.items()
+        if (not key.startswith("x-") or key == VARNAMES) and _is_published(value)
+        if (inner := _published(value, part(kind, key))) != [] or key != "parameters"
+    }
+    if kind == "schemas" and VARNAMES not in made and (names := _names(made.get("enum", ()))):
+        made[VARNAMES] = names
+    return made
 
 
 def _is_published(node: Any) -> bool:
     return not (isinstance(node, dict) and node.get(UNPUBLISHED))
+
+
+def _names(values: Sequence[Any]) -> list[str]:
+    """Make names such as `USERS_READ`; none where the values are names, or some would get none."""
+    if not all(isinstance(each, str) for each in values) or all(map(is_identifier, values)):
+        return []
+    names = [re.sub(r"[^A-Za-z0-9]+", "_", each).strip("_").upper() for each in values]
+    return names if all(map(is_identifier, names)) and len({*names}) == len(names) else []

@@ -45,7 +45,9 @@ class OperationValidation:
         self._query = compiled.query
         self._headers = [(each, each.name.lower().encode()) for each in compiled.header]
         self._cookies = compiled.cookie
-        self._is_required = operation.spec.get("requestBody", {}).get("required", False)
+        # Where the handler reads the form, it says what is missing, in the words of RFC 6749.
+        body = {} if operation.is_lenient else operation.spec.get("requestBody", {})
+        self._is_required = body.get("required", False)
         # OpenAPI 3.0.3, Operation Object: where HTTP has no body, the definition's is ignored.
         declared = {} if operation.method == "GET" else operation.declared
         with placed(operation.path, operation.method):

@@ -47,6 +47,7 @@ def next_page(answer: Any) -> str | None:
     """Return where the Link header leads, without the API's prefix."""
     link = answer.headers.get("link")
     if link is None:
+        assert "x-next-cursor" not in answer.headers
         return None
     found = re.fullmatch(rf'<{ISSUER}{API}(/[!-~]+)>; rel="next"', link)
     assert found, link
@@ -57,6 +58,7 @@ def cursor_of(answer: Any) -> str:
     """Return the cursor in the Link header."""
     found = re.search(r"[?&]cursor=([^&]+)", next_page(answer) or "")
     assert found
+    assert answer.headers["x-next-cursor"] == found[1]
     return found[1]
 
 

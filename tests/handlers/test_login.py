@@ -118,7 +118,7 @@ def test_what_is_typed_is_wrong_whatever_its_length(
 def test_one_logs_in_by_e_mail_in_any_letter_case(browser: Browser) -> None:
     browser.open(LOGIN)
 
-    assert "Signed in" in browser.sign_in("USER@localhost").text
+    assert "Signed in" in browser.sign_in("USER@example.org").text
 
 
 def test_the_session_is_new_at_each_login_and_gone_at_logout(browser: Browser) -> None:

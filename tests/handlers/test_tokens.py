@@ -591,7 +591,7 @@ def test_a_client_without_the_refresh_grant_gets_no_refresh_token(server: Server
         {"password": "q "},
         {"password": "q" * 1_000},
         {"username": "nobody"},
-        {"username": "nobody@localhost"},
+        {"username": "nobody@example.org"},
         {"username": "documentation", "password": "w"},  # inactive
         {"username": "documentation", "password": "wrong"},
         {"username": "%"},

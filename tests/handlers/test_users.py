@@ -312,7 +312,7 @@ def test_a_wrong_captcha_is_refused_before_any_name_is_looked_up(
         ({"username": "ROOT"}, ["/username"]),
         ({"email": "root@localhost"}, ["/email"]),
         ({"email": "Root@LocalHost"}, ["/email"]),
-        ({"username": "Root", "email": "user@localhost"}, ["/username", "/email"]),
+        ({"username": "Root", "email": "user@example.org"}, ["/username", "/email"]),
     ],
 )
 def test_a_name_or_address_is_taken_in_every_letter_case(

@@ -30,14 +30,14 @@ def test_the_users_are_those_of_the_documentation(session: Session) -> None:
         for u in users
     ] == [
         (1, "root", "root@localhost", True, True, True, False),
-        (2, "documentation", "documentation@localhost", False, False, False, False),
-        (3, "user", "user@localhost", True, True, False, False),
-        (4, "internal", "internal@localhost", True, False, False, True),
+        (2, "documentation", "documentation@example.org", False, False, False, False),
+        (3, "user", "user@example.org", True, True, False, False),
+        (4, "internal", "internal@example.org", True, False, False, True),
     ]
 
 
 @pytest.mark.parametrize(
-    ("login", "password"), [("root", "q"), ("USER@localhost", "w"), ("internal", "q")]
+    ("login", "password"), [("root", "q"), ("USER@example.org", "w"), ("internal", "q")]
 )
 def test_the_users_can_log_in(session: Session, login: str, password: str) -> None:
     load(session)

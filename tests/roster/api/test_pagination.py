@@ -8,7 +8,7 @@ import pytest
 
 from models import Team, User
 from roster import settings
-from roster.api.pagination import next_link, window
+from roster.api.pagination import next_page, window
 from roster.http.context import RequestContext
 from tests.serving import PASSWORD, PRODUCTION, Person, Serve, Server, pointers
 
@@ -93,6 +93,7 @@ def test_the_links_lead_through_all_rows_once(server: Server, limit: int, mode: 
 
 def test_the_last_page_has_no_link(server: Server) -> None:
     assert "link" in server.admin.get("/users?limit=3").headers
+    assert "x-next-cursor" not in server.admin.get("/users?limit=4").headers
     assert "link" not in server.admin.get("/users?limit=4").headers
     assert "link" not in server.admin.get("/users?limit=3&offset=1").headers
 
@@ -195,13 +196,14 @@ def test_a_link_keeps_the_other_parameters_as_they_were_sent() -> None:
         query={"archived": False, "tag": ["a", "b,c"], "limit": 2, "offset": None, "cursor": None},
     )
 
-    link = next_link(context, 7, app_settings)
+    link, cursor = next_page(context, 7, app_settings)
 
     query = link.removesuffix('>; rel="next"').partition("?")[2]
     assert query.endswith(f"&{others}")
     fields = parse_qs(query)
     assert fields.keys() == {"limit", "cursor", "archived", "tag", "since"}
-    context.query["cursor"] = fields["cursor"][0]
+    assert fields["cursor"] == [cursor]
+    context.query["cursor"] = cursor
     assert window(context, app_settings).after == 7
 
 
