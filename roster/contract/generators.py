@@ -33,7 +33,7 @@ def mistakes(document: Document) -> Iterator[Mistake]:
     yield from _in_answers(document)
 
 
-def _one_media_type(document: Document, path: str, operation: Document) -> Iterator[str]:
+def _one_media_type(document: Document, _: str, operation: Document) -> Iterator[str]:
     """Demand one media type: of two openapi-python-client sends both, or its code fails."""
     content = _body(document, operation).get("content", {})
     if "requestBody" in operation and len(content) != 1:

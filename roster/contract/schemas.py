@@ -285,4 +285,3 @@ def _most_values_in(kind: str, schema: dict[str, Any]) -> float:
             return math.inf
         return 1 + sum(2 + _most_values(each) for each in schema.get("properties", {}).values())
     return 1
-
