@@ -3,12 +3,6 @@
 PYTHON ?= python3
 COMMA := ,
 PIP_TOOLS := pip-tools==7.6.2
-REDOCLY := @redocly/cli@2.77.0
-
-# Paths end without a slash but for the one of the documentation, which browsers ask for by it;
-# `/` only redirects, and what tells of the server's health refuses nobody.
-REDOCLY_OPTIONS := --extends=recommended-strict --skip-rule=no-path-trailing-slash \
-    --skip-rule=operation-2xx-response --skip-rule=operation-4xx-response
 
 # The benchmark's load comes from wrk; where that is not installed, from a package.
 LOAD := $(if $(shell command -v wrk),,$(COMMA)load)
@@ -17,7 +11,7 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip --no-input --disable-pip-version-check --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help serve test test-slow test-field test-rules coverage bench bench-scale bench-hostile \
+.PHONY: help serve test test-slow test-field test-rules fuzz coverage bench bench-scale bench-hostile \
     format lint lint-format lint-code lint-types lint-roster lint-definition check migration constraints clean
 .DELETE_ON_ERROR:
 
@@ -27,14 +21,19 @@ help: ## list the commands
 serve: .venv/installed ## migrate the database, load the development data, serve
 	@exec $(BIN)/roster serve
 
-test: .venv/installed-test ## run the suite, on SQLite and on PostgreSQL
-	$(BIN)/python -m pytest --numprocesses auto -m 'not slow and not field'
+test: .venv/installed-test .venv/installed-openapi-core ## run the suite, on SQLite and on PostgreSQL
+	$(BIN)/python -m pytest --numprocesses auto -m 'not slow and not field' --prove
 
 test-slow: .venv/installed-test ## run the tests that take minutes: pairs of writers, random actions, hostile requests
 	$(BIN)/python -m pytest --numprocesses auto -m slow
 
 test-field: .venv/installed-test ## run the tests with poolers, standbys, frozen and full parts around the server, some minutes
 	$(BIN)/python -m pytest --numprocesses auto -m field
+
+SECONDS ?= 600
+DATABASE ?= sqlite
+fuzz: .venv/installed-test ## fuzz a live server for SECONDS, 600, on DATABASE, sqlite or postgresql; SEED repeats a run
+	$(BIN)/python -m tests.fuzzing --seconds $(SECONDS) --database $(DATABASE) $(if $(SEED),--seed $(SEED))
 
 test-rules: .venv/installed-test ## hold the server against a model of its rules for RULES_MINUTES, 5 on each database
 	RULES_MINUTES=$${RULES_MINUTES:-5} $(BIN)/python -m pytest --numprocesses 2 -rP tests/test_model_of_rules.py
@@ -74,15 +73,12 @@ lint-roster: .venv/installed-lint
 	$(BIN)/roster check
 
 lint-definition: .venv/installed-lint
-	@mkdir -p build
-	$(BIN)/roster spec > build/openapi.yaml
-	$(BIN)/openapi-spec-validator build/openapi.yaml
-	@if command -v npx >/dev/null; then \
-	    echo "npx $(REDOCLY) lint build/openapi.yaml"; \
-	    REDOCLY_TELEMETRY=off REDOCLY_SUPPRESS_UPDATE_NOTICE=true npx --yes $(REDOCLY) lint $(REDOCLY_OPTIONS) build/openapi.yaml; \
-	else \
-	    echo "No npx on this machine: the definition was not linted by $(REDOCLY)."; \
-	fi
+	@if command -v npm >/dev/null; then $(MAKE) --no-print-directory tests/node/node_modules/.package-lock.json; fi
+	$(BIN)/python -m tests.lint_definition
+
+tests/node/node_modules/.package-lock.json: tests/node/package.json tests/node/package-lock.json
+	npm ci --prefix tests/node --ignore-scripts --no-audit --no-fund --silent
+	@touch $@
 
 # It compares the models with a new database that has all migrations.
 migration: .venv/installed-lint ## write the next migration from the models: make migration m="add projects"
@@ -98,7 +94,7 @@ constraints: $(BIN)/python ## pin the newest versions anew in constraints.txt
 	    --no-emit-find-links --output-file constraints.txt pyproject.toml
 
 clean: ## remove what the other commands made, but no database
-	rm -rf .venv build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .schemathesis .coverage .coverage.*
+	rm -rf .venv build dist tests/node/node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis .schemathesis .coverage .coverage.*
 	find . -name __pycache__ -prune -exec rm -rf {} +
 
 $(BIN)/python:
@@ -114,4 +110,10 @@ $(BIN)/python:
 
 .venv/installed .venv/installed-test .venv/installed-bench .venv/installed-lint: pyproject.toml constraints.txt | $(BIN)/python
 	$(PIP) install --constraint constraints.txt --editable '.$(EXTRAS)'
+	@touch $@
+
+# The second validator, whose packages are of other versions than the server's.
+.venv/installed-openapi-core: tests/proof/requirements.txt | $(BIN)/python
+	@$(BIN)/python -m venv --without-pip .venv/openapi-core
+	$(PIP) --python .venv/openapi-core/bin/python install --requirement $<
 	@touch $@

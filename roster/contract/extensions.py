@@ -27,6 +27,7 @@ NAMES: dict[str, tuple[Any, ...] | None] = {
     "x-roles": None,
     "x-scopes": None,
     "x-unpublished": (True, False),
+    "x-unseen": None,
 }
 
 
