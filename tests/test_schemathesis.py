@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 from functools import cache
 from itertools import count
-from typing import Any, cast
+from typing import Any
 
 import pytest
 import schemathesis
@@ -14,12 +14,10 @@ from hypothesis import strategies as st
 from schemathesis.auths import AuthContext
 from schemathesis.checks import CheckFunction, load_all_checks
 from schemathesis.config import SchemathesisConfig
-from schemathesis.core.parameters import ParameterLocation
 from schemathesis.core.transport import Response
 from schemathesis.generation.case import Case
 from schemathesis.generation.feedback import FeedbackSources
 from schemathesis.generation.hypothesis.reporting import ignore_hypothesis_output
-from schemathesis.generation.meta import TestPhase
 from schemathesis.pytest._test_builder import build_operation_test
 from schemathesis.python._constants.orchestrator import make_constants_value_source
 from schemathesis.specs.openapi.checks import (
@@ -37,8 +35,9 @@ from models.oauth.token import ACCESS, digest, generate
 from models.users import passwords
 from models.users.names import is_visible_text
 from roster.contract import loader
+from tests.fuzzing.meeting import meet_what_is_there
 from tests.scopes import ALL_SCOPES
-from tests.serving import PASSWORD, PROOF, Server, empty
+from tests.serving import PASSWORD, Server, empty
 
 # The word that stands for an admin's token in the requests.
 ADMIN = "the-token-of-an-admin"
@@ -232,27 +231,6 @@ def load(
     return schema
 
 
-def meet_what_is_there(case: Case[Any]) -> None:
-    """Make a request that is made up at random, and as its schema has it, one that does something.
-
-    Numbers become such as exist, the cursor that of a first page, and a change of a user begins
-    with the password of the admin. In a chain the numbers come from the answers before.
-    """
-    meta = case.meta
-    if meta is None or meta.phase.name not in {TestPhase.FUZZING, TestPhase.STATEFUL}:
-        return
-    if meta.phase.name is TestPhase.FUZZING and not meta.is_negative_at(ParameterLocation.PATH):
-        case.path_parameters = {
-            name: 1 + value % 7 if isinstance(value, int) and value >= 10 else value
-            for name, value in case.path_parameters.items()
-        }
-    if "cursor" in (case.query or {}) and not meta.is_negative_at(ParameterLocation.QUERY):
-        case.query = {"cursor": ""}
-    operation = case.operation.definition.raw["operationId"]
-    if operation == "change_user" and not meta.is_negative_at(ParameterLocation.BODY):
-        case.body = [PROOF, *cast(list[Any], case.body)[:19]]
-
-
 @pytest.fixture
 def fresh(server: Server) -> None:
     """Put the server of the test in the place of the one before, with fresh data."""
@@ -274,7 +252,7 @@ every_operation = pytest.mark.parametrize(
 @unhurried
 def send(case: Case[Any]) -> None:
     """Send a request and hold the answer against the definition, by every check that holds."""
-    meet_what_is_there(case)
+    meet_what_is_there(case, PASSWORD)
     answer = case.call_and_validate(excluded_checks=excluded_checks(case))
     is_admin = answer.request.headers.get("Authorization") == f"Bearer {ADMIN}"
     assert not (is_admin and answer.status_code == 401)
@@ -343,7 +321,7 @@ def chain() -> Any:
             self.somebody_went = False
 
         def before_call(self, case: Case[Any]) -> None:
-            meet_what_is_there(case)
+            meet_what_is_there(case, PASSWORD)
 
         def validate_response(self, response: Response, case: Case[Any], **options: Any) -> None:
             excluded = excluded_checks(case)
