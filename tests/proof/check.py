@@ -21,6 +21,9 @@ from urllib.parse import parse_qsl
 
 from openapi_core import Config, OpenAPI  # type: ignore[import-not-found]
 from openapi_core.datatypes import RequestParameters  # type: ignore[import-not-found]
+from openapi_core.deserializing.styles.exceptions import (  # type: ignore[import-not-found]
+    EmptyQueryParameterValue,
+)
 from openapi_core.templating.paths.exceptions import (  # type: ignore[import-not-found]
     PathError,
 )
@@ -56,6 +59,8 @@ OWN_HOSTS = {"127.0.0.1", "localhost"}
 # RFC 6749 has these operations tell themselves what is wrong with a parameter, at the redirect URI;
 # so a request may be answered well though it is not as declared.
 LENIENT = {"show_authorization"}
+# `name=` gives an empty text here, which minLength may refuse; there it needs allowEmptyValue.
+EMPTY = EmptyQueryParameterValue
 # Tests that mock what is inside the server, so that its answers are not its own.
 MOCKED = ("tests/roster/stack/test_resolver.py",)
 
@@ -126,7 +131,11 @@ class Checker:
             return outcome
         outcome.faults += self._faults_of_answer(asked, given, record, answer)
         if record["asked"] is not None and declared["operationId"] not in LENIENT:
-            errors = self._openapi.iter_request_errors(asked)
+            errors = [
+                each
+                for each in self._openapi.iter_request_errors(asked)
+                if not isinstance(each.__cause__, EMPTY)
+            ]
             outcome.faults += [f"the request was accepted: {sentence(each)}" for each in errors]
         return outcome
 
