@@ -16,6 +16,7 @@ from uvicorn.protocols.http.httptools_impl import (
 
 from roster import settings
 from roster.server.capacity import REFUSED_POLITELY, capacity
+from roster.server.parser import Parser
 from roster.settings import Settings
 
 _A_MOMENT = 0.05  # seconds, less than uvicorn waits for its connections at the least
@@ -52,6 +53,7 @@ class Bounded(HttpToolsProtocol):
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
+        self.parser = Parser(self, self._head_without_offer)
         self._settings = _settings()
         self._most = _most()
         self._is_one_too_many = False
@@ -123,14 +125,16 @@ class Bounded(HttpToolsProtocol):
             raise _TooLargeError
         if self._is_one_too_many and len(self.connections) > self._most:
             self.limit_concurrency = 0
+        if self._is_offer:
+            return
         super().on_headers_complete()
-        if self._is_ending:
+        # Behind a CONNECT there is no HTTP any more.
+        if self._is_ending or self.parser.should_upgrade():
             self.cycle.keep_alive = False
         self._part = _Part.BODY
         self._number += 1
-        if not self.parser.should_upgrade():
-            # Trailers are read into this list; they must not become headers (RFC 9110 section 6.5).
-            self.headers = []
+        # Trailers are read into this list; they must not become headers (RFC 9110 section 6.5).
+        self.headers = []
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
         self._running = cycle
@@ -143,6 +147,8 @@ class Bounded(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         """End with what is there."""
+        if self._is_offer:
+            return
         super().on_message_complete()
         self._part = _Part.NOTHING
         self._number += 1
@@ -203,6 +209,22 @@ class Bounded(HttpToolsProtocol):
         return self._length > self._settings.head_bytes or (
             is_head and len(self.headers) > self._settings.headers
         )
+
+    @property
+    def _is_offer(self) -> bool:
+        """Whether this is a head that offers an upgrade, and will be read without the offer."""
+        return self.parser.should_upgrade() and self.parser.get_method() != b"CONNECT"
+
+    def _head_without_offer(self) -> bytes | None:
+        if not self._is_offer:
+            return None
+        version = self.parser.get_http_version().encode()
+        lines = [b"%b %b HTTP/%b" % (self.parser.get_method(), self.url, version)]
+        lines += [b"%b: %b" % header for header in self.headers if header[0] != b"upgrade"]
+        return b"\r\n".join(lines) + b"\r\n\r\n"
+
+    def _should_upgrade(self) -> bool:
+        return False
 
     def _wait(self) -> None:
         """Wait for the rest of a head or of a body, from its first byte on."""
