@@ -7,11 +7,14 @@ PIP_TOOLS := pip-tools==7.6.2
 # The benchmark's load comes from wrk; where that is not installed, from a package.
 LOAD := $(if $(shell command -v wrk),,$(COMMA)load)
 
+# The tools for Node, where that is installed.
+NODE_MODULES := $(if $(shell command -v npm),tests/node/node_modules/.package-lock.json)
+
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --no-input --disable-pip-version-check --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help serve test test-slow test-field test-rules fuzz coverage bench bench-scale bench-hostile \
+.PHONY: help serve test test-slow test-field test-rules fuzz clients clients-test coverage bench bench-scale bench-hostile \
     format lint lint-format lint-code lint-types lint-roster lint-definition check migration constraints clean
 .DELETE_ON_ERROR:
 
@@ -22,7 +25,7 @@ serve: .venv/installed ## migrate the database, load the development data, serve
 	@exec $(BIN)/roster serve
 
 test: .venv/installed-test .venv/installed-openapi-core ## run the suite, on SQLite and on PostgreSQL
-	$(BIN)/python -m pytest --numprocesses auto -m 'not slow and not field' --prove
+	$(BIN)/python -m pytest --numprocesses auto -m 'not slow and not field and not clients' --prove
 
 test-slow: .venv/installed-test ## run the tests that take minutes: pairs of writers, random actions, hostile requests
 	$(BIN)/python -m pytest --numprocesses auto -m slow
@@ -38,8 +41,16 @@ fuzz: .venv/installed-test ## fuzz a live server for SECONDS, 600, on DATABASE, 
 test-rules: .venv/installed-test ## hold the server against a model of its rules for RULES_MINUTES, 5 on each database
 	RULES_MINUTES=$${RULES_MINUTES:-5} $(BIN)/python -m pytest --numprocesses 2 -rP tests/test_model_of_rules.py
 
+clients: .venv/installed-clients $(NODE_MODULES) ## generate a client in Python, TypeScript, Go and Java into build/clients
+	@mkdir -p build
+	$(BIN)/roster spec > build/openapi.yaml
+	$(BIN)/python -m tests.clients.generate build/openapi.yaml build/clients
+
+clients-test: .venv/installed-clients .venv/installed-test $(NODE_MODULES) ## compile each client at its strictest, and let it tell a story to a live server
+	$(BIN)/python -m pytest --numprocesses auto -m clients
+
 coverage: .venv/installed-test ## run the suite, and fail where code or branches are not run; takes half as long again
-	$(BIN)/python -m pytest --numprocesses auto -m 'not slow and not field' --cov
+	$(BIN)/python -m pytest --numprocesses auto -m 'not slow and not field and not clients' --cov
 
 bench: .venv/installed-bench ## measure Roster beside its peers; BENCH=--help tells what can be chosen
 	$(BIN)/python -m tests.benchmarks $(BENCH)
@@ -72,8 +83,7 @@ lint-types: .venv/installed-lint
 lint-roster: .venv/installed-lint
 	$(BIN)/roster check
 
-lint-definition: .venv/installed-lint
-	@if command -v npm >/dev/null; then $(MAKE) --no-print-directory tests/node/node_modules/.package-lock.json; fi
+lint-definition: .venv/installed-lint $(NODE_MODULES)
 	$(BIN)/python -m tests.lint_definition
 
 tests/node/node_modules/.package-lock.json: tests/node/package.json tests/node/package-lock.json
@@ -107,8 +117,9 @@ $(BIN)/python:
 .venv/installed-test: EXTRAS := [test$(LOAD)]
 .venv/installed-bench: EXTRAS := [bench$(LOAD)]
 .venv/installed-lint: EXTRAS := [test,lint]
+.venv/installed-clients: EXTRAS := [clients]
 
-.venv/installed .venv/installed-test .venv/installed-bench .venv/installed-lint: pyproject.toml constraints.txt | $(BIN)/python
+.venv/installed .venv/installed-test .venv/installed-bench .venv/installed-lint .venv/installed-clients: pyproject.toml constraints.txt | $(BIN)/python
 	$(PIP) install --constraint constraints.txt --editable '.$(EXTRAS)'
 	@touch $@
 

@@ -1,0 +1,92 @@
+"""One story, told by a client in each language to a live server, and compiled at its strictest."""
+
+import json
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy.orm import Session
+
+from models.database import connections
+from models.development import CLIENT_SECRET
+from models.users.user import User
+from tests.clients.build import BUILDERS
+from tests.clients.generate import AbsentError
+from tests.live import ROSTER, LiveServer, serving
+
+pytestmark = pytest.mark.clients
+
+# Each story waits for the end of its first token, and takes less with its second.
+TOKEN_SECONDS = 5
+NEW_USERS = 250
+DEVELOPMENT_USERS = 4
+
+STORY: list[dict[str, Any]] = [
+    {"step": "log in", "token_type": "Bearer"},
+    {"step": "use a token that has ended", "status": 401, "title": "Unauthorized"},
+    {"step": "refresh", "is_new": True},
+    {"step": "read oneself", "username": "root", "is_admin": True},
+    {
+        "step": "page through the users",
+        "users": NEW_USERS + DEVELOPMENT_USERS,
+        "pages": 3,
+        "last": f"reader{NEW_USERS}",
+    },
+    {"step": "create a team", "title": "Analysts", "leader": "root"},
+    {"step": "add a member", "username": f"reader{NEW_USERS}", "is_leader": False},
+    {"step": "add it again", "status": 409, "title": "Conflict"},
+    {"step": "change oneself", "first_name": "Ada"},
+    {"step": "introspect a live token", "active": True, "username": "root"},
+    {"step": "introspect a dead token", "active": False},
+    {"step": "delete the team", "status": 204},
+    {"step": "read what is gone", "status": 404, "title": "Not Found"},
+]
+
+
+@pytest.fixture(scope="module")
+def definition(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the definition as a client's author gets it."""
+    printed = subprocess.run([ROSTER, "spec"], capture_output=True, check=True)
+    path = tmp_path_factory.mktemp("definition") / "openapi.yaml"
+    path.write_bytes(printed.stdout)
+    return path
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
+    """Yield a server with short tokens and many users."""
+    folder = tmp_path_factory.mktemp("clients")
+    with serving(folder, ROSTER_ACCESS_TOKEN_SECONDS=str(TOKEN_SECONDS)) as started:
+        engine = connections.connect(started.database_url)
+        with Session(engine) as session:
+            names = [f"reader{number}" for number in range(1, NEW_USERS + 1)]
+            session.add_all(
+                User(username=name, email=f"{name}@example.org", password_hash="", is_active=True)
+                for name in names
+            )
+            session.commit()
+        engine.dispose()
+        yield started
+
+
+@pytest.mark.parametrize("language", BUILDERS)
+def test_a_generated_client_tells_the_story(
+    language: str, definition: Path, server: LiveServer, tmp_path: Path
+) -> None:
+    try:
+        command = BUILDERS[language](definition, tmp_path / language)
+    except AbsentError as error:
+        pytest.skip(f"The {language} client was not tried: {error}.")
+
+    told = subprocess.run(
+        [*command, server.url, CLIENT_SECRET],
+        cwd=tmp_path / language,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert told.returncode == 0, told.stdout + told.stderr
+    assert [json.loads(line) for line in told.stdout.splitlines()] == STORY
