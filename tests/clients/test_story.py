@@ -13,7 +13,7 @@ from models.database import connections
 from models.development import CLIENT_SECRET
 from models.users.user import User
 from tests.clients.build import BUILDERS
-from tests.clients.generate import AbsentError
+from tests.clients.generate import HERE, NODE_MODULES, AbsentError, program, run
 from tests.live import ROSTER, LiveServer, serving
 
 pytestmark = pytest.mark.clients
@@ -90,3 +90,27 @@ def test_a_generated_client_tells_the_story(
 
     assert told.returncode == 0, told.stdout + told.stderr
     assert [json.loads(line) for line in told.stdout.splitlines()] == STORY
+
+
+def test_the_lines_of_the_readme_write_clients(tmp_path: Path) -> None:
+    readme = (HERE.parents[1] / "README.md").read_text(encoding="utf-8")
+    _, _, section = readme.partition("## Generate a client\n")
+    activate, *lines = section.split("```\n")[1].splitlines()
+    try:
+        for name, folder in [("java", None), ("openapi-typescript", NODE_MODULES / ".bin")]:
+            program(name, folder)
+    except AbsentError as error:
+        pytest.skip(f"The lines were not tried: {error}.")
+    (tmp_path / "tests").symlink_to(HERE.parent)
+
+    for line in lines:
+        run(["sh", "-c", line], tmp_path)
+
+    assert activate == ". .venv/bin/activate"
+    assert {each.name for each in tmp_path.iterdir()} == {
+        "java-client",
+        "openapi.yaml",
+        "roster-client",
+        "roster.d.ts",
+        "tests",
+    }

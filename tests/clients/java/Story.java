@@ -124,11 +124,11 @@ public final class Story {
                 .userOperation(List.of(
                         new UserOperation(new CurrentPasswordOperation()
                                 .op(CurrentPasswordOperation.OpEnum.TEST)
-                                .path(CurrentPasswordOperation.PathEnum._CURRENT_PASSWORD)
+                                .path(CurrentPasswordOperation.PathEnum.fromValue("/current_password"))
                                 .value("q")),
                         new UserOperation(new NameOperation()
                                 .op(NameOperation.OpEnum.REPLACE)
-                                .path(NameOperation.PathEnum._FIRST_NAME)
+                                .path(NameOperation.PathEnum.fromValue("/first_name"))
                                 .value("Ada"))))
                 .build());
         show("change oneself", Map.of("first_name", changed.getFirstName()));

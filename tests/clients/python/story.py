@@ -102,10 +102,12 @@ changed = change_user.sync(
     body=[
         CurrentPasswordOperation(
             op=CurrentPasswordOperationOp.TEST,
-            path=CurrentPasswordOperationPath.VALUE_0,
+            path=CurrentPasswordOperationPath("/current_password"),
             value="q",
         ),
-        NameOperation(op=NameOperationOp.REPLACE, path=NameOperationPath.VALUE_0, value="Ada"),
+        NameOperation(
+            op=NameOperationOp.REPLACE, path=NameOperationPath("/first_name"), value="Ada"
+        ),
     ],
 )
 show("change oneself", first_name=expect(User, changed).first_name)
