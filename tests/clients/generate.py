@@ -69,19 +69,17 @@ def jar() -> Path:
     return Path(found.origin).with_name("openapi-generator.jar")
 
 
+# The generator knows no media type of YAML, and leaves this answer out; the JSON is the same.
+_KNOWN_WARNING = "WARNING parsing GET /api/v1/openapi.yaml"
+
+
 def _python(definition: Path, folder: Path) -> None:
     generator = program("openapi-python-client")
     config = HERE / "python" / "config.yaml"
-    options: Command = [
-        "--config",
-        config,
-        "--meta",
-        "uv",
-        "--output-path",
-        folder,
-        "--fail-on-warning",
-    ]
-    run([generator, "generate", "--path", definition, *options], folder.parent)
+    options: Command = ["--config", config, "--meta", "uv", "--output-path", folder]
+    printed = run([generator, "generate", "--path", definition, *options], folder.parent)
+    if printed.count("WARNING") > printed.count(_KNOWN_WARNING):
+        raise FailedError(printed)
 
 
 def _typescript(definition: Path, folder: Path) -> None:

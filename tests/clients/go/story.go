@@ -7,10 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"log"
-	"net/http"
-	"net/url"
 	"os"
-	"strings"
 	"time"
 
 	roster "example.org/roster/roster-go"
@@ -42,17 +39,6 @@ func refusal(err error) roster.Problem {
 
 func signedIn(tokens *roster.TokenResponse) context.Context {
 	return context.WithValue(context.Background(), roster.ContextAccessToken, tokens.AccessToken)
-}
-
-// nextCursor returns where the next page begins, and whether there is one.
-func nextCursor(answer *http.Response) (string, bool) {
-	link, _, hasNext := strings.Cut(strings.TrimPrefix(answer.Header.Get("Link"), "<"), ">")
-	if !hasNext {
-		return "", false
-	}
-	next, err := url.Parse(link)
-	check(err)
-	return next.Query().Get("cursor"), true
 }
 
 func main() {
@@ -95,7 +81,8 @@ func main() {
 		page, answer, err := client.UsersAPI.ListUsers(user).Limit(100).Cursor(cursor).Execute()
 		check(err)
 		users = append(users, page...)
-		cursor, hasNext = nextCursor(answer)
+		cursor = answer.Header.Get("X-Next-Cursor")
+		hasNext = cursor != ""
 	}
 	last := users[len(users)-1]
 	show("page through the users", values{"users": len(users), "pages": pages, "last": last.Username})

@@ -1,12 +1,9 @@
 import com.fasterxml.jackson.databind.ObjectMapper;
-import java.net.URLDecoder;
-import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
+import java.util.Collections;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
-import java.util.regex.Matcher;
-import java.util.regex.Pattern;
 import roster.ApiClient;
 import roster.ApiException;
 import roster.ApiResponse;
@@ -16,9 +13,11 @@ import roster.api.TeamsApi;
 import roster.api.UsersApi;
 import roster.model.BaseUser;
 import roster.model.CurrentPasswordOperation;
+import roster.model.GrantType;
 import roster.model.Introspection;
 import roster.model.MemberCreate;
 import roster.model.NameOperation;
+import roster.model.PatchOp;
 import roster.model.Problem;
 import roster.model.Team;
 import roster.model.TeamCreate;
@@ -29,8 +28,8 @@ import roster.model.UserOperation;
 
 /** What a program does with the Java client; each step prints one line of JSON. */
 public final class Story {
+    private static final List<String> NO_CURSOR = Collections.singletonList(null);
     private static final ObjectMapper JSON = ApiClient.createDefaultObjectMapper();
-    private static final Pattern NEXT = Pattern.compile("[?&]cursor=([^&>]+)");
 
     private Story() {}
 
@@ -65,19 +64,13 @@ public final class Story {
         return anonymous(url).setRequestInterceptor(request -> request.header("Authorization", header));
     }
 
-    /** Returns where the next page begins; null where there is none. */
-    private static String nextCursor(ApiResponse<?> page) {
-        Matcher next = NEXT.matcher(String.join("", page.getHeaders().getOrDefault("link", List.of())));
-        return next.find() ? URLDecoder.decode(next.group(1), StandardCharsets.UTF_8) : null;
-    }
-
     public static void main(String[] arguments) throws Exception {
         String url = arguments[0];
         String secret = arguments[1];
         AuthApi auth = new AuthApi(anonymous(url));
 
         TokenResponse first = auth.issueToken(AuthApi.APIIssueTokenRequest.newBuilder()
-                .grantType("password").clientId("documentation").username("root").password("q").build());
+                .grantType(GrantType.PASSWORD).clientId("documentation").username("root").password("q").build());
         show("log in", Map.of("token_type", first.getTokenType()));
 
         Thread.sleep((first.getExpiresIn() + 1) * 1000L);
@@ -85,7 +78,7 @@ public final class Story {
         show("use a token that has ended", Map.of("status", ended.getStatus(), "title", ended.getTitle()));
 
         TokenResponse second = auth.issueToken(AuthApi.APIIssueTokenRequest.newBuilder()
-                .grantType("refresh_token").clientId("documentation").refreshToken(first.getRefreshToken()).build());
+                .grantType(GrantType.REFRESH_TOKEN).clientId("documentation").refreshToken(first.getRefreshToken()).build());
         show("refresh", Map.of("is_new", !second.getAccessToken().equals(first.getAccessToken())));
         ApiClient client = signedIn(url, second);
         UsersApi userApi = new UsersApi(client);
@@ -101,7 +94,7 @@ public final class Story {
             ApiResponse<List<BaseUser>> page = userApi.listUsersWithHttpInfo(
                     UsersApi.APIListUsersRequest.newBuilder().limit(100).cursor(cursor).build());
             users.addAll(page.getData());
-            cursor = nextCursor(page);
+            cursor = page.getHeaders().getOrDefault("x-next-cursor", NO_CURSOR).get(0);
         }
         BaseUser last = users.get(users.size() - 1);
         show("page through the users", Map.of("users", users.size(), "pages", pages, "last", last.getUsername()));
@@ -124,11 +117,11 @@ public final class Story {
                 .userOperation(List.of(
                         new UserOperation(new CurrentPasswordOperation()
                                 .op(CurrentPasswordOperation.OpEnum.TEST)
-                                .path(CurrentPasswordOperation.PathEnum.fromValue("/current_password"))
+                                .path(CurrentPasswordOperation.PathEnum.CURRENT_PASSWORD)
                                 .value("q")),
                         new UserOperation(new NameOperation()
-                                .op(NameOperation.OpEnum.REPLACE)
-                                .path(NameOperation.PathEnum.fromValue("/first_name"))
+                                .op(PatchOp.REPLACE)
+                                .path(NameOperation.PathEnum.FIRST_NAME)
                                 .value("Ada"))))
                 .build());
         show("change oneself", Map.of("first_name", changed.getFirstName()));

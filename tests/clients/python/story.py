@@ -4,7 +4,6 @@ import json
 import sys
 import time
 from typing import TypeVar
-from urllib.parse import parse_qs, urlsplit
 
 from roster_client import AuthenticatedClient, Client
 from roster_client.api.auth import introspect_token, issue_token
@@ -16,13 +15,14 @@ from roster_client.models import (
     CurrentPasswordOperation,
     CurrentPasswordOperationOp,
     CurrentPasswordOperationPath,
+    GrantType,
     Introspection,
     IntrospectionRequest,
     Member,
     MemberCreate,
     NameOperation,
-    NameOperationOp,
     NameOperationPath,
+    PatchOp,
     Problem,
     Team,
     TeamCreate,
@@ -57,7 +57,9 @@ def introspect(token: str) -> Introspection:
 
 anonymous = Client(URL)
 
-form = TokenRequest(grant_type="password", client_id="documentation", username="root", password="q")
+form = TokenRequest(
+    grant_type=GrantType.PASSWORD, client_id="documentation", username="root", password="q"
+)
 first = expect(TokenResponse, issue_token.sync(client=anonymous, body=form))
 show("log in", token_type=first.token_type)
 
@@ -66,7 +68,7 @@ problem = expect(Problem, read_me.sync(client=signed_in(first)))
 show("use a token that has ended", status=problem.status, title=problem.title)
 
 form = TokenRequest(
-    grant_type="refresh_token", client_id="documentation", refresh_token=first.refresh_token
+    grant_type=GrantType.REFRESH_TOKEN, client_id="documentation", refresh_token=first.refresh_token
 )
 second = expect(TokenResponse, issue_token.sync(client=anonymous, body=form))
 show("refresh", is_new=second.access_token != first.access_token)
@@ -82,8 +84,7 @@ while cursor is not None:
     page = list_users.sync_detailed(client=client, limit=100, cursor=cursor)
     users += expect(list, page.parsed)
     pages += 1
-    link = page.headers.get("Link")
-    cursor = parse_qs(urlsplit(link[1 : link.index(">")]).query)["cursor"][0] if link else None
+    cursor = page.headers.get("X-Next-Cursor")
 show("page through the users", users=len(users), pages=pages, last=users[-1].username)
 
 team = expect(Team, create_team.sync(client=client, body=TeamCreate(title="Analysts")))
@@ -102,12 +103,10 @@ changed = change_user.sync(
     body=[
         CurrentPasswordOperation(
             op=CurrentPasswordOperationOp.TEST,
-            path=CurrentPasswordOperationPath("/current_password"),
+            path=CurrentPasswordOperationPath.CURRENT_PASSWORD,
             value="q",
         ),
-        NameOperation(
-            op=NameOperationOp.REPLACE, path=NameOperationPath("/first_name"), value="Ada"
-        ),
+        NameOperation(op=PatchOp.REPLACE, path=NameOperationPath.FIRST_NAME, value="Ada"),
     ],
 )
 show("change oneself", first_name=expect(User, changed).first_name)

@@ -80,8 +80,7 @@ while (cursor !== null) {
   const answer = await client.GET("/api/v1/users", { params: { query } });
   users.push(...expect(answer));
   pages += 1;
-  const next: string | undefined = answer.response.headers.get("Link")?.match(/<(.*?)>/)?.[1];
-  cursor = next === undefined ? null : new URL(next).searchParams.get("cursor");
+  cursor = answer.response.headers.get("X-Next-Cursor");
 }
 const last = users.at(-1);
 if (last === undefined) {
