@@ -53,6 +53,7 @@ def _of_the_contract() -> Iterator[str]:
     for environment, definition in zip(ENVIRONMENTS, definitions, strict=True):
         yield from _of_the_application(environment)
         yield from _of_the_document(definition)
+        yield from _without_an_example(definition)
     yield from _without_an_operation(definitions)
 
 
@@ -79,6 +80,29 @@ def _of_the_document(definition: Definition) -> Iterator[str]:
     for sentence, place in generators.mistakes(definition.public):
         file = definition.files.get(place[1]) if place[0] == "paths" else None
         yield str(error_at(place, sentence, file))
+
+
+def _without_an_example(definition: Definition) -> Iterator[str]:
+    """Yield each body and answer that has no example: the tests send the first, readers see all.
+
+    A server starts without them, so that it serves any definition.
+    """
+    for operation in definition.operations:
+        answers = operation.spec["responses"].items()
+        contents = [("requestBody", operation.request_content)]
+        contents += [(f"responses/{status}", each.get("content", {})) for status, each in answers]
+        for place, content in contents:
+            for media_type, held in content.items():
+                if "example" in held or held.get("examples") or "x-unpublished" in held:
+                    continue
+                yield str(
+                    DefinitionError(
+                        f"{place}: there is no example of {media_type}",
+                        file=definition.files.get(operation.path),
+                        path=operation.path,
+                        method=operation.method,
+                    )
+                )
 
 
 def _without_an_operation(definitions: list[Definition]) -> Iterator[str]:

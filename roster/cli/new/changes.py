@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 
 from roster.cli.new.edits import Text
 from roster.cli.new.parent import API
-from roster.cli.new.resource import Resource, formatted
+from roster.cli.new.resource import Resource
 
 Edit = Callable[[Resource, Text], None]
 
@@ -22,13 +22,12 @@ def changed_files(resource: Resource) -> dict[str, str]:
     """Return the files that a resource changes, by their names in the project, with their new text.
 
     :raises InTheWayError: where a file has not the line beside which something belongs.
-    :raises NameRefusedError: where the linter finds something in them because of a name.
     """
     changed = {}
     for name, edit in _edits(resource).items():
         text = Text(name, (resource.project.root / name).read_text(encoding="utf-8"))
         edit(resource, text)
-        changed[name] = formatted(resource.project.root, name, str(text))
+        changed[name] = str(text)
     return changed
 
 

@@ -15,7 +15,7 @@ from roster.cli.new.changes import changed_files
 from roster.cli.new.names import NameRefusedError, Names
 from roster.cli.new.parent import parent_of
 from roster.cli.new.project import InTheWayError, Project
-from roster.cli.new.resource import Resource
+from roster.cli.new.resource import Resource, formatted
 
 _ROSTER = "from roster.cli.main import main; main()"
 _VERSIONS = "models/database/migrations/versions"
@@ -41,7 +41,8 @@ def new(plural: str, singular: str | None, parent: str | None, *, dry_run: bool)
         project = Project.here(root)
         resource = Resource(project, names, parent_of(project, parent) if parent else None)
         project.check_free(names, resource.path)
-        made, changed = resource.files(), changed_files(resource)
+        made = formatted(root, resource.rendered())
+        changed = formatted(root, changed_files(resource))
         for name in made:
             if (root / name).exists():
                 raise InTheWayError(f"{name} is there already")

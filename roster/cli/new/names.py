@@ -91,6 +91,8 @@ def _camel(name: str) -> str:
 
 
 def _singular_of(plural: str) -> str:
+    if plural in {"news", "series", "species"}:
+        raise NameRefusedError(f"{plural}: this is singular and plural alike, take another word")
     for ending, single in _ENDINGS:
         if plural.endswith(ending):
             return plural.removesuffix(ending) + single

@@ -68,16 +68,11 @@ class Resource:
         """Return the name of the file of a path, from the definition's folder on."""
         return f"paths/{path.strip('/').replace('/', '@')}.yaml"
 
-    def files(self) -> dict[str, str]:
-        """Return the new files, by their names in the project, with their text.
-
-        :raises NameRefusedError: where the linter finds something in them because of a name.
-        """
+    def rendered(self) -> dict[str, str]:
+        """Return the new files, by their names in the project, with their text."""
         values = self._values()
         return {
-            target: formatted(
-                self.project.root, target, _templates.get_template(source).render(values)
-            )
+            target: _templates.get_template(source).render(values)
             for target, source in self._targets().items()
         }
 
@@ -113,8 +108,8 @@ class Resource:
             f"handlers/schemas/{names.plural}.py": "python/schemas.py.jinja",
             **package,
             f"{'/'.join(module)}.py": "python/model.py.jinja",
-            f"tests/handlers/test_{names.plural}.py": "tests/handlers.py.jinja",
-            f"tests/{'/'.join(module[:-1])}/test_{module[-1]}.py": "tests/models.py.jinja",
+            f"tests/handlers/test_{names.plural}.py": "checks/handlers.py.jinja",
+            f"tests/{'/'.join(module[:-1])}/test_{module[-1]}.py": "checks/models.py.jinja",
         }
 
     def _values(self) -> dict[str, Any]:
@@ -157,13 +152,18 @@ class Resource:
         )
 
 
-def formatted(root: Path, name: str, text: str) -> str:
-    """Format the text of a Python file as the project does; return any other as it is.
+def formatted(root: Path, files: Mapping[str, str]) -> dict[str, str]:
+    """Format the Python files among some as the project does.
 
-    :raises NameRefusedError: where the linter has something against it.
+    :raises NameRefusedError: where the linter has something against one.
     """
-    if not name.endswith(".py"):
-        return text
+    return {
+        name: _formatted(root, name, text) if name.endswith(".py") else text
+        for name, text in files.items()
+    }
+
+
+def _formatted(root: Path, name: str, text: str) -> str:
     file = str(root / name)
     for options in (
         ("check", "--fix", "--quiet", "--select", _ORDER),
