@@ -5,7 +5,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from sqlalchemy import Table, select
+from sqlalchemy import Table, exists, select
 from sqlalchemy.orm import Session
 
 import models
@@ -104,9 +104,17 @@ def found(session: Session) -> Find:
             for foreign in column.foreign_keys
             if foreign.column.table.name in ids and not column.nullable
         }
-        row = session.execute(
-            select(table).where(*(column == id for column, id in parents.items())).limit(1)
-        ).first()
+        these = select(table).where(*(column == id for column, id in parents.items())).limit(1)
+        # Rather one on which others hang, for a longer path may name these.
+        keys = [
+            column == foreign.column
+            for other in table.metadata.sorted_tables
+            for column in other.columns
+            for foreign in column.foreign_keys
+            if foreign.column.table is table and other is not table
+        ]
+        row = session.execute(these.where(*(exists().where(key) for key in keys))).first()
+        row = row or session.execute(these).first()
         assert row, f"No row of {table.name} hangs on {dict(ids)}."
         return row
 
