@@ -10,6 +10,7 @@ from roster.contract.published import VARNAMES, is_identifier
 from roster.contract.structure import Mistake
 
 _FORMS = {"application/x-www-form-urlencoded", "multipart/form-data"}
+_MADE_OF = {"properties", "allOf", "oneOf", "anyOf"}
 _SCALARS = {"string", "integer", "number", "boolean"}
 
 Document = dict[str, Any]
@@ -123,17 +124,16 @@ def _of_request(schema: Document) -> Iterator[str]:
 
 
 def _in_answers(document: Document) -> Iterator[Mistake]:
-    """Demand components: other objects are called InlineObject, or by operation and status."""
+    """Demand a name, of a component or a title: else an object is called InlineObject."""
     for path, method, operation in each_operation(document):
         for status, stated in operation.get("responses", {}).items():
             answer = followed(document, stated)
             for content in answer.get("content", {}).values():
                 schema = content.get("schema", {})
                 inner = schema.get("items", {}) if schema.get("type") == "array" else schema
-                if inner.keys() & {"properties", "allOf", "oneOf", "anyOf"} or (
-                    inner.get("type") == "object"
-                ):
-                    sentence = "an object in an answer must be a component, whose name it has"
+                is_object = inner.get("type") == "object" or inner.keys() & _MADE_OF
+                if is_object and "title" not in inner:
+                    sentence = "an object in an answer must be a component, or have a title"
                     yield f"responses/{status}: {sentence}", ("paths", path, method)
 
 

@@ -101,6 +101,7 @@ def test_a_body_of_which_no_media_type_is_published_is_refused() -> None:
         choice("oneOf"),
         document({"type": "array", "items": {"$ref": "#/components/schemas/Other"}}),
         document(answer={"type": "array", "items": NAMED}),
+        document(answer={**FORM, "title": "Thing"}),
         document({"type": "object", "properties": {"inner": NAMED}}),  # which holds itself
     ],
 )
