@@ -116,7 +116,6 @@ class Resource:
         names, parent = self.names, self.parent
         owner = parent.name if parent else "user"
         a_word = names.a_word
-        components = self.project.root / "openapi/components"
         return {
             **{name: getattr(names, name) for name in ("plural", "singular", "cls", "word")},
             **{name: getattr(names, name) for name in ("words", "too_many", "most", "a_word")},
@@ -131,8 +130,6 @@ class Resource:
             "owner_schema": parent.id_schema if parent else "users/UserId.yaml",
             "owner_example": parent.id_example if parent else 5,
             "permissions": {name: self._permission(name) for name in _OWN},
-            "has_next_cursor": (components / "headers/X-Next-Cursor.yaml").is_file(),
-            "publishes_one_type": (components / "schemas/common/PatchOp.yaml").is_file(),
         }
 
     def _permission(self, kind: str) -> str:
