@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl
 
+import yaml
 from openapi_core import Config, OpenAPI  # type: ignore[import-not-found]
 from openapi_core.datatypes import RequestParameters  # type: ignore[import-not-found]
 from openapi_core.deserializing.styles.exceptions import (  # type: ignore[import-not-found]
@@ -106,7 +107,7 @@ class Checker:
     @cached_property
     def _openapi(self) -> Any:
         names = ("application/json-patch+json", "application/problem+json")
-        readers = {**dict.fromkeys(names, _read_json), "application/yaml": _read_text}
+        readers = {**dict.fromkeys(names, _read_json), "application/yaml": _read_yaml}
         config = Config(extra_media_type_deserializers=readers, spec_validator_cls=None)
         return OpenAPI.from_dict(self._document, config=config)
 
@@ -199,8 +200,8 @@ def _read_json(body: bytes, **_: str) -> Any:
     return json.loads(body)
 
 
-def _read_text(body: bytes, **_: str) -> str:
-    return body.decode()
+def _read_yaml(body: bytes, **_: str) -> Any:
+    return yaml.safe_load(body)
 
 
 def sentence(error: Exception) -> str:
