@@ -32,15 +32,20 @@ def routes() -> None:
     print_table(
         ("METHOD", "PATH", "OPERATION", "SCOPES", "WHO"),
         (
-            (each.method, each.path, each.id, *_access(each, current))
+            (each.method, each.path, each.id, *access(each, current))
             for each in loader.load(current.environment).operations
         ),
     )
 
 
-def _access(operation: Operation, current: Settings) -> tuple[str, str]:
+def is_metrics(operation: Operation) -> bool:
+    """Tell whether an operation takes the operator's token for the metrics."""
+    return any("metrics" in requirement for requirement in operation.spec.get("security", ()))
+
+
+def access(operation: Operation, current: Settings) -> tuple[str, str]:
     """Name the scopes without which an operation cannot be called, or its scheme, and who may."""
-    if any("metrics" in requirement for requirement in operation.spec.get("security", ())):
+    if is_metrics(operation):
         if current.metrics_token.get_secret_value():
             return "metrics", "who has the operator's token"
         if not current.is_development:

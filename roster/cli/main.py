@@ -8,6 +8,7 @@ from roster.cli.check import check
 from roster.cli.clients import clients
 from roster.cli.database import db, tokens
 from roster.cli.definition import routes, spec
+from roster.cli.matrix import matrix
 from roster.cli.mistakes import told_in_one_line
 from roster.cli.new.command import new
 from roster.cli.serve import serve
@@ -20,7 +21,7 @@ def roster() -> None:
     """Serve the API, and look after its database, users and clients."""
 
 
-for _command in (serve, db, users, clients, tokens, check, spec, routes, new):
+for _command in (serve, db, users, clients, tokens, check, spec, routes, matrix, new):
     roster.add_command(_command)
 
 

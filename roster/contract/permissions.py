@@ -82,18 +82,32 @@ class Permission:
             who = f"{who}, who must also be {self.nouns[self.and_also]}"
         if self.or_else:
             who = f"{who}; or {self.nouns[self.or_else]}"
-        lines = [f"**Who may call:** {who}."]
-        for role, over in self.not_over.items():
-            others = _either(self.nouns[other] for other in over)
-            lines.append(f"{self.nouns[role].capitalize()} may not do this to {others}.")
-        if self.sees:
-            seen_by = (
-                "anyone else"
-                if self.sees == self.may
-                else f"anyone but {_either(self.nouns[role] for role in self.sees)}"
-            )
-            lines.append(f"To {seen_by} the {self.object} does not exist (404).")
-        return " ".join(lines)
+        lines = [f"**Who may call:** {who}.", *map(self._limits, self.not_over)]
+        return " ".join(filter(None, [*lines, self.absence]))
+
+    @cached_property
+    def absence(self) -> str:
+        """The sentence on those to whom the object does not exist; empty where there are none."""
+        if not self.sees:
+            return ""
+        seen_by = (
+            "anyone else"
+            if self.sees == self.may
+            else f"anyone but {_either(self.nouns[role] for role in self.sees)}"
+        )
+        return f"To {seen_by} the {self.object} does not exist (404)."
+
+    def conditions(self, roles: frozenset[str] | set[str]) -> Iterator[str]:
+        """Yield in sentences what a caller who may call by one of these roles needs besides."""
+        if self.or_else in roles or roles.isdisjoint(self.may):
+            return
+        if self.and_also and self.and_also not in roles:
+            yield f"The caller must also be {self.nouns[self.and_also]}."
+        yield from (self._limits(role) for role in self.not_over if role in roles)
+
+    def _limits(self, role: str) -> str:
+        others = _either(self.nouns[other] for other in self.not_over[role])
+        return f"{self.nouns[role].capitalize()} may not do this to {others}."
 
     @cached_property
     def who(self) -> str:

@@ -442,6 +442,7 @@ def test_what_has_expired_is_purged_batch_by_batch(
         ("serve",),
         ("spec",),
         ("routes",),
+        ("matrix",),
         ("users", "create", "bob", "--email", "bob@example.com"),
         (*CLIENT, *MORE),
     ],

@@ -241,7 +241,9 @@ def test_a_mistake_is_one_line(spoil: Spoil, told: Told, mistake: str) -> None:
     assert told("routes") == [f"roster: {line}"]
 
 
-@pytest.mark.parametrize("arguments", [("spec",), ("spec", "--json"), ("routes",), ("check",)])
+@pytest.mark.parametrize(
+    "arguments", [("spec",), ("spec", "--json"), ("routes",), ("matrix",), ("check",)]
+)
 def test_every_command_tells_it(spoil: Spoil, told: Told, arguments: tuple[str, ...]) -> None:
     spoil(TEAMS, "x-permission", "x-permisson")
 
