@@ -216,10 +216,10 @@ class Model:
             raise Refused(409)
 
     def _authenticate(self, action: Action, client: str) -> Client:
-        """Return a client that sent the secret which it has; 401 otherwise."""
+        """Return a client that sent the secret which it has in the form; 400 otherwise."""
         found = self.clients.get(client)
         if found is None or (client != DESK and found.secret != action.secret):
-            raise Refused(401)
+            raise Refused(400)
         return found
 
     def _is_backed(self, client: Client) -> bool:

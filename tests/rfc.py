@@ -537,7 +537,7 @@ ROWS = (
     Row(
         6749,
         "5.2",
-        "an unknown client is 401 invalid_client",
+        "an unknown client is invalid_client, 401 after HTTP Basic and else 400",
         Shown(TOKENS, "test_a_client_that_is_unknown_or_has_a_wrong_secret_is_refused"),
     ),
     Row(
@@ -1111,7 +1111,7 @@ ROWS = (
     Row(
         7662,
         "2.3",
-        "wrong credentials are 401",
+        "wrong credentials are answered as in RFC 6749 section 5.2",
         Shown(INTROSPECTION, "test_nobody_learns_anything_without_a_secret"),
     ),
     Row(

@@ -58,7 +58,7 @@ def test_no_development_data_is_loaded(production: LiveServer) -> None:
 
     answer = production.client.post(TOKEN, data=form)
 
-    assert (answer.status_code, answer.json()["error"]) == (401, "invalid_client")
+    assert (answer.status_code, answer.json()["error"]) == (400, "invalid_client")
     with sqlite3.connect(production.log.with_name("roster.db")) as connection:
         for table in ("users", "clients"):
             assert connection.execute(f"SELECT count(*) FROM {table}").fetchone() == (0,)
@@ -89,7 +89,7 @@ def test_the_token_endpoint_ignores_an_unknown_parameter_in_the_url(
 
     answer = production.client.post(TOKEN, params={"unknown": "1"}, data=form)
 
-    assert (answer.status_code, answer.json()["error"]) == (401, "invalid_client")
+    assert (answer.status_code, answer.json()["error"]) == (400, "invalid_client")
 
 
 def test_the_definition_has_no_get_on_the_token_endpoint(production: LiveServer) -> None:

@@ -15,6 +15,8 @@ from tests.signing_in import AUTHORIZE, CALLBACK, LOGIN, Browser, Client, led_to
 
 TESTS = Path(__file__).parent
 TOKEN = "/auth/oauth2/token"
+REVOKE = "/auth/oauth2/revoke"
+INTROSPECT = "/auth/oauth2/introspect"
 METADATA = "/.well-known/oauth-authorization-server"
 RFCS = {6749, 6750, 7009, 7636, 7662, 8252, 8414, 9207, 9700, 9728}
 
@@ -74,7 +76,8 @@ def code_for(browser: Browser, client: Client) -> str:
 
 def refused(answer: Any, error: str) -> None:
     """Hold that a token request was refused for this reason."""
-    status = 401 if error == "invalid_client" else 400
+    form_only = error != "invalid_client" or "authorization" not in answer.request.headers
+    status = 400 if form_only else 401
     assert (answer.status_code, answer.json()["error"]) == (status, error)
 
 
@@ -163,6 +166,19 @@ def test_a_client_that_fails_is_challenged_in_its_scheme(server: Server) -> None
     assert refused.status_code == 401
     assert refused.json()["error"] == "invalid_client"
     assert refused.headers["www-authenticate"].startswith("Basic ")
+
+
+@pytest.mark.parametrize("header", [{}, {"Authorization": "Bearer expired"}])
+@pytest.mark.parametrize("endpoint", [TOKEN, REVOKE, INTROSPECT])
+def test_a_client_that_fails_in_the_form_is_not_challenged(
+    server: Server, endpoint: str, header: dict[str, str]
+) -> None:
+    form = {"grant_type": "client_credentials", "token": "x", "client_id": "nobody"}
+
+    refused = server.client.post(endpoint, data=form | {"client_secret": "x"}, headers=header)
+
+    assert (refused.status_code, refused.json()["error"]) == (400, "invalid_client")
+    assert "www-authenticate" not in refused.headers
 
 
 def test_redirects_turn_a_form_into_a_get(server: Server, browser: Browser) -> None:

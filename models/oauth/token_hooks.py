@@ -162,7 +162,7 @@ class TokenHooks(ClientHooks):
         owner = User.lock_shared(self.session, self.client.user_id) if needs_owner else None
         client = Client.lock_shared(self.session, self.client.id)
         if client is None:
-            raise OAuthError("invalid_client", "The client no longer exists.", status=401)
+            raise OAuthError("invalid_client", "The client no longer exists.")
         if not by_code and not client.is_backed_by(owner):
             raise OAuthError("unauthorized_client", UNBACKED)
         if not set(grant.scope.split()).issubset(client.scopes):

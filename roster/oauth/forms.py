@@ -198,13 +198,24 @@ def _with_basic(fields: dict[str, str], header: str | None) -> dict[str, str]:
 
     Other schemes are ignored: some clients send an expired bearer token with every request.
     """
-    scheme, _, credentials = (header or "").strip().partition(" ")
-    if scheme.lower() != "basic":
+    scheme, credentials = _authorization(header)
+    if scheme != "basic":
         return fields
     client_id, secret = _read_basic(credentials)
     if "client_secret" in fields or fields.get("client_id", client_id) != client_id:
         raise refuse("The client authenticates in two ways at once.")
     return {**fields, "client_id": client_id, "client_secret": secret}
+
+
+def uses_basic(context: RequestContext) -> bool:
+    """Tell whether a client named itself by HTTP Basic."""
+    return _authorization(context.header(b"authorization"))[0] == "basic"
+
+
+def _authorization(header: str | None) -> tuple[str, str]:
+    """Return the scheme in lower case, and the credentials."""
+    scheme, _, credentials = (header or "").strip().partition(" ")
+    return scheme.lower(), credentials
 
 
 def _read_basic(credentials: str) -> tuple[str, str]:

@@ -2,6 +2,8 @@
 
 import json
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,7 +23,7 @@ from models.errors import OAuthError
 from models.oauth import secret
 from models.oauth.lifetimes import Lifetimes
 from roster.http.context import RequestContext
-from roster.oauth.forms import read_form, refuse
+from roster.oauth.forms import read_form, refuse, uses_basic
 from roster.settings import Settings
 
 _DESCRIPTIONS = {
@@ -65,8 +67,9 @@ class AuthorizationServer:
             _check_verifier(form.get("code_verifier", ""))
         # The stubs of oauthlib take the token type's and the grants' objects for their names.
         endpoint = TokenEndpoint("password", bearer, grants)  # type: ignore[arg-type]
-        answered = endpoint.create_token_response(self._uri, "POST", form, {})
-        return self._judge(answered, store)
+        with self._refusing_client():
+            answered = endpoint.create_token_response(self._uri, "POST", form, {})
+            return self._judge(answered, store)
 
     def introspect(self) -> dict[str, Any]:
         """Answer an introspection request (RFC 7662 section 2) of a client about its own tokens.
@@ -74,12 +77,14 @@ class AuthorizationServer:
         :raises OAuthError: with the error of RFC 6749 §5.2.
         """
         form: Any = self._form()
-        if not form.get("client_secret"):
-            raise _refuse_client()
         store = self._store()
-        endpoint = IntrospectEndpoint(store)
-        answered = endpoint.create_introspect_response(self._uri, "POST", form, {})
-        claims = self._judge(answered, store)
+        with self._refusing_client():
+            if not form.get("client_secret"):
+                # RFC 7662 section 2.1.
+                raise OAuthError("invalid_client", _DESCRIPTIONS["invalid_client"])
+            endpoint = IntrospectEndpoint(store)
+            answered = endpoint.create_introspect_response(self._uri, "POST", form, {})
+            claims = self._judge(answered, store)
         return {**claims, "iss": self.settings.origin} if claims["active"] else claims
 
     def revoke(self) -> None:
@@ -90,8 +95,9 @@ class AuthorizationServer:
         store = self._store()
         endpoint = RevocationEndpoint(store)
         form: Any = self._form()
-        answered = endpoint.create_revocation_response(self._uri, "POST", form, {})
-        self._judge(answered, store)
+        with self._refusing_client():
+            answered = endpoint.create_revocation_response(self._uri, "POST", form, {})
+            self._judge(answered, store)
 
     @property
     def _uri(self) -> str:
@@ -103,6 +109,20 @@ class AuthorizationServer:
     def _store(self) -> TokenStore:
         return token_store(self.context, self.settings)
 
+    @contextmanager
+    def _refusing_client(self) -> Iterator[None]:
+        """Have a refused client told by 401 where it used HTTP Basic, and by 400 where it did not.
+
+        401 comes with a challenge (RFC 9110 section 15.5.2), for which browsers ask their user for
+        a name and a password; so RFC 6749 section 5.2 wants it for that header only.
+        """
+        try:
+            yield
+        except OAuthError as error:
+            if error.error == "invalid_client" and uses_basic(self.context):
+                error.status = 401
+            raise
+
     def _judge(
         self, answered: tuple[dict[str, str], str, int], store: TokenStore
     ) -> dict[str, Any]:
@@ -112,11 +132,9 @@ class AuthorizationServer:
         if status == 200:
             return found
         code = found["error"]
-        is_client_error = code == "invalid_client"
         raise OAuthError(
             code,
             found.get("error_description") or _DESCRIPTIONS.get(code, "The request is not valid."),
-            status=401 if is_client_error else 400,
             consequence=store.consequence,
         )
 
@@ -124,15 +142,6 @@ class AuthorizationServer:
 def _check_verifier(verifier: str) -> None:
     if not _VERIFIER.fullmatch(verifier):
         raise refuse("The code_verifier is missing or not as RFC 7636 section 4.1 defines it.")
-
-
-def _refuse_client() -> OAuthError:
-    """Make the 401 for a client without the secret that it needs (RFC 7662 section 2.1)."""
-    return OAuthError(
-        "invalid_client",
-        _DESCRIPTIONS["invalid_client"],
-        status=401,
-    )
 
 
 def token_store(

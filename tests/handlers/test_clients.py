@@ -590,7 +590,7 @@ def test_a_new_secret_ends_the_old_one_and_tokens_live_on(server: Server) -> Non
     assert made.headers["cache-control"] == "no-store"
     assert works(server, issued)
     refused = refresh(server, client, issued)
-    assert refused.status_code == 401
+    assert refused.status_code == 400
     assert refused.json()["error"] == "invalid_client"
     renewed = App(client.client_id, made.json()["client_secret"])
     assert refresh(server, renewed, issued).status_code == 200

@@ -49,15 +49,18 @@ def issued(answer: Any) -> dict[str, Any]:
     return found
 
 
+def is_basic(request: Any) -> bool:
+    """Tell whether a client named itself by HTTP Basic."""
+    return bool(request.headers.get("authorization", "").startswith("Basic"))
+
+
 def refused(answer: Any, error: str) -> str:
     """Check an error (RFC 6749 section 5.2); return its description."""
     found = answer.json()
     assert found.keys() == {"error", "error_description"}
-    assert (answer.status_code, found["error"]) == (
-        401 if error == "invalid_client" else 400,
-        error,
-    )
-    challenge = 'Basic realm="roster"' if error == "invalid_client" else None
+    is_challenged = error == "invalid_client" and is_basic(answer.request)
+    assert (answer.status_code, found["error"]) == (401 if is_challenged else 400, error)
+    challenge = 'Basic realm="roster"' if is_challenged else None
     assert answer.headers.get("www-authenticate") == challenge
     assert answer.headers["content-type"] == "application/json"
     assert answer.headers["cache-control"] == "no-store"
