@@ -440,7 +440,6 @@ def test_what_has_expired_is_purged_batch_by_batch(
     [
         *COMMANDS_OF_THE_DATABASE,
         ("serve",),
-        ("spec",),
         ("routes",),
         ("matrix",),
         ("users", "create", "bob", "--email", "bob@example.com"),
