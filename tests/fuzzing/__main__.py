@@ -82,7 +82,9 @@ class World:
 
     def _user(self, name: str) -> int:
         more = ["--admin"] if name == "admin" else []
-        self._command("users", "create", f"fuzz-{name}", "--email", f"{name}@example.org", *more)
+        self._command(
+            "users", "create", f"fuzz-{name}", "--email", f"fuzz-{name}@example.org", *more
+        )
         found = self._server.client.get("/api/v1/users?limit=100", headers=self._root).json()
         return next(int(each["id"]) for each in found if each["username"] == f"fuzz-{name}")
 

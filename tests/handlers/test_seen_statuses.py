@@ -55,3 +55,13 @@ def test_a_logout_that_is_no_form_is_refused(server: Server) -> None:
     answer = server.client.post("/auth/logout", content=b"csrf=%FF", headers=form)
 
     assert answer.status_code == 400
+
+
+@pytest.mark.parametrize("form", ["json", "yaml"])
+def test_the_definition_is_not_sent_again(server: Server, form: str) -> None:
+    address = f"/api/v1/openapi.{form}"
+    etag = server.client.get(address).headers["ETag"]
+
+    again = server.client.get(address, headers={"If-None-Match": etag})
+
+    assert (again.status_code, again.content) == (304, b"")
