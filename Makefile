@@ -3,6 +3,7 @@
 PYTHON ?= python3
 COMMA := ,
 PIP_TOOLS := pip-tools==7.6.2
+REDOC := redoc@2.5.4
 
 # The benchmark's load comes from wrk; where that is not installed, from a package.
 LOAD := $(if $(shell command -v wrk),,$(COMMA)load)
@@ -15,7 +16,7 @@ PIP := $(BIN)/python -m pip --no-input --disable-pip-version-check --quiet
 
 .DEFAULT_GOAL := help
 .PHONY: help serve test test-slow test-field test-rules fuzz clients clients-test coverage bench bench-scale bench-hostile \
-    format lint lint-format lint-code lint-types lint-roster lint-definition check migration constraints clean
+    docs format lint lint-format lint-code lint-types lint-roster lint-definition check migration constraints clean
 .DELETE_ON_ERROR:
 
 help: ## list the commands
@@ -89,6 +90,13 @@ lint-definition: .venv/installed-lint $(NODE_MODULES)
 tests/node/node_modules/.package-lock.json: tests/node/package.json tests/node/package-lock.json
 	npm ci --prefix tests/node --ignore-scripts --no-audit --no-fund --silent
 	@touch $@
+
+docs: .venv/installed ## write the reference, one page with all in it, to build/docs/index.html
+	@command -v npm >/dev/null || { echo "The reference needs Node: there is no npm to fetch $(REDOC) with." >&2; exit 1; }
+	@mkdir -p build/docs
+	@test -f build/$(REDOC).tgz || { cd build && mv "$$(npm pack --silent $(REDOC))" $(REDOC).tgz; }
+	@tar -xOf build/$(REDOC).tgz package/bundles/redoc.standalone.js > build/redoc.standalone.js
+	$(BIN)/roster reference build/redoc.standalone.js > build/docs/index.html
 
 # It compares the models with a new database that has all migrations.
 migration: .venv/installed-lint ## write the next migration from the models: make migration m="add projects"

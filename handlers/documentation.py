@@ -13,6 +13,11 @@ def read_documentation(documentation: Any) -> str:
     return str(documentation.page)
 
 
+def read_guide(documentation: Any) -> str:
+    """Show the guide."""
+    return str(documentation.guide)
+
+
 def read_definition_json(definition: Any) -> bytes:
     """Return the definition as JSON."""
     return bytes(definition.as_json)

@@ -1,13 +1,16 @@
 """The pages in a real browser: the documentation, and signing in to somebody else's app."""
 
 import asyncio
+import re
 import shutil
+import subprocess
 import threading
 from collections.abc import Iterator
 from concurrent.futures import Future
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
@@ -18,11 +21,12 @@ from playwright.sync_api import (
     Locator,
     Page,
     Response,
+    ViewportSize,
     expect,
     sync_playwright,
 )
 
-from tests.live import LiveServer
+from tests.live import PATIENCE_SECONDS, ROSTER, LiveServer
 from tests.scopes import ALL_SCOPES
 from tests.signing_in import AUTHORIZE, LOGIN, Client, register
 
@@ -207,6 +211,105 @@ def open_password_flow(page: Page, username: str, password: str) -> Locator:
     form.locator("#oauth_username").fill(username)
     form.locator("#oauth_password").fill(password)
     return form
+
+
+# What a newcomer sees first
+
+
+@pytest.mark.parametrize("live", ["sqlite"], indirect=True)
+@pytest.mark.parametrize("colours", ["light", "dark"])
+@pytest.mark.parametrize(("width", "height"), [(1280, 900), (375, 812)])
+def test_a_newcomer_finds_an_operation_the_login_and_the_guide(
+    live: LiveServer,
+    browser: Browser,
+    width: int,
+    height: int,
+    colours: Literal["light", "dark"],
+) -> None:
+    size: ViewportSize = {"width": width, "height": height}
+    with browser.new_context(viewport=size, color_scheme=colours) as context:
+        page = context.new_page()
+        seen = Seen()
+        seen.watch(page)
+        page.goto(f"{live.url}/api/v1/")
+        authorize = page.get_by_role("button", name="Authorize", exact=True)
+        for part in (page.locator(".opblock").first, authorize):
+            expect(part).to_be_in_viewport(ratio=1, timeout=PATIENCE_SECONDS * 1000)
+        assert overflow(page) == 0
+        assert is_dark(page) == (colours == "dark")
+
+        authorize.click()
+        expect(page.locator("#oauth_username")).to_be_focused()
+        expect(page.locator("#oauth_username")).to_be_in_viewport(ratio=1)
+        dialog = page.locator(".modal-ux-content")
+        assert dialog.evaluate("dialog => dialog.scrollTop") == 0
+        expect(dialog).not_to_contain_text("metrics")
+        page.locator(".close-modal").click()
+
+        with page.expect_popup() as opened:
+            page.get_by_role("link", name="guide", exact=True).click()
+        page = opened.value
+        seen.watch(page)
+        expect(page).to_have_url(f"{live.url}/api/v1/guide")
+        expect(page.locator("pre").first).to_contain_text(f"ROSTER={live.url}")
+        assert overflow(page) == 0
+        assert is_dark(page) == (colours == "dark")
+        back = page.get_by_role("link", name="All operations")
+        expect(back).to_have_attribute("href", "/api/v1/")
+        assert not seen.complaints
+        assert not seen.elsewhere(live.url)
+
+
+def overflow(page: Page) -> int:
+    """Return by how many pixels a page is wider than its window."""
+    script = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
+    return int(page.evaluate(script))
+
+
+def is_dark(page: Page) -> bool:
+    """Tell whether a page's background is dark."""
+    background = page.evaluate("getComputedStyle(document.body).backgroundColor")
+    return max(map(int, re.findall(r"[0-9]+", background)[:3])) < 128
+
+
+@pytest.mark.parametrize("live", ["sqlite"], indirect=True)
+def test_a_token_that_is_refused_is_answered_on_the_page(live: LiveServer, page: Page) -> None:
+    seen = Seen()
+    seen.watch(page)
+    page.goto(f"{live.url}/api/v1/")
+    operation = page.locator("#operations-auth-issue_token")
+    operation.locator(".opblock-summary-control").click()
+    operation.get_by_role("button", name="Try it out").click()
+    secret = operation.locator("tr", has_text="client_secret").get_by_role("textbox").last
+    secret.fill("wrong")
+    operation.get_by_role("button", name="Execute").click()
+
+    answer = operation.locator(".live-responses-table .response")
+    expect(answer.locator(".response-col_status")).to_contain_text("400")
+    expect(answer).to_contain_text("invalid_client")
+    # The browser itself tells every status of an error.
+    assert all("status of 400" in each for each in seen.complaints)
+
+
+@pytest.mark.parametrize("live", ["sqlite"], indirect=True)
+def test_the_reference_is_one_file_that_asks_for_nothing(page: Page, tmp_path: Path) -> None:
+    reference = Path(__file__).parent.parent / "build" / "redoc.standalone.js"
+    if not reference.exists():
+        pytest.skip("`make docs` has not fetched Redoc.")
+    made = subprocess.run(
+        [ROSTER, "reference", reference], capture_output=True, check=True, cwd=tmp_path
+    )
+    file = tmp_path / "index.html"
+    file.write_bytes(made.stdout)
+    seen = Seen()
+    seen.watch(page)
+
+    page.goto(file.as_uri())
+
+    expect(page.locator("table", has_text="list_users").first).to_contain_text("remove_member")
+    expect(page.get_by_role("heading", name="List users")).to_be_attached()
+    assert not seen.complaints
+    assert {url.partition(":")[0] for url in seen.requests} <= {"file", "blob", "data"}
 
 
 @contextmanager

@@ -1,23 +1,30 @@
-"""The documentation page: Swagger UI, from the files of the package that carries them."""
+"""The documentation: Swagger UI from the package that carries its files, and the guide."""
 
 import mimetypes
 import re
 from collections.abc import Iterator
 from dataclasses import replace
 from html import escape
+from itertools import pairwise
 from pathlib import Path
 from string import Template
 from urllib.request import urlopen
 
 import flask_swagger_ui
+from markdown_it import MarkdownIt
+from markupsafe import Markup
 
+from roster import pages
+from roster.contract import loader
 from roster.server.assets import Asset, from_file
 from roster.settings import Settings
 
 _PAGES = Path(__file__).parent.parent / "pages"
 _SWAGGER_UI = Path(flask_swagger_ui.__file__).parent / "dist"
 _PREFIX = "/api/v1/"
+_ISSUER = "{{ issuer }}"
 _FILES = (
+    _PAGES / "documentation.css",
     _PAGES / "swagger-initializer.js",
     *(
         _SWAGGER_UI / name
@@ -35,12 +42,32 @@ _DATA_URL = re.compile(r'url\((?:"(data:(?:[^"\\]|\\.)*)"|(data:[^)"]*))\)')
 
 
 class Documentation:
-    """The page, for the client with which it logs in."""
+    """The pages: Swagger UI, for the client with which it logs in, and the guide."""
 
     def __init__(self, settings: Settings) -> None:
         client_id = "documentation" if settings.is_development else settings.docs_client_id
         template = Template((_PAGES / "documentation.html").read_text(encoding="utf-8"))
         self.page = template.substitute(client_id=escape(client_id, quote=True))
+        self.guide = pages.render("guide", content=Markup(_guide(settings.origin)))  # noqa: S704
+
+
+def guide_text(issuer: str) -> str:
+    """Return the guide in Markdown, with the address of the server in its commands."""
+    text = (loader.FOLDER / "guide.md").read_text(encoding="utf-8")
+    return text.replace(_ISSUER, issuer)
+
+
+def _guide(issuer: str) -> str:
+    """Render the guide, and let each heading be linked to and wide tables be scrolled."""
+    markdown = MarkdownIt("commonmark", {"html": False}).enable("table")
+    tokens = markdown.parse(guide_text(issuer))
+    for token, following in pairwise(tokens):
+        if token.type == "heading_open":
+            token.attrSet("id", re.sub(r"\W+", "-", following.content.lower()))
+        if token.type == "fence":
+            # What overflows is scrolled by the keyboard too.
+            token.attrSet("tabindex", "0")
+    return str(markdown.renderer.render(tokens, markdown.options, {}))
 
 
 def assets() -> Iterator[Asset]:

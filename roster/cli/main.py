@@ -11,6 +11,7 @@ from roster.cli.definition import routes, spec
 from roster.cli.matrix import matrix
 from roster.cli.mistakes import told_in_one_line
 from roster.cli.new.command import new
+from roster.cli.reference import reference
 from roster.cli.serve import serve
 from roster.cli.users import users
 
@@ -21,7 +22,7 @@ def roster() -> None:
     """Serve the API, and look after its database, users and clients."""
 
 
-for _command in (serve, db, users, clients, tokens, check, spec, routes, matrix, new):
+for _command in (serve, db, users, clients, tokens, check, spec, routes, matrix, reference, new):
     roster.add_command(_command)
 
 

@@ -1,4 +1,9 @@
 // Start Swagger UI on this server's own definition.
+const dark = matchMedia("(prefers-color-scheme: dark)");
+const showColours = () => document.documentElement.classList.toggle("dark-mode", dark.matches);
+showColours();
+dark.addEventListener("change", showColours);
+
 const place = document.getElementById("swagger-ui");
 const ui = SwaggerUIBundle({
   domNode: place,

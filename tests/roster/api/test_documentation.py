@@ -247,3 +247,53 @@ def test_only_forms_have_fields(defined: Definition) -> None:
     assert {"grant_type", "client_id", "password"} <= token.form_fields.keys()
     assert health.form_fields == {}
     assert health.request_content == {}
+
+
+# The guide
+
+
+def test_the_guide_is_a_page_under_the_policy_of_the_documentation(client: CheckedClient) -> None:
+    answer = client.get("/api/v1/guide")
+
+    assert answer.headers["content-type"] == "text/html; charset=utf-8"
+    assert "unsafe" not in answer.headers["content-security-policy"]
+    assert not re.search(r"<script|<style|\bstyle=|\bon[a-z]+=", answer.text)
+    for path in loaded_by(answer.text):
+        assert client.get(path).status_code == 200, path
+
+
+@pytest.mark.parametrize("issuer", ["http://127.0.0.1:7100", "https://api.example"])
+def test_the_commands_of_the_guide_name_the_server(serve: Serve, issuer: str) -> None:
+    page = serve(issuer=issuer).client.get("/api/v1/guide").text
+
+    assert f"ROSTER={issuer}\n" in page
+    assert "{{" not in page
+
+
+def test_the_guide_is_rendered(client: CheckedClient) -> None:
+    page = client.get("/api/v1/guide").text
+
+    assert '<h2 id="first-steps">First steps</h2>' in page
+    assert page.count("<table>") >= 1
+    assert page.count("<pre") >= 6
+    assert "```" not in page
+
+
+def test_the_definition_leads_to_the_guide_and_does_not_repeat_it(client: CheckedClient) -> None:
+    description = client.get("/api/v1/openapi.json").json()["info"]["description"]
+
+    assert "(/api/v1/guide)" in description
+    assert description.count(". ") + 1 == 2
+
+
+# What operators alone use
+
+
+@pytest.mark.parametrize("environment", [{}, PRODUCTION])
+def test_the_operators_token_is_told_in_words(serve: Serve, environment: dict[str, str]) -> None:
+    document = serve(**environment).client.get("/api/v1/openapi.json").json()
+
+    assert [*document["components"]["securitySchemes"]] == ["oauth2"]
+    metrics = document["paths"]["/metrics"]["get"]
+    assert metrics["security"] == []
+    assert "bearer token" in metrics["description"]

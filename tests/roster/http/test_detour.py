@@ -319,6 +319,7 @@ def test_what_waits_for_nothing_is_answered_while_all_threads_wait(
         "read_health": 200,
         "open_documentation": 307,
         "read_documentation": 200,
+        "read_guide": 200,
         "read_definition_json": 200,
         "read_definition_yaml": 200,
         "read_signup_form": 200,
