@@ -16,7 +16,8 @@ PIP := $(BIN)/python -m pip --no-input --disable-pip-version-check --quiet
 
 .DEFAULT_GOAL := help
 .PHONY: help serve test test-slow test-field test-rules fuzz clients clients-test coverage bench bench-scale bench-hostile \
-    docs format lint lint-format lint-code lint-types lint-roster lint-definition check migration constraints clean
+    docs release format lint lint-format lint-code lint-types lint-roster lint-changes lint-definition check migration \
+    constraints clean
 .DELETE_ON_ERROR:
 
 help: ## list the commands
@@ -67,7 +68,7 @@ format: .venv/installed-lint ## format the code, and repair what the linter can 
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-lint: lint-format lint-code lint-types lint-roster lint-definition ## check the format, the code, the types and the definition
+lint: lint-format lint-code lint-types lint-roster lint-changes lint-definition ## check the format, the code, the types and the definition
 
 check: .venv/installed-lint ## do all of lint, though a part of it fails
 	@$(MAKE) --no-print-directory --keep-going lint
@@ -84,6 +85,9 @@ lint-types: .venv/installed-lint
 lint-roster: .venv/installed-lint
 	$(BIN)/roster check
 
+lint-changes: .venv/installed-lint
+	$(BIN)/roster changes
+
 lint-definition: .venv/installed-lint $(NODE_MODULES)
 	$(BIN)/python -m tests.lint_definition
 
@@ -97,6 +101,9 @@ docs: .venv/installed ## write the reference, one page with all in it, to build/
 	@test -f build/$(REDOC).tgz || { cd build && mv "$$(npm pack --silent $(REDOC))" $(REDOC).tgz; }
 	@tar -xOf build/$(REDOC).tgz package/bundles/redoc.standalone.js > build/redoc.standalone.js
 	$(BIN)/roster reference build/redoc.standalone.js > build/docs/index.html
+
+release: .venv/installed ## keep the definition of this version, with which later ones are compared
+	$(BIN)/roster release
 
 # It compares the models with a new database that has all migrations.
 migration: .venv/installed-lint ## write the next migration from the models: make migration m="add projects"

@@ -12,6 +12,7 @@ from roster.cli.matrix import matrix
 from roster.cli.mistakes import told_in_one_line
 from roster.cli.new.command import new
 from roster.cli.reference import reference
+from roster.cli.released import changes, release
 from roster.cli.serve import serve
 from roster.cli.users import users
 
@@ -22,7 +23,9 @@ def roster() -> None:
     """Serve the API, and look after its database, users and clients."""
 
 
-for _command in (serve, db, users, clients, tokens, check, spec, routes, matrix, reference, new):
+_OF_SERVERS = (serve, db, users, clients, tokens)
+_OF_THE_DEFINITION = (check, spec, routes, matrix, reference, changes, release, new)
+for _command in (*_OF_SERVERS, *_OF_THE_DEFINITION):
     roster.add_command(_command)
 
 

@@ -13,6 +13,8 @@ from roster.contract.errors import DefinitionError, nearest
 
 # A second of reading for each MiB.
 MAX_BYTES = 8 * 2**20
+# The folder beside the root file that keeps released definitions, each complete.
+RELEASED = "released"
 MAX_DEPTH = 100
 # What `<<` may put into one mapping. Merges of merges double with each line.
 MAX_MEMBERS = 10_000
@@ -116,6 +118,8 @@ class Files:
         found = []
         for folder, subfolders, names in os.walk(self.folder):
             subfolders[:] = [each for each in subfolders if not each.startswith(".")]
+            if Path(folder) == self.folder and RELEASED in subfolders:
+                subfolders.remove(RELEASED)
             if Path(folder) != self.folder:
                 found += [Path(folder, name) for name in names if name.endswith((".yaml", ".yml"))]
         return sorted(each for each in found if each.resolve() not in self._read)
