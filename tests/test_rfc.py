@@ -158,10 +158,11 @@ def test_an_answer_with_a_token_is_not_stored(server: Server, browser: Browser) 
         assert each.json()["token_type"] == "Bearer"
 
 
-def test_a_client_that_fails_is_challenged_in_its_scheme(server: Server) -> None:
-    form: dict[str, Any] = {"grant_type": "client_credentials"}
+@pytest.mark.parametrize("endpoint", [TOKEN, REVOKE, INTROSPECT])
+def test_a_client_that_fails_is_challenged_in_its_scheme(server: Server, endpoint: str) -> None:
+    form: dict[str, Any] = {"grant_type": "client_credentials", "token": "x"}
 
-    refused = server.client.post(TOKEN, data=form, headers=basic("nobody", "x"))
+    refused = server.client.post(endpoint, data=form, headers=basic("nobody", "x"))
 
     assert refused.status_code == 401
     assert refused.json()["error"] == "invalid_client"
