@@ -26,8 +26,8 @@ help: ## list the commands
 serve: .venv/installed ## migrate the database, load the development data, serve
 	@exec $(BIN)/roster serve
 
-test: .venv/installed-test .venv/installed-openapi-core ## run the suite, on SQLite and on PostgreSQL
-	$(BIN)/python -m pytest --numprocesses auto -m 'not slow and not field and not clients' --prove
+test: .venv/installed-test .venv/installed-openapi-core ## run the suite, on SQLite and PostgreSQL; with PROVE=1 each declared status must be seen
+	$(BIN)/python -m pytest --numprocesses auto -m 'not slow and not field and not clients' $(if $(PROVE),--prove)
 
 test-slow: .venv/installed-test ## run the tests that take minutes: pairs of writers, random actions, hostile requests
 	$(BIN)/python -m pytest --numprocesses auto -m slow

@@ -37,6 +37,15 @@ def test_guesses_in_the_url_are_limited(server: Server) -> None:
     assert statuses == [400] * GUESSES + [429]
 
 
+def test_a_wrong_secret_beside_parameters_in_the_url_is_challenged(server: Server) -> None:
+    address = "/auth/oauth2/token?grant_type=client_credentials"
+
+    refused = server.client.get(address, headers=basic("documentation", "wrong"))
+
+    assert refused.status_code == 401
+    assert refused.headers["WWW-Authenticate"].startswith("Basic ")
+
+
 def test_the_login_page_leads_who_is_signed_in_back_to_the_request(server: Server) -> None:
     client = register(server)
     browser = Browser(server)

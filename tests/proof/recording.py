@@ -28,6 +28,9 @@ _IGNORED = {"content-length", "date"}
 # What of a request its operation may declare, or its security.
 _KEPT = {"accept", "authorization", "content-type", "cookie", "host", "if-none-match"}
 
+# Tests that mock what is inside the server, or add pages to it, so that answers are not its own.
+_MOCKED = ("tests/roster/stack/test_resolver.py", "tests/roster/stack/test_flask_pages.py")
+
 
 class Recorder:
     """The file of one process."""
@@ -61,7 +64,10 @@ class Recorder:
                 tuple((name, masked(text)) for name, text in kept),
                 shape_of_body(form, request_body),
             )
+        test = os.environ.get("PYTEST_CURRENT_TEST", "").rpartition(" ")[0]
+        is_mocked = test.startswith(_MOCKED)
         key = (
+            is_mocked,
             which,
             scope["method"],
             masked(path),
@@ -89,7 +95,8 @@ class Recorder:
             "status": status,
             "headers": names,
             "body": body.decode("latin-1"),
-            "test": os.environ.get("PYTEST_CURRENT_TEST", "").rpartition(" ")[0],
+            "test": test,
+            "is_mocked": is_mocked,
         }
         os.write(self._file, json.dumps(record).encode() + b"\n")
 
