@@ -11,6 +11,7 @@ import (
 	"time"
 
 	roster "example.org/roster/roster-go"
+	"golang.org/x/oauth2"
 )
 
 type values map[string]any
@@ -38,7 +39,8 @@ func refusal(err error) roster.Problem {
 }
 
 func signedIn(tokens *roster.TokenResponse) context.Context {
-	return context.WithValue(context.Background(), roster.ContextAccessToken, tokens.AccessToken)
+	source := oauth2.StaticTokenSource(&oauth2.Token{AccessToken: tokens.AccessToken})
+	return context.WithValue(context.Background(), roster.ContextOAuth2, source)
 }
 
 func main() {
