@@ -25,6 +25,7 @@ _MAX_SIZE = 500
 # Names the member that tells which alternative a value must fit: the first part of each says so.
 CHOSEN_BY = "x-chosen-by"
 
+_CHOICES = ("oneOf", "anyOf")
 # What no value is: the schema of a member that must not be sent.
 NOTHING: dict[str, Any] = {"not": {}}
 
@@ -51,8 +52,10 @@ class Draft4:
     def __call__(self, schema: dict[str, Any]) -> dict[str, Any]:
         """Convert a schema; it is complete in itself.
 
-        :raises DefinitionError: where a reference leads to nothing.
+        :raises DefinitionError: where a reference leads to nothing, or where a discriminator would
+            have no effect.
         """
+        self._check_discriminators(schema)
         made = self._convert(schema)
         needed: dict[str, Any] = {}
         waiting = list(_references(made))
@@ -151,7 +154,7 @@ class Draft4:
         It applies where all alternatives are references; elsewhere OpenAPI gives it no meaning.
         """
         stated = schema.get("discriminator")
-        key = next((key for key in ("oneOf", "anyOf") if key in schema), None)
+        key = next((key for key in _CHOICES if key in schema), None)
         if not stated or key is None or not all("$ref" in each for each in schema[key]):
             return
         member, mapping = stated["propertyName"], stated.get("mapping", {})
@@ -163,6 +166,35 @@ class Draft4:
             choices.append({"allOf": [{"type": "object", **chosen}, fitting]})
         made["anyOf"] = choices
         made[CHOSEN_BY] = member
+
+    def _check_discriminators(self, schema: dict[str, Any]) -> None:
+        """Refuse a discriminator without alternatives: which schemas it means is said nowhere.
+
+        A schema that others hold in their `allOf` may have one, for these are then the alternatives
+        of a `oneOf` elsewhere.
+        """
+        seen = set()
+        waiting = [(schema, False)]
+        while waiting:
+            each, is_part = waiting.pop()
+            if "$ref" in each:
+                step = (str(each["$ref"]), is_part)
+                if step not in seen:
+                    seen.add(step)
+                    waiting.append((self.target(step[0]), is_part))
+                continue
+            if "discriminator" in each and not is_part and each.keys().isdisjoint(_CHOICES):
+                raise DefinitionError(
+                    "a discriminator works beside oneOf or anyOf, which list the alternatives"
+                )
+            waiting += [(part, True) for part in each.get("allOf", ())]
+            waiting += [(form, False) for key in _CHOICES for form in each.get(key, ())]
+            waiting += [(inner, False) for inner in each.get("properties", {}).values()]
+            waiting += [
+                (each[key], False)
+                for key in ("items", "not", "additionalProperties")
+                if isinstance(each.get(key), dict)
+            ]
 
     def _bound(self, made: dict[str, Any]) -> None:
         bounds = _BOUNDS.get((str(made.get("type")), str(made.get("format"))))

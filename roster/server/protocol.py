@@ -53,7 +53,7 @@ class Bounded(HttpToolsProtocol):
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
-        self.parser = Parser(self, self._head_without_offer)
+        self._new_parser()
         self._settings = _settings()
         self._most = _most()
         self._is_one_too_many = False
@@ -214,6 +214,10 @@ class Bounded(HttpToolsProtocol):
     def _is_offer(self) -> bool:
         """Whether this is a head that offers an upgrade, and will be read without the offer."""
         return self.parser.should_upgrade() and self.parser.get_method() != b"CONNECT"
+
+    def _new_parser(self) -> Parser:
+        self.parser = Parser(self, self._head_without_offer, self._new_parser)
+        return self.parser
 
     def _head_without_offer(self) -> bytes | None:
         if not self._is_offer:

@@ -119,6 +119,10 @@ BODIES: dict[str, tuple[dict[str, Any], str]] = {
         body("application/*+json", OBJECT),
         "body of application/*+json: a range of media types ends with /*",
     ),
+    "a discriminator without alternatives": (
+        body("application/json", {**OBJECT, "discriminator": {"propertyName": "kind"}}),
+        "body of application/json: a discriminator works beside oneOf or anyOf",
+    ),
     "a type in two letter cases": (
         document(
             method="post",

@@ -329,6 +329,25 @@ def test_a_discriminator_tells_which_alternative_was_meant(pet: Any, places: lis
     assert (answer.status, answer.places) == (400, places)
 
 
+def test_a_base_that_alternatives_hold_may_have_the_discriminator() -> None:
+    chosen = {"propertyName": "kind"}
+    pets = {
+        "Pet": {"type": "object", "properties": {"kind": TEXT}, "discriminator": chosen},
+        "cat": {"allOf": [{"$ref": "#/components/schemas/Pet"}]},
+        "dog": {
+            "allOf": [{"$ref": "#/components/schemas/Pet"}],
+            "properties": {"size": NUMBER},
+        },
+    }
+    alternatives = [{"$ref": f"#/components/schemas/{name}"} for name in ("cat", "dog")]
+    declared = body("application/json", {"oneOf": alternatives, "discriminator": chosen})
+    mounted = Mounted({**declared, "components": {"schemas": pets}})
+
+    for pet, status in (({"kind": "dog", "size": 1}, 200), ({"kind": "dog", "size": ""}, 400)):
+        answer = mounted.ask("POST", "/x", headers=JSON, body=json.dumps(pet).encode())
+        assert answer.status == status
+
+
 def nested(depth: int, innermost: Any) -> Any:
     """Return nodes in nodes."""
     node = innermost

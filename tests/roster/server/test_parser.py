@@ -106,6 +106,24 @@ def test_an_offer_does_not_let_a_larger_head_in(live: LiveServer) -> None:
     assert not answer or answer.startswith(b"HTTP/1.1 431 ")
 
 
+@pytest.mark.parametrize("body", [b"", FORM])
+@pytest.mark.parametrize(
+    "connection", [b"close, upgrade", b"upgrade, close", b"keep-alive, upgrade"]
+)
+@pytest.mark.parametrize("version", [b"1.0", b"1.1"])
+def test_an_offer_on_a_connection_that_ends_is_answered(
+    live: LiveServer, version: bytes, connection: bytes, body: bytes
+) -> None:
+    head = WITH_LENGTH if body else HEALTH
+    head = head.replace(b"HTTP/1.1", b"HTTP/" + version)
+    offer = b"Connection: %b\r\nUpgrade: h2c\r\n\r\n" % connection
+    with socket.create_connection(("127.0.0.1", live.port), PATIENCE_SECONDS) as client:
+        client.sendall(head + offer + body)
+        answer = client.recv(65_536)
+
+    assert answer.startswith(b"HTTP/1.1 200 ")
+
+
 @pytest.mark.parametrize("target", [b"/healthz", b"http://localhost/healthz"])
 def test_nothing_is_read_behind_a_connect(live: LiveServer, target: bytes) -> None:
     connect = b"CONNECT %b HTTP/1.1\r\nHost: localhost\r\nContent-Length: 3\r\n\r\n" % target
