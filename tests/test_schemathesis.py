@@ -49,11 +49,6 @@ ACCEPTED = ["2xx", "3xx", "401", "403", "404", "409", "422", "429"]
 # Where a check does not hold, and why.
 OPERATIONS: list[dict[str, Any]] = [
     {
-        # Whatever is asked there is answered; a header of any length is only compared.
-        "include-path-regex": r"^/\.well-known/",
-        "checks": {"negative_data_rejection": {"enabled": False}},
-    },
-    {
         # RFC 6749 has the parameters judged by the grant, and errors told in a form of its own; so
         # the definition lets any form through, and 400 is right for most of them.
         "include-operation-id": [

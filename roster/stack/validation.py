@@ -60,8 +60,8 @@ class OperationValidation:
         """
         if not self._is_lenient:
             context.query = _read_query(self._query, context.query_string)
-            if self._headers or self._cookies:
-                context.arguments = self._read_headers(context)
+        if self._headers or self._cookies:
+            context.arguments = self._read_headers(context)
         if self._bodies:
             self._read_body(context)
 

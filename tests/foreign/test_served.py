@@ -102,12 +102,13 @@ def test_the_query_is_judged_where_no_400_is_declared() -> None:
     assert mounted.ask("GET", "/x", query=b"p=1").given == {"p": 1}
 
 
-def test_a_lenient_operation_takes_any_query() -> None:
-    lenient = document()
+def test_a_lenient_operation_takes_any_query_and_no_wrong_header() -> None:
+    lenient = document({**parameter("header", NUMBER), "name": "X-Count"})
     lenient["paths"]["/x"]["get"]["x-lenient"] = True
     mounted = Mounted(lenient)
 
     assert mounted.ask("GET", "/x", query=b"utm_source=x&utm_source=y").status == 200
+    assert mounted.ask("GET", "/x", headers=[(b"x-count", b"many")]).places == ["/X-Count"]
 
 
 @pytest.mark.parametrize(

@@ -162,6 +162,14 @@ def test_a_copy_is_confirmed_by_its_tag(client: CheckedClient, path: str) -> Non
 
 
 @pytest.mark.parametrize("path", [SERVER, RESOURCE, OF_THE_API])
+def test_a_tag_that_is_longer_than_declared_is_refused(client: CheckedClient, path: str) -> None:
+    refused = client.get(path, headers={"If-None-Match": f'"{"x" * 16_384}"'})
+
+    assert refused.status_code == 400
+    assert [each["pointer"] for each in refused.json()["errors"]] == ["/If-None-Match"]
+
+
+@pytest.mark.parametrize("path", [SERVER, RESOURCE, OF_THE_API])
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE"])
 def test_the_metadata_can_only_be_read(client: CheckedClient, path: str, method: str) -> None:
     assert client.request(method, path).status_code == 405

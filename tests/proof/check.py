@@ -59,13 +59,7 @@ FILES = {"css", "html", "ico", "jpg", "js", "map", "png", "svg"}
 OWN_HOSTS = {"127.0.0.1", "localhost"}
 # RFC 6749 has these operations tell themselves what is wrong with a parameter, at the redirect URI;
 # so a request may be answered well though it is not as declared.
-LENIENT = {
-    "show_authorization",
-    # Metadata is told to all that ask, with headers of any length.
-    "read_authorization_server_metadata",
-    "read_protected_resource_metadata",
-    "read_api_resource_metadata",
-}
+LENIENT = {"show_authorization"}
 # In development the parameters of this form may be in the URL instead, which is served and not
 # published.
 IN_URL = {"issue_token"}
