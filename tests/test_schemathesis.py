@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 import schemathesis
 from hypothesis import HealthCheck, Phase, settings
-from hypothesis import strategies as st
 from schemathesis.auths import AuthContext
 from schemathesis.checks import CheckFunction, load_all_checks
 from schemathesis.config import SchemathesisConfig
@@ -32,9 +31,8 @@ from models import Client, Grant, Team, Token, User
 from models.database.base import now
 from models.oauth import bearer
 from models.oauth.token import ACCESS, digest, generate
-from models.users import passwords
-from models.users.names import is_visible_text
 from roster.contract import loader
+from tests.fuzzing.formats import add_formats
 from tests.fuzzing.meeting import meet_what_is_there
 from tests.scopes import ALL_SCOPES
 from tests.serving import PASSWORD, Server, empty
@@ -92,21 +90,7 @@ TAKE_OTHERS_ALONG = {
     "DELETE /api/v1/teams/{team_id}/members/{user_id}",
 }
 
-
-# What names that people read are made up of: a format of the definition's own.
-schemathesis.openapi.format(
-    "visible-text",
-    st.text(st.characters(categories=["L", "N", "P", "S"]), min_size=3, max_size=30).filter(
-        is_visible_text
-    ),
-)
-# And what passwords are made up of. They are looked at here for the form, and not for the rules.
-schemathesis.openapi.format(
-    "opaque-string",
-    st.text(st.characters(categories=["L", "N", "P", "S", "Zs"]), min_size=8, max_size=128).filter(
-        passwords.is_acceptable
-    ),
-)
+add_formats()
 
 
 class UnderTest:

@@ -11,8 +11,6 @@ from sqlalchemy.types import TypeDecorator
 
 MAX_ID = 2**63 - 1
 
-_NAIVE = "A timestamp without a time zone cannot be stored."
-
 
 def now() -> datetime:
     """Return the current time in UTC."""
@@ -34,9 +32,7 @@ class UTCDateTime(TypeDecorator[datetime]):
         """Convert an aware timestamp to UTC; raise ValueError for a naive one."""
         if value is None:
             return None
-        if value.tzinfo is None:
-            raise ValueError(_NAIVE)
-        value = value.astimezone(UTC)
+        value = _in_utc(value)
         return value.replace(tzinfo=None) if dialect.name == "sqlite" else value
 
     def bind_processor(self, dialect: Dialect) -> Callable[[Any], Any] | None:
@@ -56,11 +52,13 @@ class UTCDateTime(TypeDecorator[datetime]):
 
 def _as_text(value: datetime | None) -> str | None:
     """Write a timestamp in UTC as SQLAlchemy writes a naive one for SQLite."""
-    if value is None:
-        return None
+    return None if value is None else _in_utc(value).isoformat(" ", "microseconds")[:26]
+
+
+def _in_utc(value: datetime) -> datetime:
     if value.tzinfo is None:
-        raise ValueError(_NAIVE)
-    return value.astimezone(UTC).isoformat(" ", "microseconds")[:26]
+        raise ValueError("A timestamp without a time zone cannot be stored.")
+    return value.astimezone(UTC)
 
 
 class Words(TypeDecorator[tuple[str, ...]]):

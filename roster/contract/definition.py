@@ -8,7 +8,7 @@ from typing import Any
 
 import yaml
 
-from roster.contract import published, schemes, scopes
+from roster.contract import published, scopes
 from roster.contract.draft4 import Draft4
 from roster.contract.errors import DefinitionError, DefinitionErrors, nearest
 from roster.contract.operation import Operation, operations
@@ -96,7 +96,7 @@ class Definition:
     @cached_property
     def public(self) -> dict[str, Any]:
         """The document for readers and generators, without what is of use to this server alone."""
-        return published.of(schemes.published(self.document))
+        return published.of(self.document)
 
     @cached_property
     def as_json(self) -> bytes:

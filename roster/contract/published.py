@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from roster.contract.kinds import part
+from roster.contract.operation import each_operation
 
 UNPUBLISHED = "x-unpublished"
 # What generators read: how the values of an enum are called in code.
@@ -17,12 +18,14 @@ def of(document: Mapping[str, Any]) -> dict[str, Any]:
     """Return a document without `x-` names, and without each object that is `x-unpublished`.
 
     What is so marked is served all the same: it is not in the document where generators would
-    write code for it that nobody should use. Values of an enum that no program could have as names
-    get names, as `x-enum-varnames`.
+    write code for it that nobody should use. What requires a security scheme that is so marked
+    requires it no longer, and says so in words. Values of an enum that no program could have as
+    names get names, as `x-enum-varnames`.
     """
+    shown = _without_hidden_schemes(document)
     return {
         key: _published(value, "components" if key == "components" else part("root", key))
-        for key, value in document.items()
+        for key, value in shown.items()
         if not key.startswith("x-")
     }
 
@@ -30,6 +33,21 @@ def of(document: Mapping[str, Any]) -> dict[str, Any]:
 def is_identifier(text: Any) -> bool:
     """Tell whether a value can be a name in every programming language."""
     return isinstance(text, str) and _IDENTIFIER.fullmatch(text) is not None
+
+
+def _without_hidden_schemes(document: Mapping[str, Any]) -> Mapping[str, Any]:
+    schemes = document.get("components", {}).get("securitySchemes", {})
+    hidden = {name for name, scheme in schemes.items() if scheme.get(UNPUBLISHED)}
+    if not hidden:
+        return document
+    paths = {path: dict(item) for path, item in document["paths"].items()}
+    for path, method, operation in each_operation(document):
+        security = operation.get("security")
+        if security and not hidden.isdisjoint(name for each in security for name in each):
+            left = [each for each in security if hidden.isdisjoint(each) and each]
+            optional: list[dict[str, Any]] = [{}] if left and {} in security else []
+            paths[path][method] = {**operation, "security": [*left, *optional]}
+    return {**document, "paths": paths}
 
 
 def _published(node: Any, kind: str) -> Any:

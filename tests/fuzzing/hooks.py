@@ -15,7 +15,6 @@ from typing import Any
 
 import requests
 import schemathesis
-from hypothesis import strategies as st
 from schemathesis.auths import AuthContext
 from schemathesis.core.failures import Failure
 from schemathesis.core.transport import Response
@@ -23,8 +22,7 @@ from schemathesis.generation.case import Case
 from schemathesis.hooks import HookContext
 from schemathesis.openapi.checks import RejectedPositiveData
 
-from models.users import passwords
-from models.users.names import is_visible_text
+from tests.fuzzing.formats import add_formats
 from tests.fuzzing.meeting import meet_what_is_there
 
 # An id that no user has.
@@ -32,19 +30,7 @@ _NOBODY = 2**40
 # A JSON object, see `Login`; not set for runs against a server of one's own.
 VARIABLE = "TESTS_FUZZ_LOGIN"
 
-schemathesis.openapi.format(
-    "visible-text",
-    st.text(st.characters(categories=["L", "N", "P", "S"]), min_size=3, max_size=30).filter(
-        is_visible_text
-    ),
-)
-# They are looked at here for the form, and not for the rules.
-schemathesis.openapi.format(
-    "opaque-string",
-    st.text(st.characters(categories=["L", "N", "P", "S", "Zs"]), min_size=8, max_size=128).filter(
-        passwords.is_acceptable
-    ),
-)
+add_formats()
 
 
 class Login:

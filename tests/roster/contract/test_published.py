@@ -1,11 +1,11 @@
-"""Security schemes that the published document does not show."""
+"""What the published document does not show."""
 
 import copy
 from typing import Any
 
 import pytest
 
-from roster.contract import schemes
+from roster.contract import published
 
 HIDDEN = {"type": "http", "scheme": "bearer", "x-unpublished": True}
 SHOWN = {"type": "http", "scheme": "basic"}
@@ -21,7 +21,7 @@ def document(security: list[dict[str, list[str]]] | None) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(
-    ("declared", "published"),
+    ("declared", "shown"),
     [
         (None, None),
         ([], []),
@@ -34,18 +34,16 @@ def document(security: list[dict[str, list[str]]] | None) -> dict[str, Any]:
         ([{"hidden": [], "shown": []}], []),
     ],
 )
-def test_a_hidden_scheme_is_nowhere_in_the_published_document(
-    declared: Any, published: Any
-) -> None:
+def test_a_hidden_scheme_is_nowhere_in_the_published_document(declared: Any, shown: Any) -> None:
     given = document(declared)
     before = copy.deepcopy(given)
 
-    made = schemes.published(given)
+    made = published.of(given)
 
-    assert made["paths"]["/"]["get"].get("security") == published
+    assert made["paths"]["/"]["get"].get("security") == shown
     assert made["components"]["securitySchemes"] == {"shown": SHOWN}
     assert given == before
 
 
 def test_a_document_without_components_stays_as_it_is() -> None:
-    assert schemes.published({"paths": {}}) == {"paths": {}}
+    assert published.of({"paths": {}}) == {"paths": {}}
