@@ -2,7 +2,9 @@
 
 import json
 import subprocess
+import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +16,7 @@ from models.development import CLIENT_SECRET
 from models.users.user import User
 from tests.clients.build import BUILDERS
 from tests.clients.generate import HERE, NODE_MODULES, AbsentError, program, run
-from tests.live import ROSTER, LiveServer, serving
+from tests.live import PATIENCE_SECONDS, ROSTER, LiveServer, free_port, serving
 
 pytestmark = pytest.mark.clients
 
@@ -90,6 +92,46 @@ def test_a_generated_client_tells_the_story(
 
     assert told.returncode == 0, told.stdout + told.stderr
     assert [json.loads(line) for line in told.stdout.splitlines()] == STORY
+
+
+@contextmanager
+def prism(definition: Path, upstream: str, folder: Path) -> Iterator[str]:
+    """Yield the URL of a proxy that answers 500 for what the definition does not say."""
+    port = free_port()
+    proxy = program("prism", NODE_MODULES / ".bin")
+    command = [proxy, "proxy", str(definition), upstream, "--errors"]
+    log = folder / "prism.log"
+    with (
+        log.open("wb") as output,
+        subprocess.Popen([*command, "--port", str(port)], stdout=output, stderr=output) as process,
+    ):
+        try:
+            deadline = time.monotonic() + PATIENCE_SECONDS
+            while b"is listening" not in log.read_bytes():
+                assert process.poll() is None, log.read_text()
+                assert time.monotonic() < deadline, log.read_text()
+                time.sleep(0.1)
+            yield f"http://127.0.0.1:{port}"
+        finally:
+            process.terminate()
+
+
+def test_prism_between_a_client_and_the_server_finds_nothing(
+    definition: Path, server: LiveServer, tmp_path: Path
+) -> None:
+    try:
+        command = BUILDERS["python"](definition, tmp_path / "python")
+        with prism(definition, server.url, tmp_path) as url:
+            told = subprocess.run(
+                [*command, url, CLIENT_SECRET], capture_output=True, text=True, check=False
+            )
+    except AbsentError as error:
+        pytest.skip(f"Prism was not tried: {error}.")
+
+    log = (tmp_path / "prism.log").read_text(encoding="utf-8")
+    assert told.returncode == 0, told.stdout + told.stderr + log
+    assert [json.loads(line) for line in told.stdout.splitlines()] == STORY
+    assert "violation" not in log.lower()
 
 
 def test_the_lines_of_the_readme_write_clients(tmp_path: Path) -> None:
