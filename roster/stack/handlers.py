@@ -3,7 +3,9 @@
 import importlib
 import inspect
 import pkgutil
+import traceback
 from collections.abc import Callable
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -53,13 +55,32 @@ def _module(operation: Operation, name: str) -> ModuleType:
     try:
         if is_name:
             return importlib.import_module(name)
-    except ModuleNotFoundError as error:
-        # That a module lacks another one is no mistake of the definition's.
-        if error.name is None or not f"{name}.".startswith(f"{error.name}."):
-            raise
+    except Exception as error:  # the module is somebody's own code, which may raise anything
+        if not _is_absent(name, error):
+            sentence = f"{name} cannot be imported: {_told(error)}"
+            raise _mistake(operation, sentence) from error
     hint = nearest(name, siblings(name)) if is_name else ""
-    raise DefinitionError(
-        f"x-openapi-router-controller: there is no module {name}{hint}",
-        path=operation.path,
-        method=operation.method,
+    raise _mistake(operation, f"there is no module {name}{hint}")
+
+
+def _mistake(operation: Operation, sentence: str) -> DefinitionError:
+    return DefinitionError(
+        f"x-openapi-router-controller: {sentence}", path=operation.path, method=operation.method
     )
+
+
+def _is_absent(name: str, error: Exception) -> bool:
+    """Tell whether a module is not there itself; it may also lack another one."""
+    if not isinstance(error, ModuleNotFoundError) or error.name is None:
+        return False
+    return f"{name}.".startswith(f"{error.name}.")
+
+
+def _told(error: Exception) -> str:
+    """Tell in one line what an import raised, and where."""
+    last = traceback.extract_tb(error.__traceback__)[-1]
+    file, line = last.filename, last.lineno
+    if isinstance(error, SyntaxError) and error.filename:
+        file, line = error.filename, error.lineno
+    said = str(error.msg if isinstance(error, SyntaxError) else error).partition("\n")[0]
+    return f"{type(error).__name__}: {said} ({Path(file).name}, line {line})"
