@@ -26,10 +26,10 @@ help: ## list the commands
 serve: .venv/installed ## migrate the database, load the development data, serve
 	@exec $(BIN)/roster serve
 
-test: .venv/installed-test .venv/installed-openapi-core ## run the suite, on SQLite and PostgreSQL; with PROVE=1 each declared status must be seen
-	$(BIN)/python -m pytest --numprocesses auto -m 'not slow and not field and not clients' $(if $(PROVE),--prove)
+test: .venv/installed-test .venv/installed-openapi-core ## run the suite, on SQLite and PostgreSQL; it fails for a declared status that it does not see
+	$(BIN)/python -m pytest --numprocesses auto -m 'not slow and not field and not clients' --prove
 
-test-slow: .venv/installed-test ## run the tests that take minutes: pairs of writers, random actions, hostile requests
+test-slow: .venv/installed-test ## run the tests that take minutes: requests made up by schemathesis, pairs of writers, random actions
 	$(BIN)/python -m pytest --numprocesses auto -m slow
 
 test-field: .venv/installed-test ## run the tests with poolers, standbys, frozen and full parts around the server, some minutes

@@ -162,6 +162,7 @@ def send_alone(server: LiveServer, form: dict[str, str]) -> int:
     return httpx2.post(f"{server.url}{TOKEN}", data=form, trust_env=False).status_code
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
 def test_workers_count_wrong_logins_together(
     database_url: str, redis_url: str, tmp_path: Path

@@ -37,6 +37,8 @@ from tests.fuzzing.meeting import meet_what_is_there
 from tests.scopes import ALL_SCOPES
 from tests.serving import PASSWORD, Server, empty
 
+pytestmark = pytest.mark.slow
+
 # The word that stands for an admin's token in the requests.
 ADMIN = "the-token-of-an-admin"
 

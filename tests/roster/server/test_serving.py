@@ -81,7 +81,7 @@ def an_endless_upload(client: socket.socket) -> None:
     threading.Thread(target=upload, daemon=True).start()
 
 
-@pytest.mark.parametrize("workers", ["1", "2"])
+@pytest.mark.parametrize("workers", ["1", pytest.param("2", marks=pytest.mark.slow)])
 def test_a_server_ends_whatever_its_clients_do(tmp_path: Path, workers: str) -> None:
     clients: tuple[Callable[[socket.socket], None], ...] = (
         silence,
@@ -125,7 +125,7 @@ def wait_for_nothing(clients: list[socket.socket]) -> None:
         assert next_answer(client)[0] == 200
 
 
-@pytest.mark.parametrize("workers", ["1", "2"])
+@pytest.mark.parametrize("workers", ["1", pytest.param("2", marks=pytest.mark.slow)])
 def test_what_has_been_asked_is_answered_at_the_end(tmp_path: Path, workers: str) -> None:
     with (
         serving(tmp_path, WORKERS=workers, **PATIENT) as server,
@@ -183,7 +183,7 @@ def status(server: LiveServer) -> bytes:
     return b""
 
 
-@pytest.mark.parametrize("workers", ["1", "2"])
+@pytest.mark.parametrize("workers", ["1", pytest.param("2", marks=pytest.mark.slow)])
 def test_no_more_are_served_than_there_are_files_for(tmp_path: Path, workers: str) -> None:
     chosen = {"ROSTER_THREADS": "4", "WORKERS": workers}
     with (
