@@ -22,6 +22,7 @@ PUBLIC = "public"
 GRANT_TYPES = ("authorization_code", "client_credentials", "password", "refresh_token")
 # Grants without a user's consent, which only an admin may give to a client.
 ADMINS_GRANTS = frozenset({"client_credentials", "password"})
+INVALID_CLIENT = "The client is unknown or its secret is wrong or missing."
 
 
 class Client(Identified, Timestamps, NamedDefaults, Base):

@@ -1,13 +1,13 @@
-"""Hooks of oauthlib that issue, refresh, introspect and revoke tokens."""
+"""Hooks of oauthlib that issue, refresh and revoke tokens."""
 
 from __future__ import annotations
 
 from datetime import datetime, timedelta
 from math import ceil
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from oauthlib.common import Request
-from sqlalchemy import delete, or_, select, update
+from sqlalchemy import delete, select, update
 
 from models.database.base import now
 from models.errors import OAuthError
@@ -28,45 +28,7 @@ _SERVICE_SHARE = 10
 
 
 class TokenHooks(ClientHooks):
-    """The hooks by which tokens are issued, and live tokens are judged and ended."""
-
-    def introspect_token(
-        self, token: str, token_type_hint: str, request: Request, *args: object, **kwargs: object
-    ) -> dict[str, Any] | None:
-        """Return the claims of a live token of the client's (RFC 7662 section 2.2), or None.
-
-        Called by introspection.
-        """
-        moment = now()
-        row = self.session.execute(
-            select(Token, User)
-            .join(Grant, Grant.id == Token.grant_id)
-            .outerjoin(User, User.id == Grant.user_id)
-            .where(
-                Token.hash == digest(token),
-                Token.used_at.is_(None),
-                Token.expires_at > moment,
-                Grant.expires_at > moment,
-                Grant.client_id == self.client.id,
-                or_(Grant.user_id.is_(None), User.is_active),
-            )
-        ).one_or_none()
-        if row is None:
-            return None
-        found: Token = row[0]
-        user: User | None = row[1]
-        claims = {
-            "scope": found.scope,
-            "client_id": self.client.client_id,
-            "sub": self.client.client_id if user is None else str(user.id),
-            "exp": int(found.expires_at.timestamp()),
-            "iat": int(found.issued_at.timestamp()),
-        }
-        if user is not None:
-            claims["username"] = user.username
-        if found.kind == ACCESS:
-            claims["token_type"] = "Bearer"
-        return claims
+    """The hooks by which tokens are issued and ended."""
 
     def validate_refresh_token(
         self,

@@ -11,7 +11,6 @@ from oauthlib.oauth2 import (
     AuthorizationCodeGrant,
     BearerToken,
     ClientCredentialsGrant,
-    IntrospectEndpoint,
     RefreshTokenGrant,
     ResourceOwnerPasswordCredentialsGrant,
     RevocationEndpoint,
@@ -21,13 +20,15 @@ from oauthlib.oauth2 import (
 from models import TokenStore, User
 from models.errors import OAuthError
 from models.oauth import secret
+from models.oauth.client import INVALID_CLIENT
+from models.oauth.introspection import introspect
 from models.oauth.lifetimes import Lifetimes
 from roster.http.context import RequestContext
 from roster.oauth.forms import read_form, refuse, uses_basic
 from roster.settings import Settings
 
 _DESCRIPTIONS = {
-    "invalid_client": "The client is unknown or its secret is wrong or missing.",
+    "invalid_client": INVALID_CLIENT,
     "invalid_grant": "The credentials or the refresh token are invalid, expired or used.",
     "invalid_scope": "A scope is unknown, malformed or more than the client or the grant has.",
     "unauthorized_client": "The client may not use this grant.",
@@ -76,16 +77,23 @@ class AuthorizationServer:
 
         :raises OAuthError: with the error of RFC 6749 §5.2.
         """
-        form: Any = self._form()
-        store = self._store()
+        form = self._form()
         with self._refusing_client():
-            if not form.get("client_secret"):
+            if "client_secret" not in form:
                 # RFC 7662 section 2.1.
-                raise OAuthError("invalid_client", _DESCRIPTIONS["invalid_client"])
-            endpoint = IntrospectEndpoint(store)
-            answered = endpoint.create_introspect_response(self._uri, "POST", form, {})
-            claims = self._judge(answered, store)
-        return {**claims, "iss": self.settings.origin} if claims["active"] else claims
+                raise OAuthError("invalid_client", INVALID_CLIENT)
+            if "token" not in form:
+                raise refuse("The parameter token is missing.")
+            claims = introspect(
+                self.context.connection,
+                form.get("client_id", ""),
+                form["client_secret"],
+                form["token"],
+                self.context.attempts,
+            )
+        if claims is None:
+            return {"active": False}
+        return {"active": True, **claims, "iss": self.settings.origin}
 
     def revoke(self) -> None:
         """Answer a revocation request (RFC 7009 §2); another client's token is not an error.
