@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine, event
 
+from models.database import prepared
 from models.database.postgresql import PostgreSQLConnection
 from models.database.sqlite import SQLiteConnection
 from roster.http.context import current
@@ -99,9 +100,17 @@ def pauses(engine: Engine, seed: str) -> Iterator[None]:
         if side() is not None:
             time.sleep(chance.random() * _MAX_PAUSE)
 
+    bind = prepared._Form.bind
+
+    def pause_and_bind(form: prepared._Form, values: dict[str, Any]) -> Any:
+        pause()
+        return bind(form, values)
+
     event.listen(engine, "before_cursor_execute", pause)
     try:
-        yield
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(prepared._Form, "bind", pause_and_bind)
+            yield
     finally:
         event.remove(engine, "before_cursor_execute", pause)
 

@@ -4,15 +4,16 @@ from collections import namedtuple
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from sqlalchemy import Connection, Dialect, Insert, Select
+from sqlalchemy import Connection, Dialect, Insert, Select, Update
 
 from models.database.connections import begin
 
 _Convert = Callable[[Any], Any]
+Statement = Select[*tuple[Any, ...]] | Insert | Update
 
 
 class Prepared:
-    """A select of columns, or an insert of one row.
+    """A select of columns, an insert of one row, or an update.
 
     A select that locks rows is executed in the transaction that has begun.
 
@@ -23,9 +24,9 @@ class Prepared:
     whether the connection is still usable.
     """
 
-    def __init__(self, statement: Select[*tuple[Any, ...]] | Insert) -> None:
+    def __init__(self, statement: Statement) -> None:
         self._statement = statement
-        self._writes = isinstance(statement, Insert)
+        self._writes = isinstance(statement, Insert | Update)
         self._forms: dict[str, _Form] = {}
 
     def first(self, connection: Connection, **values: Any) -> Any | None:
@@ -89,7 +90,7 @@ def _row_class(names: Iterable[str]) -> Any:
 class _Form:
     """A statement for one kind of database: its text, and how its values are converted."""
 
-    def __init__(self, statement: Select[*tuple[Any, ...]] | Insert, dialect: Dialect) -> None:
+    def __init__(self, statement: Statement, dialect: Dialect) -> None:
         # The parameter style that the driver does not have to rewrite.
         paramstyle = "numeric_dollar" if dialect.name == "postgresql" else "qmark"
         kind: Any = type(dialect)

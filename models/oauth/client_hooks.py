@@ -9,12 +9,14 @@ from oauthlib.oauth2.rfc6749.errors import (
     InvalidScopeError,
     UnauthorizedClientError,
 )
+from sqlalchemy import bindparam, select
 from sqlalchemy.orm import Session
 
 from models.attempt_limit import AttemptLimit, Unlimited
-from models.oauth.client import ADMINS_GRANTS, Client
+from models.database.prepared import Prepared
+from models.oauth.client import ADMINS_GRANTS, Backer, Client, ClientRow
 from models.oauth.code import Code
-from models.oauth.grant import Grant
+from models.oauth.grant import GrantRow
 from models.oauth.lifetimes import Lifetimes
 from models.quotas import Quotas
 from models.users.user import User
@@ -23,6 +25,9 @@ UNBACKED = (
     "This client may not use this grant, as only an admin may give it, and its owner is not an"
     " active admin."
 )
+
+
+_OWNER = Prepared(select(User.is_active, User.is_admin).where(User.id == bindparam("owner")))
 
 
 class ClientHooks(RequestValidator):
@@ -34,7 +39,7 @@ class ClientHooks(RequestValidator):
     authenticated.
     """
 
-    client: Client
+    client: Client | ClientRow
 
     def __init__(
         self,
@@ -52,7 +57,7 @@ class ClientHooks(RequestValidator):
         self._by_secret = False
         self._user = user
         self._code: Code | None = None
-        self._grant: Grant | None = None
+        self._grant: GrantRow | None = None
         self._original_scopes: list[str] = []
 
     def client_authentication_required(
@@ -70,7 +75,7 @@ class ClientHooks(RequestValidator):
         A secret that is sent is always checked; an empty one counts as none. Called by every
         grant and by revocation.
         """
-        client = Client.find(self.session, request.client_id or "")
+        client = ClientRow.find(self.session.connection(), request.client_id or "")
         if client is None:
             return False
         secret = getattr(request, "client_secret", None)
@@ -109,9 +114,11 @@ class ClientHooks(RequestValidator):
             raise UnauthorizedClientError(UNBACKED, request=request)
         return True
 
-    def _owner(self) -> User | None:
+    def _owner(self) -> Backer | None:
         """Return the client's owner without a lock: `_begin_grant` checks it again."""
-        return None if self.client.by_operator else User.by_id(self.session, self.client.user_id)
+        if self.client.by_operator:
+            return None
+        return _OWNER.first(self.session.connection(), owner=self.client.user_id)
 
     def validate_user(
         self,

@@ -2,12 +2,14 @@
 
 from collections.abc import Collection
 from datetime import datetime
+from typing import NamedTuple
 
 from sqlalchemy import (
     ColumnElement,
     ForeignKey,
     Index,
     Text,
+    bindparam,
     delete,
     func,
     select,
@@ -17,6 +19,7 @@ from sqlalchemy import (
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from models.database.base import Base, Id, Identified, now
+from models.database.prepared import Prepared
 from models.oauth.client import Client
 
 # How many grants end at most when one is added.
@@ -80,13 +83,14 @@ class Grant(Identified, Base):
         more tokens than one request should delete.
         """
         moment = now()
-        living = (cls.user_id == user_id, cls.client_id == client_id, cls.expires_at > moment)
-        # All grants of the two have the same lifetime: the one that ends first is the oldest.
-        oldest_last = select(cls.id).where(*living).order_by(cls.expires_at.desc(), cls.id.desc())
-        surplus = session.scalars(oldest_last.offset(most - 1).limit(_SURPLUS)).all()
+        values = {"client": client_id, "moment": moment, "most": most - 1}
+        if user_id is None:
+            surplus = _OLDEST_OF_SERVICE.all(session.connection(), **values)
+        else:
+            surplus = _OLDEST_OF_USER.all(session.connection(), user=user_id, **values)
         if not surplus:
             return
-        which = cls.id.in_(surplus)
+        which = cls.id.in_([row.id for row in surplus])
         # A service's requests find the same surplus, and do not wait for each other.
         lock = select(cls.id).where(which).order_by(cls.id)
         locked = session.scalars(lock.with_for_update(skip_locked=user_id is None)).all()
@@ -112,6 +116,26 @@ class Grant(Identified, Base):
         session.execute(select(cls.id).where(which).order_by(cls.id).with_for_update()).all()
         session.execute(delete(cls).where(which))
 
+
+class GrantRow(NamedTuple):
+    """The columns of a grant that issuing its tokens needs."""
+
+    id: int
+    user_id: int | None
+    scope: str
+    expires_at: datetime
+
+
+def _oldest(mine: ColumnElement[bool]) -> Prepared:
+    """Select the live grants of a user, or none, and a client that are more than `most`."""
+    living = (mine, Grant.client_id == bindparam("client"), Grant.expires_at > bindparam("moment"))
+    # All grants of the two have the same lifetime: the one that ends first is the oldest.
+    found = select(Grant.id).where(*living).order_by(Grant.expires_at.desc(), Grant.id.desc())
+    return Prepared(found.offset(bindparam("most")).limit(_SURPLUS))
+
+
+_OLDEST_OF_USER = _oldest(Grant.user_id == bindparam("user"))
+_OLDEST_OF_SERVICE = _oldest(Grant.user_id.is_(None))
 
 # A client's grants by scope, for a client that gets fewer scopes.
 Index(None, Grant.client_id, Grant.scope, Grant.id)

@@ -7,14 +7,16 @@ from math import ceil
 from typing import TYPE_CHECKING
 
 from oauthlib.common import Request
-from sqlalchemy import delete, select, update
+from sqlalchemy import bindparam, delete, insert, select, update
 
 from models.database.base import now
+from models.database.connections import begin
+from models.database.prepared import Prepared
 from models.errors import OAuthError
 from models.oauth.client import Client
 from models.oauth.client_hooks import UNBACKED, ClientHooks, asked_scope
 from models.oauth.consent import Consent
-from models.oauth.grant import Grant
+from models.oauth.grant import Grant, GrantRow
 from models.oauth.token import ACCESS, REFRESH, Token, digest
 from models.users.user import User
 
@@ -43,25 +45,19 @@ class TokenHooks(ClientHooks):
         A second use shows that the token was stolen: it ends the whole family.
         Called by the refresh token grant (RFC 6749 section 6, RFC 9700 section 4.14.2).
         """
-        mine = (Token.hash == digest(refresh_token), Token.kind == REFRESH)
-        family = (
-            select(Grant)
-            .join(Token, Token.grant_id == Grant.id)
-            .join(User, User.id == Grant.user_id)
-            .where(*mine, Grant.client_id == self.client.id, User.is_active)
-            .with_for_update(of=Grant)
-        )
-        grant = self.session.scalar(family)
-        if grant is None:
+        connection = self.session.connection()
+        begin(connection)
+        hashed, moment = digest(refresh_token), now()
+        found = _FAMILY.first(connection, hashed=hashed, client=self.client.id)
+        if found is None:
             return False
-        moment = now()
-        claim = update(Token).where(*mine, Token.used_at.is_(None), Token.expires_at > moment)
-        claimed = claim.values(used_at=moment).returning(Token.id)
-        if grant.expires_at > moment and self.session.scalar(claimed) is not None:
+        grant = GrantRow(*found)
+        is_live = grant.expires_at > moment
+        if is_live and _CLAIM.first(connection, hashed=hashed, moment=moment) is not None:
             self._grant = grant
             self._original_scopes = grant.scope.split()
             return True
-        if self.session.scalar(select(Token.used_at).where(*mine)) is not None:
+        if _IS_USED.first(connection, hashed=hashed) is not None:
             self.session.execute(delete(Grant).where(Grant.id == grant.id))
             self.consequence = True
         return False
@@ -94,53 +90,49 @@ class TokenHooks(ClientHooks):
         if "refresh_token" in token:
             ends = min(moment + timedelta(seconds=self.lifetimes.refresh_idle), grant.expires_at)
             issued.append((token["refresh_token"], REFRESH, grant.scope, ends))
-        self.session.add_all(
-            Token(
-                hash=digest(value),
-                kind=kind,
-                grant_id=grant.id,
-                scope=scope,
-                issued_at=moment,
-                expires_at=expires_at,
+        for value, kind, scope, expires_at in issued:
+            _INSERT_TOKEN.all(
+                self.session.connection(),
+                new_hash=digest(value),
+                new_kind=kind,
+                grant=grant.id,
+                new_scope=scope,
+                moment=moment,
+                ends=expires_at,
             )
-            for value, kind, scope, expires_at in issued
-        )
-        self.session.flush()
 
-    def _begin_grant(self, token: _BearerToken, moment: datetime) -> Grant:
-        lifetimes = self.lifetimes
-        seconds = lifetimes.refresh_total if "refresh_token" in token else lifetimes.access
-        grant = Grant(
-            client_id=self.client.id,
-            user_id=None if self._user is None else self._user.id,
-            scope=token["scope"],
-            created=moment,
-            expires_at=moment + timedelta(seconds=seconds),
-        )
+    def _begin_grant(self, token: _BearerToken, moment: datetime) -> GrantRow:
+        connection = self.session.connection()
+        scope = token["scope"]
+        user_id = None if self._user is None else self._user.id
         # With these locks, a transaction that changes or deletes the client, or takes the admin's
         # role from its owner, is either visible here or waits until this one ends.
+        begin(connection)
         by_code, by_operator = self._code is not None, self.client.by_operator
         needs_owner = not by_code and not by_operator
-        owner = User.lock_shared(self.session, self.client.user_id) if needs_owner else None
-        client = Client.lock_shared(self.session, self.client.id)
-        if client is None:
+        owner = _LOCK_OWNER.first(connection, owner=self.client.user_id) if needs_owner else None
+        locked = _LOCK_CLIENT.first(connection, client=self.client.id)
+        if locked is None:
             raise OAuthError("invalid_client", "The client no longer exists.")
-        if not by_code and not client.is_backed_by(owner):
+        if not by_code and not self.client.is_backed_by(owner):
             raise OAuthError("unauthorized_client", UNBACKED)
-        if not set(grant.scope.split()).issubset(client.scopes):
+        if not set(scope.split()).issubset(locked.scopes):
             raise OAuthError("invalid_scope", "The client may no longer get these scopes.")
         most = self.quotas.grants
-        if grant.user_id is None:
+        if user_id is None:
             most *= _SERVICE_SHARE
         else:
-            Consent.begin(self.session, grant.user_id, client.id)
-        Grant.make_room(self.session, grant.user_id, client.id, most)
-        self.session.add(grant)
-        self.session.flush()
+            Consent.begin(self.session, user_id, self.client.id)
+        Grant.make_room(self.session, user_id, self.client.id, most)
+        lifetimes = self.lifetimes
+        seconds = lifetimes.refresh_total if "refresh_token" in token else lifetimes.access
+        ends = moment + timedelta(seconds=seconds)
+        values = {"client": self.client.id, "user": user_id, "new_scope": scope}
+        [made] = _INSERT_GRANT.all(connection, **values, moment=moment, ends=ends)
         if self._code is not None:
-            self._code.grant_id = grant.id
+            self._code.grant_id = made.id
             self.session.flush()
-        return grant
+        return GrantRow(made.id, user_id, scope, ends)
 
     def revoke_token(
         self, token: str, token_type_hint: str, request: Request, *args: object, **kwargs: object
@@ -161,3 +153,64 @@ class TokenHooks(ClientHooks):
             self.session.execute(delete(Grant).where(Grant.id == found.grant_id))
         else:
             self.session.execute(delete(Token).where(Token.id == found.id))
+
+
+_FAMILY = Prepared(
+    select(Grant.id, Grant.user_id, Grant.scope, Grant.expires_at)
+    .select_from(Token)
+    .join(Grant, Grant.id == Token.grant_id)
+    .join(User, User.id == Grant.user_id)
+    .where(
+        Token.hash == bindparam("hashed"),
+        Token.kind == REFRESH,
+        Grant.client_id == bindparam("client"),
+        User.is_active,
+    )
+    .with_for_update(of=Grant)
+)
+_CLAIM = Prepared(
+    update(Token)
+    .where(
+        Token.hash == bindparam("hashed"),
+        Token.used_at.is_(None),
+        Token.expires_at > bindparam("moment"),
+    )
+    .values(used_at=bindparam("moment"))
+    .returning(Token.id)
+)
+_IS_USED = Prepared(
+    select(Token.id).where(Token.hash == bindparam("hashed"), Token.used_at.is_not(None))
+)
+_LOCK_OWNER = Prepared(
+    select(User.is_active, User.is_admin)
+    .where(User.id == bindparam("owner"))
+    .with_for_update(read=True, of=User)
+)
+_LOCK_CLIENT = Prepared(
+    select(Client.scopes)
+    .where(Client.id == bindparam("client"))
+    .with_for_update(read=True, of=Client)
+)
+_INSERT_GRANT = Prepared(
+    insert(Grant)
+    .values(
+        client_id=bindparam("client"),
+        user_id=bindparam("user"),
+        scope=bindparam("new_scope"),
+        created=bindparam("moment"),
+        expires_at=bindparam("ends"),
+    )
+    .returning(Grant.id)
+)
+_INSERT_TOKEN = Prepared(
+    insert(Token)
+    .values(
+        hash=bindparam("new_hash"),
+        kind=bindparam("new_kind"),
+        grant_id=bindparam("grant"),
+        scope=bindparam("new_scope"),
+        issued_at=bindparam("moment"),
+        expires_at=bindparam("ends"),
+    )
+    .inline()  # nobody asks for the new id
+)

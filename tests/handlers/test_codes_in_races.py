@@ -10,6 +10,7 @@ from sqlalchemy import event, func, select
 from sqlalchemy.orm import Session
 
 from models import Caller, Client, Consent, User, accounts
+from models.database.prepared import Prepared
 from models.oauth import registration
 from models.oauth.code import Code
 from tests.serving import PASSWORD, SCOPES, Server, replace
@@ -62,9 +63,18 @@ def after_reading(server: Server, table: str, action: Callable[[], None]) -> Ite
         if f"FROM {table}" in sql and waiting:
             waiting.pop()()
 
+    real = Prepared.all
+
+    def all_and_listen(prepared: Prepared, connection: Any, **values: Any) -> list[Any]:
+        found = real(prepared, connection, **values)
+        listen(connection, None, prepared._form(connection).sql)
+        return found
+
     event.listen(server.app.engine, "after_cursor_execute", listen)
     try:
-        yield
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(Prepared, "all", all_and_listen)
+            yield
     finally:
         event.remove(server.app.engine, "after_cursor_execute", listen)
     assert not waiting

@@ -12,7 +12,7 @@ from oauthlib.oauth2 import (
     RevocationEndpoint,
     TokenEndpoint,
 )
-from sqlalchemy import Engine, event, select, update
+from sqlalchemy import Engine, select, update
 from sqlalchemy.orm import Session, sessionmaker
 
 from models import Caller, Client, Grant, Token, TokenStore, User, accounts
@@ -33,6 +33,7 @@ from tests.models.factories import (
     patched,
     race,
 )
+from tests.statements import recorded
 
 URI = "https://server.example/token"
 ALL = " ".join(SCOPES)
@@ -227,17 +228,12 @@ class TestPasswordGrant:
     def test_no_token_is_stored_in_clear(
         self, engine: Engine, session: Session, anna: User, app: Client
     ) -> None:
-        sent: list[str] = []
-
-        @event.listens_for(engine, "before_cursor_execute")
-        def note(_connection: Any, _cursor: Any, sql: str, parameters: Any, *_: Any) -> None:
-            sent.append(f"{sql} {parameters}")
-
-        answer = log_in(session, app)
-        refresh(session, app, answer["refresh_token"])
+        with recorded(engine) as sent:
+            answer = log_in(session, app)
+            refresh(session, app, answer["refresh_token"])
         assert len(sent) > 5
         for secret in (answer["access_token"], answer["refresh_token"], PASSWORD):
-            assert not any(secret in text for text in sent)
+            assert not any(secret in f"{sql} {values}" for sql, values in sent)
 
     @pytest.mark.parametrize(
         "form",
