@@ -112,11 +112,16 @@ migration: .venv/installed-lint ## write the next migration from the models: mak
 	DATABASE_URL=sqlite:///build/migration.db $(BIN)/roster db upgrade
 	DATABASE_URL=sqlite:///build/migration.db $(BIN)/alembic revision --autogenerate --message "$(m)"
 
-constraints: $(BIN)/python ## pin the newest versions anew in constraints.txt
+PIP_COMPILE = CUSTOM_COMPILE_COMMAND="make constraints" $(BIN)/pip-compile --quiet --strip-extras \
+    --no-emit-index-url --no-emit-trusted-host --no-emit-find-links
+# The image's packages, with the hash of each file that may be installed.
+HASHED = $(PIP_COMPILE) --allow-unsafe --generate-hashes --constraint constraints.txt
+
+constraints: $(BIN)/python ## pin the newest versions anew in constraints.txt, and those of the image by their hashes
 	$(PIP) install $(PIP_TOOLS)
-	CUSTOM_COMPILE_COMMAND="make constraints" $(BIN)/pip-compile --quiet --upgrade \
-	    --all-extras --strip-extras --no-emit-index-url --no-emit-trusted-host \
-	    --no-emit-find-links --output-file constraints.txt pyproject.toml
+	$(PIP_COMPILE) --upgrade --all-extras --output-file constraints.txt pyproject.toml
+	$(HASHED) --upgrade --output-file ops/image/requirements.txt pyproject.toml
+	$(HASHED) --upgrade --build-deps-for wheel --only-build-deps --output-file ops/image/build.txt pyproject.toml
 
 clean: ## remove what the other commands made, but no database
 	rm -rf .venv build dist tests/node/node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis .schemathesis .coverage .coverage.*

@@ -28,7 +28,13 @@ class _WithSettings(click.Command):
 
 
 @click.command(cls=_WithSettings)
-def serve() -> None:
+@click.option(
+    "--no-migrate",
+    is_flag=True,
+    help="Leave the database as it is: another process migrates it, and the server is not ready"
+    " before that.",
+)
+def serve(no_migrate: bool) -> None:
     """Check the definition, migrate the database, load development data if due, and serve."""
     current = settings.load()
     with ExitStack() as stack:
@@ -37,7 +43,8 @@ def serve() -> None:
             stack.callback(each.close)
         with memory.starting():
             serving.build()
-            _prepare(current)
+            if not no_migrate:
+                _prepare(current)
         _say_what_is_missing(current)
         stack.enter_context(_shared_metrics(current))
         serving.run(current, sockets)
