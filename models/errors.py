@@ -35,6 +35,10 @@ class Conflict(DomainError):
     """The request conflicts with the current state of the data."""
 
 
+class PreconditionFailed(DomainError):
+    """The object is not the one on which the request is based."""
+
+
 class Unprocessable(DomainError):
     """A value is well formed, but a rule forbids it."""
 

@@ -1,12 +1,12 @@
 """Responses: from what a handler returned to the answer that the definition declares for it."""
 
-import hashlib
 from typing import Any
 
 import flask
 import orjson
 
 from models.database.pagination import Page
+from roster.api.entity_tags import names, tag_of
 from roster.api.pagination import next_page
 from roster.contract.definition import Definition
 from roster.contract.links import location
@@ -50,6 +50,9 @@ class Responder:
         self._has_location = "Location" in declared_headers
         self._link = location(operation, definition)
         self._has_etag = "ETag" in declared_headers
+        self._may_be_known = operation.method == "GET"
+        # No cache that several share may keep what needs a token.
+        self._caching = "private, no-cache" if operation.is_protected else "no-cache"
         self._has_cursor = "X-Next-Cursor" in declared_headers
 
     def __call__(self, result: Any, context: RequestContext) -> flask.Response:
@@ -67,8 +70,19 @@ class Responder:
         body = result if isinstance(result, (bytes, str)) else orjson.dumps(result)
         response = Response(body, self._status, headers)
         if self._has_etag:
-            _tag(response)
+            self._tag(response, context)
         return response
+
+    def _tag(self, response: flask.Response, context: RequestContext) -> None:
+        """Tell the version, and let who has this very body already do without it."""
+        tag = tag_of(response.get_data())
+        response.headers["ETag"] = f'"{tag}"'
+        if not self._may_be_known:
+            return
+        response.headers["Cache-Control"] = self._caching
+        known = context.header(b"if-none-match")
+        if known is not None and names(known, tag, weakly=True):
+            response.status_code = 304
 
     def _page_headers(self, page: Page, context: RequestContext) -> dict[str, str]:
         headers = {}
@@ -85,18 +99,6 @@ class Responder:
         if isinstance(result, str) or self._link is None:
             return str(result)
         return self._settings.origin + self._link.path(result)
-
-
-def _tag(response: flask.Response) -> None:
-    """Let who has this very body already do without it."""
-    etag = hashlib.sha256(response.get_data()).hexdigest()
-    response.set_etag(etag)
-    response.headers["Cache-Control"] = "no-cache"
-    # The one condition that the definition knows; another would be answered with 412. Ours holds no
-    # comma; to parse a long header in full takes a second, perhaps on the event loop.
-    known = flask.request.headers.get("If-None-Match", "").split(",")
-    if known == ["*"] or any(each.strip().removeprefix("W/") == f'"{etag}"' for each in known):
-        response.status_code = 304
 
 
 def _concrete(content: dict[str, Any]) -> str:

@@ -23,6 +23,10 @@ class OutdatedError(Exception):
     """What a request was judged by has changed since: it has to be begun anew."""
 
 
+# Raises PreconditionFailed, where the object is not the one that the request is based on.
+Precondition = Callable[[RequestContext, Session], None]
+
+
 @dataclass(frozen=True)
 class Rules:
     """What decides whether a caller may do something: permission, object, settings."""
@@ -48,7 +52,7 @@ class Rules:
         roles = self.roles(context)
         if permission.object is None:
             return permission.judge(roles), None
-        found = self._load(context, operation, permission.object, session)
+        found = self.load(context, operation, permission.object, session)
         if found is None:
             return Verdict.ABSENT, None
         # What the caller is everywhere may suffice; what it is to the object is another question
@@ -58,9 +62,10 @@ class Rules:
             verdict = permission.judge(roles | found.roles_of(context.caller), found.own_roles)
         return verdict, found
 
-    def _load(
+    def load(
         self, context: RequestContext, operation: Operation, name: str, session: Session | None
     ) -> Any:
+        """Load the object that the path names, as the operation needs it."""
         ids = context.path_parameters
         kind = NAMED_OBJECTS[name]
         if operation.method == "GET" and kind.view is not None:
@@ -80,6 +85,8 @@ class Admission:
     rules: Rules
     context: RequestContext
     operation: Operation
+    precondition: Precondition | None = None
+    _is_met: bool = field(default=False, init=False)
     _is_called: bool = field(default=False, init=False)
     _found: Any = field(default=None, init=False)
 
@@ -141,6 +148,18 @@ class Admission:
             NAMED_OBJECTS[name].mapped.lock_named(session, **self.context.path_parameters)
             self._check_caller()
             self._found = self._judge(session)
+            # Once: a handler that commits in batches changes the object itself.
+            if self.precondition is not None and not self._is_met:
+                self.precondition(self.context, session)
+                self._is_met = True
+
+    def finish(self) -> None:
+        """Judge the precondition of a request that has written nothing.
+
+        :raises PreconditionFailed: where it is not met.
+        """
+        if self.precondition is not None and not self._is_met:
+            connections.begin(self.context.connection)
 
     def _check_caller(self, rows: list[Any] | None = None) -> None:
         # Read when all is locked: who was waited for may have ended the token.

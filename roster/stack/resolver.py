@@ -22,6 +22,7 @@ from roster.http.errors import HTTPError, answer
 from roster.stack.authorization import Admission, OutdatedError, Rules
 from roster.stack.handlers import find_handler
 from roster.stack.object_checks import check_handler
+from roster.stack.preconditions import Call, find_precondition
 from roster.stack.providers import Providers
 from roster.stack.security import identify, is_unchanged
 
@@ -84,16 +85,23 @@ class HandlerResolver(Resolver):
         self, handler: Callable[..., Any], operation: Operation
     ) -> Callable[..., flask.Response]:
         check_handler(handler, operation)
-        arguments = [
-            self._argument(name, operation) for name in inspect.signature(handler).parameters
-        ]
+        handle = self._caller(handler, operation)
+        precondition = find_precondition(
+            operation,
+            self._definition,
+            self._rules,
+            lambda reading: self._caller(find_handler(reading), reading),
+        )
         respond = Responder(operation, self._definition, self._rules.settings)
         steps = [step for make in self._steps if (step := make(operation))]
 
         def call(context: RequestContext) -> Any:
-            found = Admission(self._rules, context, operation).admit(steps)
-            result = handler(**{name: provide(context, found) for name, provide in arguments})
-            return _finish(result, context) if isinstance(result, Generator) else result
+            admission = Admission(self._rules, context, operation, precondition)
+            result = handle(context, admission.admit(steps))
+            if isinstance(result, Generator):
+                result = _finish(result, context)
+            admission.finish()
+            return result
 
         def carry_out(context: RequestContext) -> Any:
             if context.refusal is not None:
@@ -117,6 +125,17 @@ class HandlerResolver(Resolver):
                 return respond(answer(error, operation.error_media_type), context)
 
         return view
+
+    def _caller(self, handler: Callable[..., Any], operation: Operation) -> Call:
+        """Return the function that calls a handler with what its parameters name."""
+        arguments = [
+            self._argument(name, operation) for name in inspect.signature(handler).parameters
+        ]
+
+        def call(context: RequestContext, found: Any) -> Any:
+            return handler(**{name: provide(context, found) for name, provide in arguments})
+
+        return call
 
     def _argument(
         self, name: str, operation: Operation
