@@ -31,6 +31,7 @@ from roster.http.context import RequestContext
 from roster.oauth.metadata import Metadata
 from roster.oauth.providers import oauth_providers
 from roster.oauth.rate_limits import Limits
+from roster.purges import purges_of
 from roster.server import logs
 from roster.server.assets import Assets, from_file
 from roster.server.cors import with_cors
@@ -39,6 +40,7 @@ from roster.server.entry import EntryPoint
 from roster.server.hosts import known_hosts_only
 from roster.server.metrics import Metrics
 from roster.server.proxies import Proxies
+from roster.server.purging import Purging
 from roster.settings import Settings
 from roster.stack.authorization import Rules
 from roster.stack.extension import Extend, find_extension
@@ -149,9 +151,13 @@ def create_app(
         pages=FlaskPages(adapter, dispatcher.run),
     )
 
+    purging = Purging(sessions, purges_of(settings), metrics, settings.purge_hours)
+
     @asynccontextmanager
     async def lifespan(_app: Any) -> AsyncIterator[None]:
+        purging.start()
         yield
+        purging.close()
         dispatcher.close()
         engine.dispose()
 

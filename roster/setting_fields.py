@@ -131,6 +131,8 @@ class SettingFields(BaseSettings):
     """on, off, or auto: each connection finds out whether it can prepare them."""
     threads: int = Field(16, validation_alias="ROSTER_THREADS", ge=1, le=256)
     """Requests at once per worker, each with a connection to the database."""
+    purge_hours: int = Field(1, validation_alias="ROSTER_PURGE_HOURS", ge=0, le=168)
+    """Hours between two deletions of what has expired; 0 for none by the server."""
     quota_teams: int = Field(1000, validation_alias="ROSTER_QUOTA_TEAMS", ge=1)
     """Teams that a user may lead."""
     quota_members: int = Field(1000, validation_alias="ROSTER_QUOTA_MEMBERS", ge=1)

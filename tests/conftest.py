@@ -81,6 +81,7 @@ def _no_settings_from_outside() -> Iterator[None]:
         for name in list(os.environ):
             if name in SETTINGS or name.startswith("ROSTER_"):
                 patch.delenv(name)
+        patch.setenv("ROSTER_PURGE_HOURS", "0")  # a purge in the middle of a test
         yield
 
 

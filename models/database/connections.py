@@ -18,7 +18,9 @@ from models.database import failures
 from models.database.sqlite import connect_sqlite
 from models.database.urls import SQLITE, check_url
 
-_EXCLUSIVE = 0x526F73746572  # any number, the same in all processes: "Roster"
+# Locks of PostgreSQL; any numbers, the same in all processes: "Roster", and the one after it.
+_EXCLUSIVE = 0x526F73746572
+PURGE_LOCK = _EXCLUSIVE + 1
 
 
 @dataclass(frozen=True)
@@ -220,6 +222,17 @@ def begin_alone(connection: Connection) -> None:
     begin(connection)
     if connection.dialect.name == "postgresql":
         connection.execute(select(func.pg_advisory_xact_lock(_EXCLUSIVE)))
+
+
+def try_begin_alone(connection: Connection, lock: int) -> bool:
+    """Begin a write transaction; tell whether it got the lock, which it has until its end.
+
+    It does not wait for the lock. SQLite has one writer at a time, and needs no other lock.
+    """
+    begin(connection)
+    if connection.dialect.name != "postgresql":
+        return True
+    return bool(connection.scalar(select(func.pg_try_advisory_xact_lock(lock))))
 
 
 def _driver(connection: Connection) -> Any:

@@ -4,20 +4,15 @@ import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from itertools import chain
 
 import click
 from sqlalchemy.orm import Session
 
 from models.database import connections, migrate
-from models.oauth.purge import purge as purge_batches
 from roster import settings
+from roster.purges import PURGE_BATCH, PURGE_REST, purges_of
 from roster.settings import Settings
-
-# Rows that are purged at once: some milliseconds' work, after which the purge rests so many times
-# as long. SQLite has one writer at a time, and who waits for its turn only looks now and then, at
-# growing intervals: it has to find nobody at work most times.
-PURGE_BATCH = 100
-PURGE_REST = 3
 
 NEWER = "DATABASE_URL: the database is newer than this Roster, which leaves it as it is"
 
@@ -89,9 +84,11 @@ def tokens() -> None:
 def purge() -> None:
     """Delete what has expired, some at a time so that nobody has to wait."""
     removed = 0
-    with opened(settings.load()) as session:
+    current = settings.load()
+    with opened(current) as session:
         began = time.monotonic()
-        for purged in purge_batches(session, PURGE_BATCH):
+        purges = purges_of(current).values()
+        for purged in chain.from_iterable(each(session, PURGE_BATCH) for each in purges):
             session.commit()
             removed += purged
             time.sleep(PURGE_REST * (time.monotonic() - began))

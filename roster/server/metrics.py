@@ -3,7 +3,7 @@
 import os
 from functools import cache
 
-from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.multiprocess import MultiProcessCollector
 
 
@@ -28,6 +28,18 @@ class Metrics:
             ("operation",),
             registry=self._registry,
         )
+        self._purged = Counter(
+            "roster_purged_rows",
+            "Expired rows that the scheduled purge has deleted, by its kind.",
+            ("kind",),
+            registry=self._registry,
+        )
+        self._purge_succeeded = Gauge(
+            "roster_purge_last_success_timestamp_seconds",
+            "When a scheduled purge last came to its end; 0 for not yet.",
+            registry=self._registry,
+            multiprocess_mode="max",
+        )
         # Operations are few, and to find a figure by its labels takes longer than to count.
         self._of = cache(self._find)
 
@@ -36,6 +48,14 @@ class Metrics:
         requests, duration = self._of(operation, status)
         requests.inc()
         duration.observe(seconds)
+
+    def purged(self, kind: str, rows: int) -> None:
+        """Count rows that a purge has deleted."""
+        self._purged.labels(kind).inc(rows)
+
+    def purge_succeeded(self) -> None:
+        """Note that a purge came to its end."""
+        self._purge_succeeded.set_to_current_time()
 
     def _find(self, operation: str, status: int) -> tuple[Counter, Histogram]:
         return self._requests.labels(operation, status), self._duration.labels(operation)

@@ -416,7 +416,7 @@ def test_what_has_expired_is_purged_batch_by_batch(
             in_transaction.append(session.in_transaction())
 
     monkeypatch.setattr(database, "PURGE_BATCH", 2)
-    monkeypatch.setattr(database, "purge_batches", purge)
+    monkeypatch.setattr(database, "purges_of", lambda _: {"of the test": purge})
     for _ in range(5):
         give_token(migrated, ada, lives=False)
     give_token(migrated, ada)
