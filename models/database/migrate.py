@@ -75,7 +75,7 @@ def is_current(engine: Engine) -> bool:
     So servers of the old version keep running while a newer version is deployed or rolled back.
     """
     revision = current(engine)
-    return revision == _head() or _is_unknown(revision)
+    return revision == head() or _is_unknown(revision)
 
 
 def check_current(engine: Engine) -> None:
@@ -159,6 +159,11 @@ def _is_unknown(revision: str | None) -> bool:
     return revision is not None and revision not in _revisions()
 
 
+def is_known(revision: str) -> bool:
+    """Tell whether a revision is one of this version's migrations."""
+    return revision in _revisions()
+
+
 @cache
 def _revisions() -> frozenset[str]:
     scripts = ScriptDirectory.from_config(_config())
@@ -178,7 +183,8 @@ def check_writable(engine: Engine) -> None:
 
 
 @cache
-def _head() -> str | None:
+def head() -> str | None:
+    """Return the newest revision of this version."""
     return ScriptDirectory.from_config(_config()).get_current_head()
 
 

@@ -4,6 +4,7 @@ import sys
 
 import click
 
+from roster.cli.backup import backup, restore
 from roster.cli.check import check
 from roster.cli.clients import clients
 from roster.cli.database import db, tokens
@@ -23,7 +24,7 @@ def roster() -> None:
     """Serve the API, and look after its database, users and clients."""
 
 
-_OF_SERVERS = (serve, db, users, clients, tokens)
+_OF_SERVERS = (serve, db, users, clients, tokens, backup, restore)
 _OF_THE_DEFINITION = (check, spec, routes, matrix, reference, changes, release, new)
 for _command in (*_OF_SERVERS, *_OF_THE_DEFINITION):
     roster.add_command(_command)

