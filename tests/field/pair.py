@@ -15,8 +15,8 @@ import psycopg
 from tests.field.daemons import as_user, daemon, find_command, private_folder
 from tests.live import PATIENCE_SECONDS, free_port
 
-_FOLDERS = [str(each / "bin") for each in sorted(Path("/usr/lib/postgresql").glob("*"))]
-_NOBODY = 65534
+FOLDERS = [str(each / "bin") for each in sorted(Path("/usr/lib/postgresql").glob("*"))]
+NOBODY = 65534
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ class Database:
     def running(self) -> Iterator[None]:
         """Run the server until the end of the block, or until it is stopped."""
         command = [
-            find_command("postgres", *_FOLDERS),
+            find_command("postgres", *FOLDERS),
             *("-D", str(self.folder), "-p", str(self.port)),
             *("-c", "listen_addresses=127.0.0.1", "-c", "unix_socket_directories="),
             *("-c", "fsync=off", "-c", "max_connections=200"),
@@ -78,22 +78,23 @@ class Database:
 @contextmanager
 def pair() -> Iterator[tuple[Database, Database]]:
     """Yield a primary and its standby, which run until the end of the block."""
-    find_command("initdb", *_FOLDERS)
-    owner = _NOBODY if os.getuid() == 0 else os.getuid()
+    find_command("initdb", *FOLDERS)
+    owner = NOBODY if os.getuid() == 0 else os.getuid()
     with private_folder(owner) as folder, ExitStack() as stack:
         primary = Database(free_port(), folder / "primary", owner)
         options = ["--auth=trust", "--no-sync", "--encoding=UTF8", "--locale=C"]
-        _run(owner, "initdb", "-D", str(primary.folder), "--username=postgres", *options)
+        run_program(owner, "initdb", "-D", str(primary.folder), "--username=postgres", *options)
         stack.enter_context(primary.running())
         primary.execute("CREATE DATABASE roster")
         standby = Database(free_port(), folder / "standby", owner)
         source = f"host=127.0.0.1 port={primary.port} user=postgres"
         copy = ["--write-recovery-conf", "--checkpoint=fast", "--no-sync"]
-        _run(owner, "pg_basebackup", "-D", str(standby.folder), "-d", source, *copy)
+        run_program(owner, "pg_basebackup", "-D", str(standby.folder), "-d", source, *copy)
         stack.enter_context(standby.running())
         yield primary, standby
 
 
-def _run(owner: int, name: str, *arguments: str) -> None:
-    command = [find_command(name, *_FOLDERS), *arguments]
+def run_program(owner: int, name: str, *arguments: str) -> None:
+    """Run a program of PostgreSQL to its end, as the user to whom a server belongs."""
+    command = [find_command(name, *FOLDERS), *arguments]
     subprocess.run(command, check=True, capture_output=True, cwd="/", **as_user(owner))
