@@ -1,6 +1,7 @@
 """The settings: environment variables, checked once, before anything else starts."""
 
 import os
+from collections.abc import Iterator
 from functools import cached_property
 from typing import Any, NamedTuple, Self
 from urllib.parse import urlsplit
@@ -97,41 +98,40 @@ class Settings(SettingFields):
             )
 
     def _check_production(self) -> None:
+        for name, sentence in self.production_mistakes():
+            raise _wrong(name, sentence)
+
+    def production_mistakes(self) -> Iterator[tuple[str, str]]:
+        """Yield each setting with which production does not start, and why."""
         key = self.secret_key.get_secret_value()
         if len(key) < 16 or len({*key}) < 8 or key == DEVELOPMENT_SECRET_KEY:
-            raise _wrong(
-                "ROSTER_SECRET_KEY",
-                "production needs a random one of 16 characters or more, as `openssl rand -hex 32`"
-                " prints",
-            )
+            sentence = "production needs a random one of 16 characters or more"
+            yield "ROSTER_SECRET_KEY", f"{sentence}, as `openssl rand -hex 32` prints"
         if not is_safe(self.origin) or (not self.issuer and is_every(self.host)):
-            raise _wrong(
+            yield (
                 "ROSTER_ISSUER",
                 "production needs the https origin under which clients reach this server",
             )
         if self.trusted_proxies is None:
-            raise _wrong(
+            yield (
                 "ROSTER_TRUSTED_PROXIES",
                 "production needs the number of proxies in front, 0 if there is none",
             )
         if not all(map(is_safe, self.cors_origins)):
-            raise _wrong("ROSTER_CORS_ORIGINS", "production shares answers with https origins only")
+            yield "ROSTER_CORS_ORIGINS", "production shares answers with https origins only"
         if self.captcha_verify_url and not is_safe(self.captcha_verify_url):
-            raise _wrong("ROSTER_CAPTCHA_VERIFY_URL", "production needs an https URL")
+            yield "ROSTER_CAPTCHA_VERIFY_URL", "production needs an https URL"
         if 0 < len(self.metrics_token.get_secret_value()) < 16:
-            raise _wrong(
-                "ROSTER_METRICS_TOKEN", "production needs one of 16 characters or more, or none"
+            yield (
+                "ROSTER_METRICS_TOKEN",
+                "production needs one of 16 characters or more, or none",
             )
-        self._check_workers()
-
-    def _check_workers(self) -> None:
         if self.workers > 1 and self.database_url.startswith("sqlite:"):
-            raise _wrong(
-                "WORKERS", "SQLite serves one worker in production; use PostgreSQL for more"
-            )
+            yield "WORKERS", "SQLite serves one worker in production; use PostgreSQL for more"
         if self.workers > 1 and not self.limits_url:
-            raise _wrong(
-                "ROSTER_LIMITS_URL", "several workers need a Redis in which to count failed logins"
+            yield (
+                "ROSTER_LIMITS_URL",
+                "several workers need a Redis in which to count failed logins",
             )
 
     @property
@@ -183,23 +183,68 @@ def load(**overrides: Any) -> Settings:
 
     :raises SettingsError: with one line that names the wrong or missing setting, never its value.
     """
-    known = {str(field.validation_alias) for field in Settings.model_fields.values()}
-    for name in os.environ:
-        if name.startswith("ROSTER_") and name not in known and not is_link(name, os.environ[name]):
-            raise SettingsError(f"{name}: there is no such setting")
-    for name in known & os.environ.keys():
-        if not is_text(os.environ[name]):
-            raise SettingsError(f"{name}: this is no text in UTF-8")
+    found = [*_mistaken_names()]
+    if found:
+        raise SettingsError(found[0])
     try:
         return Settings(**overrides)
     except ValidationError as error:
-        first = error.errors(include_url=False, include_context=False, include_input=False)[0]
-        sentence = str(first["msg"]).removeprefix("Value error, ")
-        if first["loc"]:
-            field = Settings.model_fields.get(str(first["loc"][0]))
-            name = str(field.validation_alias) if field else str(first["loc"][0])
+        raise SettingsError(_mistakes_of(error)[0][1]) from None
+
+
+# What stands for a setting that is missing beside another one.
+_INSTEAD = {"ROSTER_CAPTCHA_SECRET": SecretStr("missing"), "ROSTER_CAPTCHA_SITE_KEY": "missing"}
+
+
+def examine() -> tuple[Settings, list[str]]:
+    """Read the settings as far as they can be read; also return every mistake, one line each.
+
+    What is wrong by itself has its default in what is returned. What production needs is not
+    judged: see `Settings.production_mistakes`.
+    """
+    found = [*_mistaken_names()]
+    # With which a development server accepts everything that is right by itself.
+    chosen: dict[str, Any] = {"development_exposed": True}
+    fields = Settings.model_fields
+    if os.environ.get("ROSTER_ENV") == "production":
+        chosen["environment"] = "development"
+    current = None
+    while current is None:
+        try:
+            current = Settings(**chosen)
+        except ValidationError as error:
+            for name, sentence in _mistakes_of(error):
+                found.append(sentence)
+                field = next(key for key, info in fields.items() if info.validation_alias == name)
+                chosen[field] = _INSTEAD.get(name, fields[field].get_default())
+    given = os.environ.get("ROSTER_ENV", "development")
+    update = {"environment": "production"} if given == "production" else {}
+    return current.model_copy(update=update), found
+
+
+def _mistaken_names() -> Iterator[str]:
+    """Yield a line for each variable that names no setting, or whose value is no text."""
+    known = {str(field.validation_alias) for field in Settings.model_fields.values()}
+    for name in os.environ:
+        if name.startswith("ROSTER_") and name not in known and not is_link(name, os.environ[name]):
+            yield f"{name}: there is no such setting"
+    for name in sorted(known & os.environ.keys()):
+        if not is_text(os.environ[name]):
+            yield f"{name}: this is no text in UTF-8"
+
+
+def _mistakes_of(error: ValidationError) -> list[tuple[str, str]]:
+    """Return each wrong setting with a line that names it, and never its value."""
+    found = []
+    for each in error.errors(include_url=False, include_context=False, include_input=False):
+        sentence = str(each["msg"]).removeprefix("Value error, ")
+        name = sentence.partition(":")[0]
+        if each["loc"]:
+            field = Settings.model_fields.get(str(each["loc"][0]))
+            name = str(field.validation_alias) if field else str(each["loc"][0])
             sentence = f"{name}: {sentence}"
-        raise SettingsError(sentence) from None
+        found.append((name, sentence))
+    return found
 
 
 class Described(NamedTuple):

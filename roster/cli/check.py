@@ -13,6 +13,7 @@ import click
 import models
 from models.database import migrate
 from roster import application, settings
+from roster.cli.production import of_production
 from roster.contract import generators, loader
 from roster.contract.definition import Definition
 from roster.contract.errors import DefinitionError
@@ -30,13 +31,22 @@ _SETTINGS: dict[str, dict[str, Any]] = {
 
 
 @click.command()
-def check() -> None:
-    """Check that the definition, the handlers, the models and the migrations fit together."""
-    lines = dict.fromkeys([*_of_the_contract(), *_of_the_models()])
+@click.option("--production", is_flag=True, help="Check what a start in production needs instead.")
+def check(*, production: bool) -> None:
+    """Check that the definition, the handlers, the models and the migrations fit together.
+
+    With --production, print a line for each thing that would stop or weaken a server that starts
+    with these settings on this database.
+    """
+    found = of_production() if production else (*_of_the_contract(), *_of_the_models())
+    lines = dict.fromkeys(found)
     for line in lines:
         click.echo(f"roster: {line}", err=True)
     if lines:
         raise SystemExit(1)
+    if production:
+        click.echo("Nothing is in the way of production.")
+        return
     click.echo("The definition, the handlers, the models and the migrations fit together.")
 
 

@@ -48,7 +48,7 @@ def single() -> Iterator[Database]:
 
 def block(name: str, folder: Path, **replaced: str) -> str:
     """Return a block of the page, with the test's own folders in it."""
-    text = BLOCKS[name].replace("/archive", str(folder / "archive"))
+    text: str = BLOCKS[name].replace("/archive", str(folder / "archive"))
     text = text.replace("/base", str(folder / "base"))
     for old, new in replaced.items():
         text = re.sub(rf"^{old} = .*$", f"{old} = {new}", text, flags=re.MULTILINE)
@@ -136,7 +136,7 @@ def clock(server: Database) -> datetime:
 def wait_until(server: Database, question: str) -> None:
     deadline = time.monotonic() + PATIENCE_SECONDS
     with psycopg.connect(server.url("postgres"), autocommit=True) as connection:
-        while connection.execute(question).fetchone() != (True,):  # type: ignore[call-overload]
+        while connection.execute(question).fetchone() != (True,):
             assert time.monotonic() < deadline
             time.sleep(0.1)
 
