@@ -12,6 +12,7 @@ import click
 
 import models
 from models.database import migrate
+from models.database.expanding import contractions
 from roster import application, settings
 from roster.cli.production import of_production
 from roster.contract import generators, loader
@@ -135,3 +136,4 @@ def _file(module: str) -> str:
 def _of_the_models() -> Iterator[str]:
     package = models.__name__
     yield from (f"{package}: {sentence}" for sentence in migrate.differences())
+    yield from contractions(migrate.MIGRATIONS)

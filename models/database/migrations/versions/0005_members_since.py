@@ -11,6 +11,8 @@ down_revision = "0004"
 branch_labels = None
 depends_on = None
 
+CONTRACT = "it came before the first release, beside which no older server runs"
+
 
 def upgrade() -> None:
     """Apply the revision; the members of before count from the creation of their team."""
