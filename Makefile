@@ -16,7 +16,7 @@ PIP := $(BIN)/python -m pip --no-input --disable-pip-version-check --quiet
 
 .DEFAULT_GOAL := help
 .PHONY: help serve test test-slow test-field test-rules fuzz clients clients-test coverage bench bench-scale bench-hostile \
-    docs release format lint lint-format lint-code lint-types lint-roster lint-changes lint-definition check migration \
+    docs release format lint lint-format lint-code lint-security lint-packages lint-types lint-roster lint-changes lint-definition check migration \
     constraints clean
 .DELETE_ON_ERROR:
 
@@ -68,7 +68,7 @@ format: .venv/installed-lint ## format the code, and repair what the linter can 
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-lint: lint-format lint-code lint-types lint-roster lint-changes lint-definition ## check the format, the code, the types and the definition
+lint: lint-format lint-code lint-security lint-types lint-roster lint-changes lint-definition lint-packages ## check the format, the code, the types, the definition and the packages
 
 check: .venv/installed-lint ## do all of lint, though a part of it fails
 	@$(MAKE) --no-print-directory --keep-going lint
@@ -78,6 +78,9 @@ lint-format: .venv/installed-lint
 
 lint-code: .venv/installed-lint
 	$(BIN)/ruff check .
+
+lint-security: .venv/installed-lint
+	$(BIN)/bandit --quiet --recursive --configfile pyproject.toml roster handlers models
 
 lint-types: .venv/installed-lint
 	$(BIN)/mypy
@@ -90,6 +93,10 @@ lint-changes: .venv/installed-lint
 
 lint-definition: .venv/installed-lint $(NODE_MODULES)
 	$(BIN)/python -m tests.lint_definition
+
+# It tells where no database of vulnerabilities can be reached, and fails for those that it finds.
+lint-packages: .venv/installed-lint
+	$(BIN)/python -m tests.audit_dependencies
 
 tests/node/node_modules/.package-lock.json: tests/node/package.json tests/node/package-lock.json
 	npm ci --prefix tests/node --ignore-scripts --no-audit --no-fund --silent

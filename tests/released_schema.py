@@ -14,7 +14,7 @@ FOLDER = Path(__file__).parent / "released"
 
 def present() -> dict[str, Any]:
     """Return the tables of this version: columns with their types, keys and references."""
-    dialect = postgresql.dialect()  # type: ignore[no-untyped-call]
+    dialect = postgresql.dialect()
     return {
         table.name: {
             column.name: {

@@ -97,7 +97,7 @@ def _table_made_by(node: ast.AST) -> str | None:
 
 
 def _name(call: ast.Call) -> str:
-    return getattr(call.func, "attr", None) or getattr(call.func, "id", "")
+    return str(getattr(call.func, "attr", None) or getattr(call.func, "id", ""))
 
 
 def _text(call: ast.Call, position: int) -> str | None:

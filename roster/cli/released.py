@@ -101,7 +101,7 @@ def _latest() -> tuple[str, dict[str, Any]] | None:
         return None
     latest: Path = files[max(files)]
     with latest.open(encoding="utf-8") as opened:
-        return latest.stem, yaml.load(opened, Loader=YamlLoader)  # noqa: S506 (it is a safe one)
+        return latest.stem, yaml.load(opened, Loader=YamlLoader)  # nosec B506 # noqa: S506 (it is a safe one)
 
 
 def _version(text: str) -> Version:

@@ -180,7 +180,7 @@ class Files:
             raise DefinitionError(f"line {line}: this is not UTF-8") from None
         try:
             _check_depth(text)
-            held = yaml.load(text, Loader=YamlLoader)  # noqa: S506 (it is a safe loader)
+            held = yaml.load(text, Loader=YamlLoader)  # nosec B506 # noqa: S506 (it is a safe loader)
         except yaml.MarkedYAMLError as error:
             raise DefinitionError(_described(error)) from None
         except yaml.reader.ReaderError as error:

@@ -105,7 +105,7 @@ def _run(root: Path, url: str, *command: str) -> None:
 
     :raises InTheWayError: with the last line that it says, where it fails.
     """
-    done = subprocess.run(  # noqa: S603 (this interpreter, and no shell)
+    done = subprocess.run(  # nosec B603 # noqa: S603 (this interpreter, and no shell)
         [sys.executable, *command],
         cwd=root,
         env=_environment(root, url),

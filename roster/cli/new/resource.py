@@ -14,7 +14,7 @@ from roster.cli.new.parent import API, Parent
 from roster.cli.new.project import Project
 
 # YAML and Python have braces of their own. What comes out is no HTML, so nothing is escaped.
-_templates = Environment(  # noqa: S701
+_templates = Environment(  # nosec B701 # noqa: S701 (it writes code, and no HTML)
     loader=FileSystemLoader(Path(__file__).parent / "templates"),
     undefined=StrictUndefined,
     keep_trailing_newline=True,
@@ -168,7 +168,7 @@ def _formatted(root: Path, name: str, text: str) -> str:
         ("format", "--quiet"),
         ("check", "--fix", "--quiet", "--output-format", "concise"),
     ):
-        done = subprocess.run(  # noqa: S603 (Ruff reads text, and no shell is asked)
+        done = subprocess.run(  # nosec B603 # noqa: S603 (Ruff reads text, and no shell is asked)
             [sys.executable, "-m", "ruff", *options, "--stdin-filename", file, "-"],
             cwd=root,
             input=text,

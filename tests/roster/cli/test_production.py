@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy.orm import Session
 
 from models import Client, User, development
 from models.database.connections import connect
@@ -153,13 +154,13 @@ def test_what_all_know_from_development_is_told(check: Check, migrated: Migrated
 
 def test_other_users_of_these_names_are_not_told_of(check: Check, migrated: Migrated) -> None:
     password = "correct horse battery staple"
-    for name in ("root", "user"):
-        email = f"{name}@example.com"
-        migrated.ask(
-            lambda session, name=name, email=email: User.create(
-                session, username=name, email=email, password=password
-            )
-        )
+
+    def create(session: Session) -> None:
+        for name in ("root", "user"):
+            email = f"{name}@example.com"
+            User.create(session, username=name, email=email, password=password)
+
+    migrated.ask(create)
 
     told = check().error
 
