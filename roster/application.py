@@ -32,6 +32,7 @@ from roster.oauth.metadata import Metadata
 from roster.oauth.providers import oauth_providers
 from roster.oauth.rate_limits import Limits
 from roster.purges import purges_of
+from roster.rates.rates import Rates
 from roster.server import logs
 from roster.server.assets import Assets, from_file
 from roster.server.cors import with_cors
@@ -73,6 +74,7 @@ class Application:
     engine: Engine
     sessions: sessionmaker[Session]
     limits: Limits
+    rates: Rates
     flask: flask.Flask
     asgi: ASGIApp
 
@@ -110,6 +112,7 @@ def create_app(
     sessions = connections.session_factory(engine)
     metrics = Metrics()
     limits = Limits(settings)
+    rates = Rates(settings, defined)
     captcha = Captcha(settings, limits)
     rules = Rules(settings)
     given = providers(
@@ -138,17 +141,22 @@ def create_app(
     async def options(_scope: Scope, context: RequestContext) -> Any:
         return await dispatcher.run(answer_options, context, rules)
 
+    def begin(context: RequestContext) -> None:
+        limits.attach(context)
+        rates.attach(context)
+
     entry_point = EntryPoint(
         definition=defined,
         connections=connections.Connections(engine),
         inner=dispatcher,
         options=options,
-        begin=limits.attach,
+        begin=begin,
         assets=Assets([*documentation.assets(), from_file(pages.STYLE, "/auth/style.css")]),
         observe=metrics.observe,
         origin=settings.origin,
         client_address=Proxies(settings.trusted_proxies or 0).client_address,
         pages=FlaskPages(adapter, dispatcher.run),
+        run=dispatcher.run,
     )
 
     purging = Purging(sessions, purges_of(settings), metrics, settings.purge_hours)
@@ -159,6 +167,7 @@ def create_app(
         yield
         purging.close()
         dispatcher.close()
+        rates.close()
         engine.dispose()
 
     http = CorrelationIdMiddleware(
@@ -168,7 +177,7 @@ def create_app(
         validator=lambda value: _REQUEST_ID.fullmatch(value) is not None,
     )
     asgi = _Outermost(http, Router(lifespan=lifespan))
-    return Application(settings, defined, engine, sessions, limits, app, asgi)
+    return Application(settings, defined, engine, sessions, limits, rates, app, asgi)
 
 
 def _connexion(

@@ -56,7 +56,7 @@ class SettingFields(BaseSettings):
     metrics_token: SecretStr = Field(SecretStr(""), validation_alias="ROSTER_METRICS_TOKEN")
     """The bearer token for /metrics, which is closed without it in production."""
     limits_url: str = Field("", validation_alias="ROSTER_LIMITS_URL")
-    """The Redis in which several workers count attempts; by default in memory."""
+    """The Redis in which several workers count attempts and requests; by default in memory."""
     limit_window_seconds: int = Field(
         900, validation_alias="ROSTER_LIMIT_WINDOW_SECONDS", ge=1, le=86_400
     )
@@ -79,6 +79,14 @@ class SettingFields(BaseSettings):
     """Wrong captchas from an address in that time."""
     limit_members_added: int = Field(100, validation_alias="ROSTER_LIMIT_MEMBERS_ADDED", ge=1)
     """Members that a user may add in an hour."""
+    rate_per_address: int = Field(60_000, validation_alias="ROSTER_RATE_PER_ADDRESS", ge=0)
+    """Requests from an address in a minute; 0 for no limit."""
+    rate_per_token: int = Field(30_000, validation_alias="ROSTER_RATE_PER_TOKEN", ge=0)
+    """Requests with the tokens of a grant, or of a service, in a minute; 0 for no limit."""
+    rate_without_redis: Literal["open", "closed"] = Field(
+        "open", validation_alias="ROSTER_RATE_WITHOUT_REDIS"
+    )
+    """Where the Redis does not answer: requests pass uncounted, or are answered 503."""
     most_captchas: int = Field(32, validation_alias="ROSTER_MOST_CAPTCHAS", ge=1, le=1000)
     """Captchas that are verified at once."""
     queue: int = Field(1000, validation_alias="ROSTER_QUEUE", ge=1, le=100_000)

@@ -1,12 +1,17 @@
 """A Redis of a test's own, for what the workers of a server count together."""
 
+import os
 import shutil
+import signal
 import subprocess
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+
+from roster.redis_client import client_of
 
 
 @pytest.fixture
@@ -23,3 +28,16 @@ def redis_url(tmp_path: Path) -> Iterator[str]:
             time.sleep(0.01)
         yield f"redis+unix://{place}"
         process.terminate()
+
+
+@contextmanager
+def frozen(url: str) -> Iterator[None]:
+    """Have a Redis stand still: it takes connections, and answers nothing."""
+    client = client_of(url)
+    process = int(client.info("server")["process_id"])
+    client.close()
+    os.kill(process, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(process, signal.SIGCONT)

@@ -60,6 +60,7 @@ class World:
         settings = self.server.app.settings
         empty(self.server.app.engine, settings.origin, settings.port)
         self.server.app.limits.reset()
+        self.server.app.rates.reset()
         with self.server.app.engine.begin() as connection:
             # Its owner stays, who is inactive.
             connection.execute(delete(User).where(User.username != CLIENT_ID))

@@ -321,6 +321,7 @@ def serve(
             ).__enter__()
             _servers[key] = Server(app, client)
         _servers[key].app.limits.reset()
+        _servers[key].app.rates.reset()
         return _servers[key]
 
     app = start().app

@@ -37,6 +37,7 @@ ORDER = (
     "roster.origins",
     "roster.setting_fields",
     "roster.settings",
+    "roster.redis_client",
     "roster.pages",
     "roster.http.errors",
     "roster.http.json_bodies",

@@ -80,6 +80,7 @@ def make_world(server: Server) -> None:
     """Empty the database, and fill it with what is said above."""
     wipe(server.app.engine)
     server.app.limits.reset()
+    server.app.rates.reset()
     with server.app.engine.begin() as connection:
         _make_people(connection)
         _make_clients(connection)

@@ -24,8 +24,10 @@ NAMES: dict[str, tuple[Any, ...] | None] = {
     "x-origins": ("any",),
     "x-own": None,
     "x-permission": None,
+    "x-rate-limits": None,
     "x-roles": None,
     "x-scopes": None,
+    "x-unlimited": (True, False),
     "x-unpublished": (True, False),
     "x-unseen": None,
 }

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from roster.contract import checks, extensions, roles, scopes, structure
+from roster.contract import checks, derived, extensions, roles, scopes, structure
 from roster.contract.bundle import Bundle
 from roster.contract.definition import Definition
 from roster.contract.errors import DefinitionError, DefinitionErrors
@@ -32,10 +32,11 @@ def load(environment: str, folder: Path | None = None) -> Definition:
             *_located(checks.mistakes(document), bundle),
             *_located(roles.mistakes(document), bundle),
             *_located(scopes.mistakes(document), bundle),
+            *_located(derived.mistakes(document), bundle),
             *_unreferenced(bundle),
         ]
     )
-    document = scopes.filled_in(document)
+    document = derived.with_rate_limits(scopes.filled_in(document))
     for _, _, operation in each_operation(document):
         permission = Permission.of(operation["x-permission"], declared_roles(document))
         operation["description"] = (

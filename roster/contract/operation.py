@@ -1,7 +1,7 @@
 """Operations: what the definition states of each, read once when the server starts."""
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, cast
@@ -12,6 +12,8 @@ from roster.contract.permissions import Permission, declared_roles
 from roster.contract.references import dereference
 from roster.http.errors import OAUTH_ERROR, PAGE, PROBLEM
 
+# Marks what monitoring calls, which is never refused for its number of requests.
+UNLIMITED = "x-unlimited"
 METHODS = ("get", "post", "put", "patch", "delete")
 # The opener policy of whatever names no other.
 ISOLATED = "same-origin"
@@ -60,6 +62,16 @@ class Operation:
     def limit(self) -> str | None:
         """The name of the limit on how often a caller may call the operation."""
         return cast("str | None", self.spec.get("x-limit"))
+
+    @cached_property
+    def is_rate_limited(self) -> bool:
+        """Whether requests are counted by address and token, as `x-rate-limits` declares it."""
+        return not self.spec.get(UNLIMITED, False)
+
+    @cached_property
+    def needs_token(self) -> bool:
+        """Whether nobody calls the operation without an access token."""
+        return self.is_protected and not self.is_open
 
     @property
     def captcha(self) -> Mapping[str, Any] | None:
@@ -132,11 +144,16 @@ class Operation:
         It is `application/problem+json`, but for pages, and for the endpoints whose errors are as
         RFC 6749 has them.
         """
-        if self.spec.get("x-errors") == "oauth":
-            return OAUTH_ERROR
-        declared = [each for status, each in self.spec["responses"].items() if status >= "4"]
-        media_types = [media_type for each in declared for media_type in each.get("content", ())]
-        return PAGE if media_types[:1] == [PAGE] else PROBLEM
+        declared = (each for status, each in self.spec["responses"].items() if status >= "4")
+        return form_of_errors(self.spec, declared)
+
+
+def form_of_errors(operation: Mapping[str, Any], errors: Iterable[Mapping[str, Any]]) -> str:
+    """Return the media type of an operation's errors, of which some are declared."""
+    if operation.get("x-errors") == "oauth":
+        return OAUTH_ERROR
+    media_types = (media_type for each in errors for media_type in each.get("content", ()))
+    return PAGE if next(media_types, None) == PAGE else PROBLEM
 
 
 def each_operation(document: Mapping[str, Any]) -> Iterator[tuple[str, str, dict[str, Any]]]:

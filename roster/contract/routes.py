@@ -38,6 +38,8 @@ class Route:
         self.error_media_type = next(iter(operations.values())).error_media_type
         self.is_for_any_origin = next(iter(operations.values())).is_for_any_origin
         self.opener_policy = next(iter(operations.values())).opener_policy
+        self.needs_token = any(each.needs_token for each in operations.values())
+        self.is_rate_limited = any(each.is_rate_limited for each in operations.values())
         # HEAD is a GET without the body, and must do nothing (RFC 9110 section 9.2.1).
         self.has_head = "GET" in operations and not operations["GET"].acts
         pieces = _NAME.split(template)

@@ -13,9 +13,11 @@ from models.attempt_limit import AttemptLimit, Unlimited
 from models.database.connections import Connections, session_on
 from roster.contract.operation import Operation
 from roster.contract.routes import Route
+from roster.http.usage import Uncounted, Usage
 
 _NOBODY = Caller.anonymous()
 _UNLIMITED = Unlimited()
+_UNCOUNTED = Uncounted()
 
 
 @dataclass(eq=False)
@@ -47,6 +49,7 @@ class RequestContext:
     caller: Caller = _NOBODY
     refusal: Exception | None = None
     attempts: AttemptLimit = _UNLIMITED
+    usage: Usage = _UNCOUNTED
     form: dict[str, str] | None = None
     captcha_verdict: bool | None = None
     may_hash: bool = False

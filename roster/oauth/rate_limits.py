@@ -1,13 +1,12 @@
 """Rate limits: on wrong passwords and client secrets, captchas, and operations with `x-limit`."""
 
 import hashlib
-import ipaddress
 import math
-import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Any
 
 from limits import RateLimitItem, RateLimitItemPerSecond
 from limits.storage import storage_from_string
@@ -16,12 +15,13 @@ from limits.strategies import MovingWindowRateLimiter
 from models.errors import TooManyAttempts
 from roster.contract.errors import DefinitionError, nearest
 from roster.contract.operation import Operation
+from roster.http.addresses import network
 from roster.http.context import RequestContext
 from roster.oauth.attempts import Attempts
 from roster.oauth.devices import LIFETIME_SECONDS, Device
+from roster.redis_client import waiting
 from roster.settings import Settings
 
-_WITH_PORT = re.compile(r"\[([0-9A-Fa-f:.]+)\](?::\d+)?|([0-9.]+):\d+", re.ASCII)
 _HOUR = 3600
 # How long an address from which an account has signed in is remembered, and how many addresses an
 # account may have in that time. Each has a count of its own, so their number is limited: somebody
@@ -63,7 +63,7 @@ class Limits:
 
     def __init__(self, settings: Settings) -> None:
         url = settings.limits_url
-        self._storage = storage_from_string(url, wrap_exceptions=True) if url else Attempts()
+        self._storage = _shared(url) if url else Attempts()
         self._limiter = MovingWindowRateLimiter(self._storage)
         seconds = settings.limit_window_seconds
         at_place, at_account = settings.limit_per_account_and_address, settings.limit_per_account
@@ -141,11 +141,11 @@ class Limits:
 
         :raises TooManyAttempts: after too many wrong ones from it.
         """
-        self._check(self._captchas, _network(context.client_address))
+        self._check(self._captchas, network(context.client_address))
 
     def captcha_failed(self, context: RequestContext) -> None:
         """Count a wrong captcha against its address."""
-        self._limiter.hit(self._captchas, _network(context.client_address))
+        self._limiter.hit(self._captchas, network(context.client_address))
 
     def step(self, operation: Operation) -> Callable[[RequestContext], None] | None:
         """Make the step that counts a caller's calls of an operation, and raises TooManyAttempts.
@@ -198,7 +198,7 @@ class AddressAttempts:
     @cached_property
     def address(self) -> str:
         """The address by which guesses are counted, computed only where there is a guess."""
-        return _network(self.client_address)
+        return network(self.client_address)
 
     def count(self, kind: str, account: str) -> None:
         """Count an attempt, as a failure until `succeeded` is called.
@@ -218,6 +218,11 @@ class AddressAttempts:
             self.limits.failed(attempt)
 
 
+def _shared(url: str) -> Any:
+    # A login waits no longer for its count than any request does.
+    return storage_from_string(url, wrap_exceptions=True, **waiting())
+
+
 def _most(number: int, seconds: int, name: str) -> RateLimitItem:
     return RateLimitItemPerSecond(number, seconds, namespace=f"roster:{name}")
 
@@ -229,25 +234,9 @@ def _party(context: RequestContext) -> str:
         return f"user {caller.user.id}"
     if caller.client is not None:
         return f"client {caller.client}"
-    return f"address {_network(context.client_address)}"
+    return f"address {network(context.client_address)}"
 
 
 def _digest(account: str) -> str:
     """Return the digest of an account's name: people type passwords in its place."""
     return hashlib.sha256(account.encode("utf-8", "surrogatepass")).hexdigest()
-
-
-def _network(address: str) -> str:
-    """Return the IPv4 address, or the /64 network of an IPv6 address, which one customer has."""
-    # Some proxies add the port, which differs on each connection.
-    found = _WITH_PORT.fullmatch(address)
-    address = found[1] or found[2] if found else address
-    try:
-        parsed = ipaddress.ip_address(address)
-    except ValueError:
-        return address
-    if isinstance(parsed, ipaddress.IPv6Address):
-        if parsed.ipv4_mapped:
-            return str(parsed.ipv4_mapped)
-        return str(ipaddress.ip_network((parsed, 64), strict=False))
-    return address

@@ -47,7 +47,8 @@ class Dispatcher:
 
         :raises HTTPError: 503, where too many requests are waiting.
         """
-        if context.operation and context.operation.is_immediate:
+        # What has to be counted elsewhere first may have to wait for that.
+        if context.operation and context.operation.is_immediate and not context.usage.is_open:
             return copy_context().run(_answer, self._app, scope, context)
         try:
             return await self._answer(scope, context)
@@ -117,6 +118,7 @@ def _answer(app: ASGIApp, scope: Scope, context: RequestContext) -> Answer:
     current.set(context)
     finish = context.close
     try:
+        context.usage.begin()
         # Layers of the stack note things in the scope; another run must not find them there.
         step_through(app({**scope}, receive, send))
     except Detour:

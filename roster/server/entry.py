@@ -2,10 +2,10 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Protocol
+from typing import Any, Protocol
 
 from starlette.types import Receive, Scope, Send
 
@@ -55,6 +55,7 @@ class EntryPoint:
     observe: Observe
     origin: str
     client_address: Callable[[Scope], str]
+    run: Callable[..., Awaitable[Any]]
     pages: Pages | None = None
 
     @cached_property
@@ -82,7 +83,12 @@ class EntryPoint:
             made = answer(_STOPPING, context.route.error_media_type if context else PROBLEM)
         except Exception as error:  # noqa: BLE001 (the last place that can still answer a failure)
             made = answer(error, context.route.error_media_type if context else PROBLEM)
-        await self._send(made, send, scope, context.route if context else None)
+            if context and context.operation and made.status < 500:
+                made = await self._counted(made, context)
+        if context:
+            await self._send(made, send, scope, context.route, context.usage.headers)
+        else:
+            await self._send(made, send, scope, None)
         operation = context.operation if context else None
         self.observe(operation.id if operation else "", made.status, time.perf_counter() - began)
 
@@ -92,6 +98,18 @@ class EntryPoint:
         route = found[0] if found else None
         form = route.error_media_type if route else PROBLEM
         await self._send(answer(error, form), send, scope, route)
+
+    async def _counted(self, made: Answer, context: RequestContext) -> Answer:
+        """Count a request that was answered before it came to a thread, where that is to be done.
+
+        Its answer is another one where it was one too many.
+        """
+        if context.usage.is_open:
+            try:
+                await self.run(context.usage.count, None)
+            except HTTPError as error:
+                return answer(error, context.route.error_media_type)
+        return made
 
     def _begin(self, scope: Scope) -> RequestContext | None:
         """Find what the path names; None where it names nothing."""
@@ -131,16 +149,18 @@ class EntryPoint:
     async def _answer(self, context: RequestContext, scope: Scope, receive: Receive) -> Answer:
         """Pass the request on.
 
-        :raises HTTPError: 405 or 413.
+        :raises HTTPError: 405, 413 or 429.
         """
         if scope["method"] == "OPTIONS":
             if context.header(b"access-control-request-method") and context.header(b"origin"):
                 return Answer(204)  # a preflight that nobody answered: its origin may nothing
+            context.usage.enter()
             return await self.options(scope, context)
         operation = context.operation
         if operation is None:
             allowed = ", ".join(sorted(context.route.operations))
             raise HTTPError(405, "This method is not for this path.", headers={"Allow": allowed})
+        context.usage.enter()
         if operation.request_content:
             context.raw_body = await read_body(scope, receive)
         # The request as the client sent it, for `flask.request`. Validation reads the request
@@ -154,8 +174,15 @@ class EntryPoint:
             passed["headers"] = [each for each in headers if each[0] not in _CONTENT_HEADERS]
         return await self.inner(passed, context)
 
-    async def _send(self, made: Answer, send: Send, scope: Scope, route: Route | None) -> None:
-        raw = [*made.raw_headers]
+    async def _send(
+        self,
+        made: Answer,
+        send: Send,
+        scope: Scope,
+        route: Route | None,
+        of_usage: Sequence[tuple[bytes, bytes]] = (),
+    ) -> None:
+        raw = [*made.raw_headers, *of_usage]
         raw += (
             (name.lower().encode("latin-1"), value.encode("latin-1"))
             for name, value in made.headers

@@ -40,8 +40,8 @@ class Proxies:
             if name == b"x-forwarded-for" and is_local(peer):
                 self._looks_for_others = False
                 _logger.warning(
-                    "A proxy sends X-Forwarded-For, but ROSTER_TRUSTED_PROXIES is 0: failed logins"
-                    " of all its clients are counted as if they were one. Set it to the number of"
-                    " proxies in front."
+                    "A proxy sends X-Forwarded-For, but ROSTER_TRUSTED_PROXIES is 0: requests and"
+                    " failed logins of all its clients are counted as if they were one. Set it to"
+                    " the number of proxies in front."
                 )
                 return

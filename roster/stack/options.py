@@ -16,6 +16,7 @@ def answer_options(context: RequestContext, rules: Rules) -> Answer:
     It is assumed that body, captcha and password are right, and that nothing conflicts.
     """
     try:
+        context.usage.begin()
         methods = {"OPTIONS", *_allowed_methods(context, rules)}
     except (HTTPError, domain.DomainError) as error:
         return answer(error, context.route.error_media_type)

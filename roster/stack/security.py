@@ -38,9 +38,21 @@ def bearer_token(header: str | None) -> str | None:
 def identify(context: RequestContext) -> Caller | None:
     """Return the caller of the access token in the Authorization header; None without a header.
 
+    The request is counted for it.
+
     :raises HTTPError: 401, where the header is malformed or the token is unknown, expired or
-        revoked.
+        revoked; 429, after too many requests.
     """
+    try:
+        caller = _identified(context)
+    except HTTPError:
+        context.usage.count(None)
+        raise
+    context.usage.count(caller)
+    return caller
+
+
+def _identified(context: RequestContext) -> Caller | None:
     token = context.token = bearer_token(context.header(b"authorization"))
     if token is None:
         return None

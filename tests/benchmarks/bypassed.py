@@ -210,7 +210,9 @@ def main(rounds: int, requests: int) -> None:
     with tempfile.TemporaryDirectory(prefix="roster-bypassed-") as folder, ExitStack() as apps:
         url = f"sqlite:///{Path(folder) / 'roster.db'}"
         known = {each.name: each.requests for each in operations.operations(data.fill(url))}
-        chosen = settings.load(database_url=url, secret_key="a key for the benchmark alone")
+        chosen = settings.load(
+            database_url=url, secret_key="a key for the benchmark alone", **data.BOUNDLESS
+        )
         parts = {"": nullcontext, **_PARTS}
         built = {}
         for name, part in parts.items():

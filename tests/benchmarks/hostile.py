@@ -17,6 +17,7 @@ from roster import settings
 from roster.application import Application, create_app
 from roster.contract.operation import Operation
 from roster.server import memory
+from tests.benchmarks.data import BOUNDLESS
 from tests.hostile import Attack, attacks_on
 from tests.roster.raw import FORM, body_of, converse, http_scope
 from tests.scopes import ALL_SCOPES
@@ -89,7 +90,8 @@ def least_cost_of(
 @contextmanager
 def _server() -> Iterator[Application]:
     with tempfile.TemporaryDirectory(prefix="roster-hostile-") as folder:
-        chosen = settings.load(database_url=f"sqlite:///{Path(folder) / 'roster.db'}")
+        url = f"sqlite:///{Path(folder) / 'roster.db'}"
+        chosen = settings.load(database_url=url, **BOUNDLESS)
         with memory.starting():
             app = create_app(chosen)
         migrate.upgrade(app.engine)

@@ -18,6 +18,7 @@ from models.database import migrate
 from roster import settings
 from roster.application import Application, create_app
 from tests.benchmarks import scale_purge
+from tests.benchmarks.data import BOUNDLESS
 from tests.benchmarks.scale_data import Size, fill
 from tests.benchmarks.scale_requests import Visitor
 from tests.postgresql import postgresql as start_postgresql
@@ -60,7 +61,7 @@ DATABASES: dict[str, Callable[[Path], AbstractContextManager[Make]]] = {
 
 def prepare(url: str, size: Size) -> Application:
     """Fill a database, and return the server on it."""
-    app = create_app(settings.load(database_url=url))
+    app = create_app(settings.load(database_url=url, **BOUNDLESS))
     migrate.upgrade(app.engine)
     with app.sessions() as session:
         development.load(session, app.settings.origin, app.settings.port, app.definition.scopes)

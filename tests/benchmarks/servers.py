@@ -13,7 +13,7 @@ from pathlib import Path
 
 import httpx2
 
-from tests.benchmarks import machine
+from tests.benchmarks import data, machine
 
 ROOT = Path(__file__).parents[2]
 PATIENCE_SECONDS = 60
@@ -117,6 +117,9 @@ def serving(kind: Kind, database_url: str, folder: Path, cores: frozenset[int]) 
         "ROSTER_ENV": "production",
         "ROSTER_SECRET_KEY": "a key for the benchmark alone",
         "ROSTER_TRUSTED_PROXIES": "0",
+        # Counted as ever, and never too many.
+        "ROSTER_RATE_PER_ADDRESS": str(data.BOUNDLESS["rate_per_address"]),
+        "ROSTER_RATE_PER_TOKEN": str(data.BOUNDLESS["rate_per_token"]),
     }
     log = folder / f"{kind.name}-{port}.log"
     began = time.monotonic()

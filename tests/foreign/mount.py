@@ -103,6 +103,7 @@ class Mounted:
             observe=lambda *_: None,
             origin=chosen.origin,
             client_address=lambda _: "",
+            run=dispatcher.run,
         )
 
     def ask(

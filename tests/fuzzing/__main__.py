@@ -34,7 +34,7 @@ UNLIMITED = {
         "CAPTCHAS_PER_ADDRESS",
         "MEMBERS_ADDED",
     )
-}
+} | {"ROSTER_RATE_PER_ADDRESS": "0", "ROSTER_RATE_PER_TOKEN": "0"}
 # The admin comes last: it deletes what others need.
 ROLES = ("anonymous", "user", "leader", "service", "admin")
 # A token may end by chance (a guessed id, a race); more of it would hide what is tested.

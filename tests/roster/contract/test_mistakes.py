@@ -216,11 +216,11 @@ MISTAKES: dict[str, tuple[str, str, str, str]] = {
     ),
     "YAML that is none": (
         *(READY, "  summary: ", "  summary: a: "),
-        f"openapi/{READY}: line 7, column 13: mapping values are not allowed in this context",
+        f"openapi/{READY}: line 8, column 13: mapping values are not allowed in this context",
     ),
     "a key twice": (
         *(READY, "  security: []\n", "  security: []\n  security: []\n"),
-        f"openapi/{READY}: line 13, column 3: the key 'security' stands twice",
+        f"openapi/{READY}: line 14, column 3: the key 'security' stands twice",
     ),
     "a scheme that is unknown": (
         *(READY, "security: []", "security: [{oauht2: []}]"),

@@ -12,8 +12,9 @@ from models import Caller
 from models.errors import TooManyAttempts
 from roster import settings
 from roster.contract.errors import DefinitionError
+from roster.http import addresses
 from roster.oauth.devices import Device
-from roster.oauth.rate_limits import AddressAttempts, Limits, _network
+from roster.oauth.rate_limits import AddressAttempts, Limits
 
 HERE, THERE = "192.0.2.1", "192.0.2.2"
 
@@ -353,7 +354,7 @@ def test_the_window_passes(limits: Callable[..., Limits], monkeypatch: pytest.Mo
     ],
 )
 def test_an_address_or_a_network_of_ipv6_is_one_party(address: str, network: str) -> None:
-    assert _network(address) == network
+    assert addresses.network(address) == network
 
 
 def test_no_account_is_stored_by_its_name() -> None:

@@ -1,0 +1,1 @@
+"""Rate limits: how many requests an address and a token may send in a minute."""
