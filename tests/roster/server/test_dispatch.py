@@ -12,6 +12,7 @@ from starlette.types import Receive, Scope, Send
 
 from roster.http.detour import Detour
 from roster.http.errors import HTTPError
+from roster.http.usage import Uncounted
 from roster.server import memory
 from roster.server.dispatch import Dispatcher, step_through
 from tests.roster.raw import http_scope
@@ -73,6 +74,7 @@ class FakeContext:
     rewound_in: str | None = None
     may_hash = False
     raw_body = b""
+    usage = Uncounted()
 
     def __init__(self, *, is_immediate: bool = False) -> None:
         self.operation = SimpleNamespace(is_immediate=is_immediate)
