@@ -4,6 +4,7 @@ All tables are known once this package is imported: a class that the registry do
 imported here.
 """
 
+from models.audit.event import AuditEvent
 from models.caller import Caller
 from models.database.base import Base
 from models.oauth.browser_session import BrowserSession
@@ -21,6 +22,7 @@ from models.users.user import User
 
 __all__ = [
     "NAMED_OBJECTS",
+    "AuditEvent",
     "Base",
     "BrowserSession",
     "Caller",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -91,10 +92,15 @@ class NamedDefaults:
 
 @dataclass(frozen=True)
 class Kind:
-    """One kind of named objects: its class, and the read model that a GET loads instead."""
+    """One kind of named objects: its class, and the read model that a GET loads instead.
+
+    `goes_with` tells for the audit trail what will go with an object that is about to be deleted:
+    in short texts by their names, and without secrets.
+    """
 
     mapped: type[NamedObject]
     view: type[View] | None = None
+    goes_with: Callable[[Session, Any], Mapping[str, str]] | None = None
 
     def loaded_by(self, method: str) -> type[View]:
         """Return the class whose object a handler gets for a request by this method."""

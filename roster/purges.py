@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 
 from sqlalchemy.orm import Session
 
+from models.audit import purge as audit
 from models.oauth import purge as oauth
 from roster.settings import Settings
 
@@ -17,6 +18,9 @@ PURGE_REST = 3
 Purge = Callable[[Session, int], Iterator[int]]
 
 
-def purges_of(_settings: Settings) -> dict[str, Purge]:
+def purges_of(settings: Settings) -> dict[str, Purge]:
     """Return every purge by the name that it has in the metrics; a new table adds a line here."""
-    return {"oauth": oauth.purge}
+    return {
+        "oauth": oauth.purge,
+        "audit": lambda session, batch: audit.purge(session, settings.audit_days, batch),
+    }

@@ -141,6 +141,8 @@ class SettingFields(BaseSettings):
     """Requests at once per worker, each with a connection to the database."""
     purge_hours: int = Field(1, validation_alias="ROSTER_PURGE_HOURS", ge=0, le=168)
     """Hours between two deletions of what has expired; 0 for none by the server."""
+    audit_days: int = Field(365, validation_alias="ROSTER_AUDIT_DAYS", ge=1, le=36_500)
+    """How long audit events are kept."""
     quota_teams: int = Field(1000, validation_alias="ROSTER_QUOTA_TEAMS", ge=1)
     """Teams that a user may lead."""
     quota_members: int = Field(1000, validation_alias="ROSTER_QUOTA_MEMBERS", ge=1)

@@ -27,7 +27,15 @@ from models.database.base import Words, now
 
 # How the values of a column are made, by its row's number, where its type does not tell: as
 # "projects.state": lambda number: "open".
-VALUES: dict[str, Callable[[int], Any]] = {}
+VALUES: dict[str, Callable[[int], Any]] = {
+    "audit_events.action": lambda number: ("team.changed", "user.changed")[number % 2],
+    # Half of them by one actor, and a third of them about that one.
+    "audit_events.actor_id": lambda number: 1007 if number % 2 else number + 1,
+    "audit_events.user_id": lambda number: 1007 if number % 3 else number + 1,
+    "audit_events.target_kind": lambda _: "team",
+    "audit_events.target_id": lambda number: str(number % 3),
+    "audit_events.details": lambda _: {"changed": "title"},
+}
 
 # Half of the rows hang on one parent, so that what grows with a parent's rows is seen.
 BUSY = 7

@@ -99,7 +99,7 @@ def test_a_handler_takes_what_its_operation_has_to_give(operation: Operation) ->
     has_json = any("json" in media_type for media_type in operation.request_content)
 
     assert ("body" in taken) is has_json
-    assert ("window" in taken) is ({"limit", "offset", "cursor"} <= query)
+    assert ("window" in taken) is ({"limit", "cursor"} <= query)
     assert (operation.permission.object in taken) is (operation.permission.object is not None)
 
 

@@ -9,15 +9,17 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import httpx2
 import psycopg
 import pytest
 from psycopg.pq import TransactionStatus
-from sqlalchemy import Connection, Engine, event, inspect, text
+from sqlalchemy import Connection, Engine, event, inspect, text, update
 
-from models import Base, development
+from models import AuditEvent, Base, development
+from models.audit.purge import purge as purge_events
 from models.database import migrate
 from models.database.connections import begin
 from models.database.prepared import Prepared
@@ -233,6 +235,7 @@ class Scene:
 
     def play(self) -> None:
         self._read_lists()
+        self._read_events()
         self._change_users()
         self._change_teams()
         self._change_clients()
@@ -305,6 +308,24 @@ class Scene:
             _right(who.get(f"{path}{sign}limit=5&offset=4000"))
             page = _right(who.get(f"{path}{sign}limit=1&cursor="))
             if page.links:
+                _right(self.server.client.get(page.links["next"]["url"], headers=who.headers))
+
+    def _read_events(self) -> None:
+        event = f"actor_id={FIRST + BUSY}"
+        times = "since=2020-01-01T00:00:00Z&until=2100-01-01T00:00:00Z"
+        for who, path in (
+            (self.server.admin, "/audit-events?"),
+            (self.server.admin, f"/audit-events?{event}"),
+            (self.server.admin, "/audit-events?action=team.changed"),
+            (self.server.admin, "/audit-events?target=team:1"),
+            (self.person(BUSY), "/users/me/audit-events?"),
+        ):
+            for more in ("", f"&{times}", "&since=2100-01-01T00:00:00Z"):
+                page = _right(who.get(f"{path}&limit=5{more}".replace("?&", "?")))
+                if "since=2100" in more:
+                    assert not page.json()
+                    continue
+                assert len(page.json()) == 5
                 _right(self.server.client.get(page.links["next"]["url"], headers=who.headers))
 
     def _change_users(self) -> None:
@@ -463,6 +484,22 @@ def test_purging_scans_no_table(server: Server) -> None:
 
     assert not watch.complaints, "\n\n".join(watch.complaints.values())
     assert purged > SIZE.tokens / 5
+
+
+def test_purging_events_scans_no_table(server: Server) -> None:
+    watch = Watch(server.app.engine, "purge of events")
+    with server.session() as session:
+        old = update(AuditEvent).where(AuditEvent.id < FIRST + 90)
+        session.execute(old.values(created=datetime(2020, 1, 1, tzinfo=UTC)))
+        session.commit()
+    with watching(watch), server.session() as session:
+        purged = 0
+        for batch in purge_events(session, days=365, batch=30):
+            session.commit()
+            purged += batch
+
+    assert not watch.complaints, "\n\n".join(watch.complaints.values())
+    assert purged >= 90
 
 
 SCANS = [

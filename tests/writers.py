@@ -11,7 +11,7 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 
 from sqlalchemy import Connection, Table, insert, select
 
-from models import Client, Consent, Grant, Member, Team, Token, User, accounts
+from models import AuditEvent, Client, Consent, Grant, Member, Team, Token, User, accounts
 from models.database.base import UTCDateTime, now
 from models.errors import DomainError
 from models.oauth.browser_session import BrowserSession
@@ -68,6 +68,7 @@ KNOWN: Sequence[Any] = (
     Consent,
     Code,
     BrowserSession,
+    AuditEvent,
 )
 # The id of the one row of each other table. It hangs on the first team, the first user.
 FIRST = 1001
@@ -258,6 +259,7 @@ def snapshot(server: Server) -> dict[str, Any]:
             for row in tables[Code]
         ],
         "sessions": [users[row["user_id"]] for row in tables[BrowserSession]],
+        "audit events": [(row["action"], row["actor_name"]) for row in tables[AuditEvent]],
     }
     found |= unknown
     return {name: sorted(content, key=repr) for name, content in found.items()}

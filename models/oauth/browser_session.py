@@ -96,9 +96,10 @@ class BrowserSession(Identified, Base):
         return found
 
     @staticmethod
-    def end(session: Session, value: str) -> None:
-        """End the session with this id, if there is one, without locking its user."""
-        session.execute(delete(BrowserSession).where(BrowserSession.hash == digest(value)))
+    def end(session: Session, value: str) -> bool:
+        """End the session with this id, without locking its user; tell whether there was one."""
+        ended = delete(BrowserSession).where(BrowserSession.hash == digest(value))
+        return session.scalar(ended.returning(BrowserSession.id)) is not None
 
 
 Index(None, BrowserSession.user_id, BrowserSession.expires_at)

@@ -36,7 +36,8 @@ class ClientHooks(RequestValidator):
     Results of one hook for the next are stored here, and not in oauthlib's Request, where any
     parameter of a request becomes an attribute, `user` and `client` too. If `consequence` is true
     after a refusal, the transaction has to be committed. `client` exists after it was
-    authenticated.
+    authenticated. `reused` and `revoked` are what was used twice and what was ended, each with the
+    id of its user.
     """
 
     client: Client | ClientRow
@@ -54,11 +55,18 @@ class ClientHooks(RequestValidator):
         self.quotas = quotas or Quotas()
         self.attempts = attempts or Unlimited()
         self.consequence = False
+        self.reused: tuple[str, int | None] | None = None
+        self.revoked: tuple[str, int | None] | None = None
         self._by_secret = False
         self._user = user
         self._code: Code | None = None
         self._grant: GrantRow | None = None
         self._original_scopes: list[str] = []
+
+    @property
+    def user(self) -> User | None:
+        """The user to whom a code or tokens are issued, once the hooks know it."""
+        return self._user
 
     def client_authentication_required(
         self, request: Request, *args: object, **kwargs: object

@@ -133,6 +133,7 @@ class CodeHooks(ClientHooks):
             # The code is deleted with its grant, and locked after it.
             self.session.execute(delete(Grant).where(Grant.id == found.grant_id))
             self.consequence = True
+            self.reused = ("code", user.id)
             return False
         found = self.session.scalar(mine.with_for_update())
         if found is None or found.expires_at <= now() or not user.is_active:

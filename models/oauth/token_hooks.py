@@ -60,6 +60,7 @@ class TokenHooks(ClientHooks):
         if _IS_USED.first(connection, hashed=hashed) is not None:
             self.session.execute(delete(Grant).where(Grant.id == grant.id))
             self.consequence = True
+            self.reused = ("refresh_token", grant.user_id)
         return False
 
     def get_original_scopes(
@@ -143,16 +144,18 @@ class TokenHooks(ClientHooks):
         the hint is not needed.
         """
         found = self.session.execute(
-            select(Token.id, Token.kind, Token.grant_id)
+            select(Token.id, Token.kind, Token.grant_id, Grant.user_id)
             .join(Grant, Grant.id == Token.grant_id)
             .where(Token.hash == digest(token), Grant.client_id == self.client.id)
         ).one_or_none()
         if found is None:
             return
         if found.kind == REFRESH:
-            self.session.execute(delete(Grant).where(Grant.id == found.grant_id))
+            ended = delete(Grant).where(Grant.id == found.grant_id).returning(Grant.id)
         else:
-            self.session.execute(delete(Token).where(Token.id == found.id))
+            ended = delete(Token).where(Token.id == found.id).returning(Token.id)
+        if self.session.scalar(ended) is not None:
+            self.revoked = (f"{found.kind}_token", found.user_id)
 
 
 _FAMILY = Prepared(

@@ -219,6 +219,7 @@ class User(Identified, Timestamps, NamedDefaults, Base):
             _renew_hash(session, user, upgraded)
         held = cls.lock_shared(session, user.id, *beside)
         if held is None or not held.is_active or held.password_version != version:
+            attempts.count("login", account)  # it has failed after all
             return None
         return held
 

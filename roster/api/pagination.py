@@ -20,12 +20,14 @@ def window(context: RequestContext, settings: Settings) -> Window:
 
     :raises HTTPError: 400, for offset and cursor together, and for a cursor of another list.
     """
-    limit, offset, cursor = (context.query[name] for name in ("limit", "offset", "cursor"))
-    if cursor is None:
+    limit, cursor = context.query["limit"], context.query["cursor"]
+    # A list that nobody should count declares no offset.
+    offset = context.query.get("offset")
+    if cursor is None and "offset" in context.query:
         return Window(limit=limit, offset=offset or 0, after=None, counted=True)
     if offset is not None:
         raise _refuse("offset", "offset and cursor exclude each other.")
-    if cursor == "":
+    if not cursor:
         return Window(limit=limit, offset=None, after=None, counted=False)
     try:
         after = _serializer(context, settings).loads(cursor)

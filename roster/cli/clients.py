@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterable, Sequence
+from dataclasses import asdict
 from typing import Any
 
 import click
@@ -14,6 +15,7 @@ from models.oauth.administration import ClientChanges
 from models.oauth.client import CONFIDENTIAL, GRANT_TYPES, PUBLIC
 from models.oauth.redirect_uris import check as check_redirect_uri
 from roster import settings
+from roster.cli import audit
 from roster.cli.arguments import CommandOfClient, check_by
 from roster.cli.database import commit_each, opened
 from roster.cli.table import print_table
@@ -87,6 +89,12 @@ def create_client(
             redirect_uris=redirect_uris,
             with_secret=secret,
             by_operator=True,
+        )
+        audit.record(
+            session,
+            "client.created",
+            ("client", client.client_id),
+            {"grant_types": " ".join(client.grant_types), "scopes": " ".join(client.scopes)},
         )
         printed = {"client_id": client.client_id} | (
             {"client_secret": made_secret} if made_secret else {}
@@ -203,7 +211,16 @@ def set_client(
         # The owner's row comes before the client's, in the order in which all lock them.
         User.lock(session, client.user_id, wanted.user_id)
         client = _locked(session, client)
-        administration.change(session, client, changes(session, client))
+        wanted = changes(session, client)
+        names = [name for name in asdict(wanted) if getattr(wanted, name) != getattr(client, name)]
+        administration.change(session, client, wanted)
+        told = {
+            "changed": " ".join(sorted(names)),
+            "by_operator": str(client.by_operator).lower(),
+            "grant_types": " ".join(client.grant_types),
+            "scopes": " ".join(client.scopes),
+        }
+        audit.record(session, "client.changed", ("client", client.client_id), told)
 
 
 @clients.command("delete", cls=CommandOfClient)
@@ -214,6 +231,7 @@ def delete_client(client_id: str) -> None:
         client = _find(session, client_id)
         commit_each(session, ending.of_client(session, client.id))
         registration.remove(session, _locked(session, client))
+        audit.record(session, "client.deleted", ("client", client.client_id))
 
 
 def _find(session: Session, client_id: str) -> Client:

@@ -82,7 +82,7 @@ def tokens() -> None:
 
 @tokens.command()
 def purge() -> None:
-    """Delete what has expired, some at a time so that nobody has to wait."""
+    """Delete what has expired, and old audit events, some at a time so that nobody has to wait."""
     removed = 0
     current = settings.load()
     with opened(current) as session:

@@ -8,6 +8,7 @@ from models import User, accounts
 from models.errors import Unprocessable
 from models.users.names import EMAIL_RULE, USERNAME_RULE
 from roster import settings
+from roster.cli import audit
 from roster.cli.arguments import check_by
 from roster.cli.database import opened
 
@@ -37,6 +38,8 @@ def create_user(username: str, email: str, *, admin: bool, internal: bool, inact
             is_internal=internal,
             is_active=not inactive,
         )
+        flags = {"is_active": not inactive, "is_admin": admin, "is_internal": internal}
+        audit.record(session, "user.created", ("user", made.id), audit.changed(flags))
         click.echo(made.id)
 
 
@@ -58,6 +61,8 @@ def set_user(
             raise click.ClickException("there is no such user")
         flags = {"is_admin": admin, "is_internal": internal, "is_active": active}
         accounts.administer(session, user, password=new_password, **flags)
+        given = {**flags, "password": new_password}
+        audit.record(session, "user.changed", ("user", user.id), audit.changed(given))
 
 
 def _password() -> str:

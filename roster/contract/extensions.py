@@ -11,6 +11,7 @@ ENVIRONMENTS = ("development", "production")
 # The names with the values that they may have; what another part of the server checks has none.
 NAMES: dict[str, tuple[Any, ...] | None] = {
     "x-acts": (True, False),
+    "x-audit": None,
     "x-captcha": None,
     "x-computes-hash": None,
     "x-enum-varnames": None,

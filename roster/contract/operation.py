@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, cast
 
+from roster.contract.audit import Audited
 from roster.contract.draft4 import followed
 from roster.contract.errors import DefinitionError
 from roster.contract.permissions import Permission, declared_roles
@@ -82,6 +83,16 @@ class Operation:
     def acts(self) -> bool:
         """Whether a GET changes something, so that no HEAD may stand for it."""
         return bool(self.spec.get("x-acts", False))
+
+    @property
+    def writes(self) -> bool:
+        """Whether the operation may change something."""
+        return self.method != "GET" or self.acts
+
+    @cached_property
+    def audited(self) -> Audited | None:
+        """The audit event that the operation leaves; None where it leaves none by itself."""
+        return Audited.of(self.spec, self.parameters, self.success[1])
 
     @property
     def is_lenient(self) -> bool:

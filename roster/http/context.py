@@ -1,6 +1,6 @@
 """The request context: what is known of the request that is being handled."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any
@@ -28,7 +28,7 @@ class RequestContext:
     the body. It lives in one thread at a time and ends with the answer, and so does its database
     session. `path` is the path as the definition has it, `asked_path` as the client wrote it.
     `query` holds parameters by their names, `arguments` those of headers and cookies by the names
-    that handlers use.
+    that handlers use. `failed` gives the kind and the account of each attempt that failed.
     """
 
     connections: Connections
@@ -50,6 +50,7 @@ class RequestContext:
     refusal: Exception | None = None
     attempts: AttemptLimit = _UNLIMITED
     usage: Usage = _UNCOUNTED
+    failed: Callable[[], Collection[tuple[str, str]]] = tuple
     form: dict[str, str] | None = None
     captcha_verdict: bool | None = None
     may_hash: bool = False

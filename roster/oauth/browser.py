@@ -97,15 +97,15 @@ class Browser:
         self._cookies = {**self._cookies, self._session_name: value}
         self._set(self._session_name, value, self._settings.session_total_seconds)
 
-    def sign_out(self) -> None:
-        """End the session."""
+    def sign_out(self) -> bool:
+        """End the session; tell whether there was one."""
         value = self._cookies.get(self._session_name)
-        if value:
-            # Only by its id: no other user's row may be locked after that of the user who signs in.
-            BrowserSession.end(self._context.session, value)
+        # Only by its id: no other user's row may be locked after that of the user who signs in.
+        ended = bool(value) and BrowserSession.end(self._context.session, value or "")
         self._set(self._session_name, "", 0)
         self.__dict__.pop("_session", None)
         self._cookies = {name: v for name, v in self._cookies.items() if name != self._session_name}
+        return ended
 
     @property
     def device(self) -> Device | None:

@@ -8,6 +8,7 @@ from models import Client, Consent, TokenStore, User
 from roster import pages
 from roster.contract.definition import Definition
 from roster.contract.errors import DefinitionError
+from roster.http.audit import record
 from roster.http.context import RequestContext
 from roster.http.errors import Answer
 from roster.oauth.authorization_request import AuthorizationRequest
@@ -81,12 +82,14 @@ class ConsentPage:
             )
         granted = [scope for scope in asked if _SCOPE + scope in form]
         if not is_allowed or not granted:
+            self._record("consent.refused", request, user, asked)
             return self.answers.redirect(
                 request.refuse("access_denied", "The user did not allow it.")
             )
         refused = set(asked).difference(granted)
         session = self.context.session
         Consent.remember(session, user.id, request.client.id, granted, refused)
+        self._record("consent.given", request, user, granted)
         return self.answers.redirect(request.grant(store, granted))
 
     def go_on(self, request: AuthorizationRequest) -> Answer:
@@ -126,6 +129,7 @@ class ConsentPage:
             return self._question(request, user, scopes)
         if not is_locked:
             return self._proceed(self._locked(request), is_locked=True)
+        self._record("consent.used", request, user, scopes)
         return self.answers.redirect(request.grant(store, scopes))
 
     def _asked(self, request: AuthorizationRequest, store: TokenStore) -> list[str]:
@@ -166,6 +170,21 @@ class ConsentPage:
     def _read(self, raw: str) -> AuthorizationRequest:
         return AuthorizationRequest.read(
             self.context.session, raw, self.definition, self.settings.origin
+        )
+
+    def _record(
+        self, action: str, request: AuthorizationRequest, user: User, scopes: list[str]
+    ) -> None:
+        client_id = request.client.client_id
+        record(
+            self.context,
+            action,
+            actor_id=user.id,
+            actor_name=user.username,
+            client_id=client_id,
+            target_kind="client",
+            target_id=client_id,
+            details={"scopes": " ".join(sorted(scopes))},
         )
 
     def _store(self, user: User) -> TokenStore:

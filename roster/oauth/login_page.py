@@ -6,6 +6,7 @@ from models import User
 from models.errors import TooManyAttempts
 from roster import pages
 from roster.contract.definition import Definition
+from roster.http.audit import record
 from roster.http.context import RequestContext
 from roster.http.errors import Answer
 from roster.oauth.authorization_request import AuthorizationRequest
@@ -79,6 +80,7 @@ class LoginPage:
                 request, "Username or password is wrong.", 400, username
             )
         self.browser.sign_in(user)
+        self._record("login.succeeded", user, request)
         self._remember(user.login_account)
         return self._go_on(request)
 
@@ -93,13 +95,26 @@ class LoginPage:
         request = self._read(form.get("authorize"))
         if not self.browser.is_genuine(form.get("csrf")):
             return self.answers.out_of_date(request)
-        self.browser.sign_out()
+        user = self.browser.user
+        if self.browser.sign_out() and user is not None:
+            self._record("login.ended", user, request)
         return self._go_on(request)
 
     def _go_on(self, request: AuthorizationRequest | None) -> Answer:
         if request is None:
             return self.answers.redirect(self.answers.place_of(None))
         return self.consent_page.go_on(request)
+
+    def _record(self, action: str, user: User, request: AuthorizationRequest | None) -> None:
+        details = {"operation": self.context.operation.id} if self.context.operation else {}
+        record(
+            self.context,
+            action,
+            actor_id=user.id,
+            actor_name=user.username,
+            client_id=None if request is None else request.client.client_id,
+            details=details,
+        )
 
     def _remember(self, account: str) -> None:
         device = self.browser.device

@@ -3,7 +3,7 @@
 import hashlib
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -95,6 +95,7 @@ class Limits:
         """Attach the rate limits to a request, for the guesses that it makes."""
         attempts = AddressAttempts(self, context.client_address, device)
         context.attempts = attempts
+        context.failed = attempts.failed
         context.at_end(attempts.settle)
 
     def enter(self, kind: str, account: str, address: str, device: Device | None = None) -> Attempt:
@@ -211,6 +212,10 @@ class AddressAttempts:
     def succeeded(self, kind: str, account: str) -> None:
         """Count an attempt as a success."""
         self.limits.passed(self._open.pop((kind, account)))
+
+    def failed(self) -> Collection[tuple[str, str]]:
+        """Return the kind and the account of each attempt that has not succeeded."""
+        return self._open.keys()
 
     def settle(self) -> None:
         """Count the attempts that have not succeeded as failures of the address."""

@@ -23,6 +23,7 @@ from models.oauth import secret
 from models.oauth.client import INVALID_CLIENT
 from models.oauth.introspection import introspect
 from models.oauth.lifetimes import Lifetimes
+from roster.http.audit import record
 from roster.http.context import RequestContext
 from roster.oauth.forms import read_form, refuse, uses_basic
 from roster.settings import Settings
@@ -70,7 +71,11 @@ class AuthorizationServer:
         endpoint = TokenEndpoint("password", bearer, grants)  # type: ignore[arg-type]
         with self._refusing_client():
             answered = endpoint.create_token_response(self._uri, "POST", form, {})
-            return self._judge(answered, store)
+            issued = self._judge(answered, store)
+        if form["grant_type"] == "password" and store.user is not None:
+            name = store.user.username
+            self._record("login.succeeded", store, actor_id=store.user.id, actor_name=name)
+        return issued
 
     def introspect(self) -> dict[str, Any]:
         """Answer an introspection request (RFC 7662 section 2) of a client about its own tokens.
@@ -106,6 +111,9 @@ class AuthorizationServer:
         with self._refusing_client():
             answered = endpoint.create_revocation_response(self._uri, "POST", form, {})
             self._judge(answered, store)
+        if store.revoked:
+            what, user_id = store.revoked
+            self._record("token.revoked", store, user_id=user_id, what=what)
 
     @property
     def _uri(self) -> str:
@@ -139,12 +147,25 @@ class AuthorizationServer:
         found = json.loads(body) if body else {}
         if status == 200:
             return found
+        if store.reused:
+            what, user_id = store.reused
+            self._record("token.reused", store, user_id=user_id, what=what)
         code = found["error"]
         raise OAuthError(
             code,
             found.get("error_description") or _DESCRIPTIONS.get(code, "The request is not valid."),
             consequence=store.consequence,
         )
+
+    def _record(self, action: str, store: TokenStore, what: str = "", **known: Any) -> None:
+        """Write an audit event of the store's client, about a user's tokens or its own."""
+        details = {"operation": self.context.operation.id} if self.context.operation else {}
+        details |= {"what": what} if what else {}
+        client_id, user_id = store.client.client_id, known.get("user_id")
+        known |= {"client_id": client_id, "target_kind": "client", "target_id": client_id}
+        if user_id is not None:
+            known |= {"target_kind": "user", "target_id": str(user_id)}
+        record(self.context, action, details=details, **known)
 
 
 def _check_verifier(verifier: str) -> None:

@@ -19,6 +19,7 @@ from roster.contract.errors import DefinitionError, nearest
 from roster.contract.operation import Operation
 from roster.http.context import RequestContext, current
 from roster.http.errors import HTTPError, answer
+from roster.stack.audit import with_events, with_failures
 from roster.stack.authorization import Admission, OutdatedError, Rules
 from roster.stack.handlers import find_handler
 from roster.stack.object_checks import check_handler
@@ -95,11 +96,15 @@ class HandlerResolver(Resolver):
         respond = Responder(operation, self._definition, self._rules.settings)
         steps = [step for make in self._steps if (step := make(operation))]
 
+        def carry_on(context: RequestContext, found: Any) -> Any:
+            result = handle(context, found)
+            return _finish(result, context) if isinstance(result, Generator) else result
+
+        handle_and_tell = with_events(operation, carry_on)
+
         def call(context: RequestContext) -> Any:
             admission = Admission(self._rules, context, operation, precondition)
-            result = handle(context, admission.admit(steps))
-            if isinstance(result, Generator):
-                result = _finish(result, context)
+            result = handle_and_tell(context, admission.admit(steps))
             admission.finish()
             return result
 
@@ -115,10 +120,12 @@ class HandlerResolver(Resolver):
             context.commit()
             return result
 
+        tell = with_failures(operation, carry_out)
+
         def view(**_: Any) -> flask.Response:
             context = current.get()
             try:
-                return respond(carry_out(context), context)
+                return respond(tell(context), context)
             except HTTPException:  # of werkzeug: `abort` belongs to Flask
                 raise
             except Exception as error:  # noqa: BLE001 (it is answered as the definition declares)

@@ -97,6 +97,8 @@ TABLE = {
     "create_client_secret":   "!!  ..  ++  ..  ..  +.-  ++  ..+  +",
     "list_authorizations":    "!!  ++  ++  ++  ++  ++-  ++  +++  +",
     "withdraw_authorization": "!!  ++  ++  ++  ++  ++-  ++  +++  +",
+    "list_audit_events":      "!!  --  --  --  --  +--  ++  ---  +",
+    "list_my_audit_events":   "!!  ++  ++  ++  ++  ++-  ++  +++  +",
 }  # fmt: skip
 EXPECTED = {id: dict(zip(KINDS, row.replace(" ", ""), strict=True)) for id, row in TABLE.items()}
 SIGNS = {401: "!", 403: "-", 404: "."}

@@ -6,10 +6,10 @@ from typing import Literal
 from alembic import context
 from alembic.operations.ops import MigrationScript
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection
+from sqlalchemy import Connection, Text, TypeDecorator
 
 from models import Base
-from models.database.base import UTCDateTime, Words
+from models.database.base import UTCDateTime
 from models.database.connections import connect
 
 
@@ -17,7 +17,7 @@ def plain_type(kind: str, item: object, _context: object) -> str | Literal[False
     """Write column types of our own as SQLAlchemy's, so that a revision stays as it was."""
     if kind == "type" and isinstance(item, UTCDateTime):
         return "sa.DateTime(timezone=True)"
-    if kind == "type" and isinstance(item, Words):
+    if kind == "type" and isinstance(item, TypeDecorator) and isinstance(item.impl_instance, Text):
         return "sa.Text()"
     return False
 
