@@ -3,10 +3,9 @@
 from typing import Any
 
 import flask
-import orjson
 
 from models.database.pagination import Page
-from roster.api.entity_tags import names, tag_of
+from roster.api.entity_tags import body_of, names, tag_of
 from roster.api.pagination import next_page
 from roster.contract.definition import Definition
 from roster.contract.links import location
@@ -67,8 +66,7 @@ class Responder:
             headers["Location"] = self._location(result)
         if result is None or not self._has_content:
             return Response(status=self._status, headers=headers)
-        body = result if isinstance(result, (bytes, str)) else orjson.dumps(result)
-        response = Response(body, self._status, headers)
+        response = Response(body_of(result), self._status, headers)
         if self._has_etag:
             self._tag(response, context)
         return response

@@ -1,13 +1,13 @@
 """Preconditions: `If-Match`, judged by what a GET of the same path would answer now."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
-import orjson
 from sqlalchemy.orm import Session
 
 from models.errors import PreconditionFailed
-from roster.api.entity_tags import names, tag_of
+from roster.api.entity_tags import body_of, names, tag_of
 from roster.contract.definition import Definition
 from roster.contract.errors import DefinitionError
 from roster.contract.operation import Operation
@@ -18,6 +18,12 @@ from roster.stack.authorization import Precondition, Rules
 Call = Callable[[RequestContext, Any], Any]
 
 HEADER = "If-Match"
+_HEADER = HEADER.lower().encode()
+
+
+def is_conditional(context: RequestContext) -> bool:
+    """Tell whether a request has the header; without it nothing is judged."""
+    return context.header(_HEADER) is not None
 
 
 def find_precondition(
@@ -28,8 +34,9 @@ def find_precondition(
 ) -> Precondition | None:
     """Return what judges `If-Match` of an operation that declares it (RFC 9110 section 13.1.1).
 
-    It is called when the object is locked, and compares the tag of the answer that the GET of the
-    same path would give: so what it guards is what its sender has seen.
+    It is called when the object is locked, for requests that have the header, and compares the
+    tag of the answer that the GET of the same path would give: so what it guards is what its
+    sender has seen.
 
     :raises DefinitionError: where there is no such GET with an ETag.
     """
@@ -46,20 +53,32 @@ def find_precondition(
     )
     name = operation.permission.object
     is_tagged = reading is not None and "ETag" in reading.success[1].get("headers", {})
-    if reading is None or name is None or reading.permission.object != name or not is_tagged:
+    is_whole = reading is not None and not any(each.get("required") for each in _query(reading))
+    if (
+        name is None
+        or reading is None
+        or reading.permission.object != name
+        or not is_tagged
+        or not is_whole
+    ):
         raise DefinitionError(
-            f"{HEADER} needs an object in x-permission, and a GET of the same path with an ETag",
+            f"{HEADER} needs an object in x-permission, and a GET of the same path with an ETag,"
+            " and without a query that is required",
             path=operation.path,
             method=operation.method,
         )
     call = caller_of(reading)
 
     def check(context: RequestContext, session: Session) -> None:
-        asked = context.header(HEADER.lower().encode())
-        if asked is None:
-            return
-        found = rules.load(context, reading, name, session)
-        if not names(asked, tag_of(orjson.dumps(call(context, found))), weakly=False):
+        asked = context.header(_HEADER) or ""
+        # What the handler of this request has not written yet must not be read, nor written by it.
+        read = replace(context, operation=reading, _session=session)
+        found = rules.load(read, reading, name, session)
+        if not names(asked, tag_of(body_of(call(read, found))), weakly=False):
             raise PreconditionFailed("The object has changed since it was read.")
 
     return check
+
+
+def _query(operation: Operation) -> list[dict[str, Any]]:
+    return [each for each in operation.parameters if each["in"] == "query"]

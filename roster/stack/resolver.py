@@ -23,7 +23,7 @@ from roster.stack.audit import with_events, with_failures
 from roster.stack.authorization import Admission, OutdatedError, Rules
 from roster.stack.handlers import find_handler
 from roster.stack.object_checks import check_handler
-from roster.stack.preconditions import Call, find_precondition
+from roster.stack.preconditions import Call, find_precondition, is_conditional
 from roster.stack.providers import Providers
 from roster.stack.security import identify, is_unchanged
 
@@ -103,7 +103,8 @@ class HandlerResolver(Resolver):
         handle_and_tell = with_events(operation, carry_on)
 
         def call(context: RequestContext) -> Any:
-            admission = Admission(self._rules, context, operation, precondition)
+            condition = precondition if is_conditional(context) else None
+            admission = Admission(self._rules, context, operation, condition)
             result = handle_and_tell(context, admission.admit(steps))
             admission.finish()
             return result

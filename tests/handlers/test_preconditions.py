@@ -1,13 +1,19 @@
 """ETag, If-None-Match and If-Match: nobody reads twice or overwrites what has changed."""
 
+import shutil
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from roster.contract import loader
+from roster.contract.errors import DefinitionError
+from roster.stack.authorization import Rules
+from roster.stack.preconditions import find_precondition
 from tests.serving import PROOF, Person, Server, replace
 
 MALFORMED = ["x", 'W"x"', '"x', '"a" "b"', ",", ""]
@@ -174,3 +180,36 @@ def test_two_who_change_different_members_lose_nothing(server: Server, ada: Pers
             assert list(pool.map(change, names)) == [200] * 3
         now = ada.get("/users/me").json()
         assert [now[name] for name in names] == [f"Text {number}"] * 3
+
+
+def test_every_single_resource_that_can_be_changed_has_versions() -> None:
+    definition = loader.load("production")
+    places = {(each.path, each.method): each for each in definition.operations}
+    changed = [
+        each
+        for (path, method), each in places.items()
+        if method in {"PATCH", "DELETE"} and (path, "GET") in places
+    ]
+
+    assert len(changed) >= 6
+    for operation in changed:
+        assert "If-Match" in {each["name"] for each in operation.parameters}
+        assert "412" in operation.spec["responses"]
+        assert "ETag" in places[operation.path, "GET"].success[1]["headers"]
+
+
+@pytest.mark.one_database
+def test_a_condition_without_something_to_compare_it_with_stops_the_start(
+    tmp_path: Path, server: Server
+) -> None:
+    folder = tmp_path / "openapi"
+    shutil.copytree(loader.FOLDER, folder)
+    file = folder / "paths" / "api@v1@teams@{team_id}.yaml"
+    text = file.read_text("utf-8")
+    tag = "        ETag: {$ref: ../components/headers/ETag.yaml}\n"
+    file.write_text(text.replace(tag, "", 1), "utf-8")
+    defined = loader.load("production", folder)
+    change = next(each for each in defined.operations if each.id == "change_team")
+
+    with pytest.raises(DefinitionError, match="If-Match needs an object"):
+        find_precondition(change, defined, Rules(server.app.settings), lambda _: lambda *_: None)

@@ -124,7 +124,9 @@ def test_what_a_stack_needs_to_be_told_is_in_its_guide() -> None:
 
 
 @pytest.mark.parametrize(
-    ("file", "document"), OBJECTS, ids=[f"{file}-{each['kind']}" for file, each in OBJECTS]
+    ("file", "document"),
+    OBJECTS,
+    ids=[f"{file}-{each['kind']}-{each['metadata']['name']}" for file, each in OBJECTS],
 )
 def test_a_manifest_is_as_kubernetes_wants_it(file: str, document: Any) -> None:
     versions = kubernetes_validate.utils.all_versions()

@@ -85,8 +85,8 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     text = (ROOT / "ops" / "nginx" / "roster.conf").read_text("utf-8")
     text = re.sub(r"listen \[::\].*", "", text)
     for old, new in [
-        ("listen 80;", f"listen 127.0.0.1:{made.http};"),
-        ("listen 443 ssl", f"listen 127.0.0.1:{made.https} ssl"),
+        ("listen 80", f"listen 127.0.0.1:{made.http}"),
+        ("listen 443", f"listen 127.0.0.1:{made.https}"),
         ("roster:5000", f"127.0.0.1:{made.upstream}"),
         ("/etc/nginx/tls/", f"{folder}/"),
     ]:
@@ -131,6 +131,16 @@ def test_who_comes_without_tls_is_sent_to_it(server: Stack) -> None:
 
     assert first == "HTTP/1.1 308 Permanent Redirect"
     assert headers["location"] == [f"https://{NAME}/api/v1/users?limit=1"]
+
+
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_no_other_name_is_answered(server: Stack, scheme: str) -> None:
+    port = server.http if scheme == "http" else server.https
+    command = ["curl", "--silent", "--insecure", f"{scheme}://127.0.0.1:{port}/healthz"]
+
+    done = subprocess.run(command, capture_output=True, check=False)
+
+    assert (done.returncode != 0, done.stdout) == (True, b"")
 
 
 def test_no_header_comes_twice_and_none_tells_a_version(server: Stack) -> None:

@@ -5,7 +5,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from tests.serving import Person, Server, demand, pointers, replace
+from tests.serving import Person, Server, demand, patch, pointers, replace
 
 
 @pytest.fixture
@@ -91,3 +91,15 @@ def test_a_project_ends_by_deletion_or_with_its_team(ada: Person, projects: str)
     assert ada.get(f"{projects}/{deleted}").status_code == 404
     assert ada.delete(projects.removesuffix("/projects")).status_code == 204
     assert ada.get(f"{projects}/{left}").status_code == 404
+
+
+def test_a_change_from_an_older_version_is_refused(ada: Person, projects: str) -> None:
+    path = f"{projects}/{ada.post(projects, {'name': 'first'}).json()['id']}"
+    etag = ada.get(path).headers["etag"]
+    changed = ada.patch(path, replace("/name", "second"))
+
+    assert ada.get(path, headers={"If-None-Match": changed.headers["etag"]}).status_code == 304
+    for method, options in (("PATCH", patch(replace("/name", "third"))), ("DELETE", {})):
+        headers = {**options.pop("headers", {}), "If-Match": etag}
+        assert ada.request(method, path, headers=headers, **options).status_code == 412
+    assert ada.get(path).json() == changed.json()
