@@ -16,9 +16,12 @@ def __getattr__(name: str) -> Any:
     with memory.starting():
         from roster import application, settings  # noqa: PLC0415
         from roster.contract.errors import DefinitionError  # noqa: PLC0415
+        from roster.observability import logs  # noqa: PLC0415
 
         try:
-            app = application.create_app(settings.load())
+            current = settings.load()
+            logs.configure(current)
+            app = application.create_app(current)
         except (settings.SettingsError, DefinitionError) as error:
             raise SystemExit(f"roster: {error}") from None
         globals()["app"] = app

@@ -31,15 +31,16 @@ from roster.http.context import RequestContext
 from roster.oauth.metadata import Metadata
 from roster.oauth.providers import oauth_providers
 from roster.oauth.rate_limits import Limits
+from roster.observability import logs
+from roster.observability.access import AccessLog
+from roster.observability.metrics import Metrics
 from roster.purges import purges_of
 from roster.rates.rates import Rates
-from roster.server import logs
 from roster.server.assets import Assets, from_file
 from roster.server.cors import with_cors
 from roster.server.dispatch import Dispatcher, step_through
 from roster.server.entry import EntryPoint
 from roster.server.hosts import known_hosts_only
-from roster.server.metrics import Metrics
 from roster.server.proxies import Proxies
 from roster.server.purging import Purging
 from roster.settings import Settings
@@ -145,16 +146,18 @@ def create_app(
         limits.attach(context)
         rates.attach(context)
 
+    assets = Assets([*documentation.assets(), from_file(pages.STYLE, "/auth/style.css")])
+    client_address = Proxies(settings.trusted_proxies or 0).client_address
     entry_point = EntryPoint(
         definition=defined,
         connections=connections.Connections(engine),
         inner=dispatcher,
         options=options,
         begin=begin,
-        assets=Assets([*documentation.assets(), from_file(pages.STYLE, "/auth/style.css")]),
+        assets=assets,
         observe=metrics.observe,
         origin=settings.origin,
-        client_address=Proxies(settings.trusted_proxies or 0).client_address,
+        client_address=client_address,
         pages=FlaskPages(adapter, dispatcher.run),
         run=dispatcher.run,
     )
@@ -169,9 +172,14 @@ def create_app(
         dispatcher.close()
         rates.close()
         engine.dispose()
+        logs.end()
 
+    inner = known_hosts_only(with_cors(entry_point, settings), entry_point.refuse, settings)
+    log = logs.access_log()
+    if log:
+        inner = AccessLog(inner, log.write, assets, client_address)
     http = CorrelationIdMiddleware(
-        known_hosts_only(with_cors(entry_point, settings), entry_point.refuse, settings),
+        inner,
         update_request_header=False,
         generator=partial(token_hex, 16),
         validator=lambda value: _REQUEST_ID.fullmatch(value) is not None,

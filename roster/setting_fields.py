@@ -53,6 +53,14 @@ class SettingFields(BaseSettings):
     """The documentation page's OAuth client in production."""
     extend: str = Field("", validation_alias="ROSTER_EXTEND")
     """MODULE:FUNCTION, called with the Flask app at the start to extend it."""
+    log_format: Literal["auto", "json", "text", "none"] = Field(
+        "auto", validation_alias="ROSTER_LOG_FORMAT"
+    )
+    """json, text, auto (json in production), or none: the logging of the process is left alone."""
+    log_level: str = Field("info", validation_alias="ROSTER_LOG_LEVEL")
+    """The least level of log lines; also by logger: warning,roster.http=info."""
+    access_log: Literal["on", "off"] = Field("on", validation_alias="ROSTER_ACCESS_LOG")
+    """on: a log line for each request; or off."""
     metrics_token: SecretStr = Field(SecretStr(""), validation_alias="ROSTER_METRICS_TOKEN")
     """The bearer token for /metrics, which is closed without it in production."""
     limits_url: str = Field("", validation_alias="ROSTER_LIMITS_URL")

@@ -13,6 +13,7 @@ from models.database.connections import TimeLimits
 from models.database.urls import check_url
 from models.quotas import Quotas
 from roster.environment import is_link, is_text
+from roster.log_levels import read_levels
 from roster.origins import check_origin, is_every, is_loopback, is_safe
 from roster.setting_fields import SettingFields
 
@@ -74,6 +75,12 @@ class Settings(SettingFields):
             is_usable = False
         if value and not is_usable:
             raise ValueError("must be an http or https URL")
+        return value
+
+    @field_validator("log_level")
+    @classmethod
+    def _check_log_level(cls, value: str) -> str:
+        read_levels(value)
         return value
 
     @model_validator(mode="after")
@@ -157,6 +164,16 @@ class Settings(SettingFields):
             sessions=self.quota_sessions,
             grants=self.quota_grants,
         )
+
+    @cached_property
+    def log_levels(self) -> dict[str, int]:
+        """The levels by the names of loggers; the empty name is for all others."""
+        return read_levels(self.log_level)
+
+    @property
+    def logs_json(self) -> bool:
+        """Whether log lines are JSON."""
+        return self.log_format == "json" or (self.log_format == "auto" and not self.is_development)
 
     @property
     def database_limits(self) -> TimeLimits:

@@ -8,6 +8,7 @@ import socket
 import sqlite3
 import subprocess
 import sysconfig
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -118,6 +119,11 @@ def test_a_proxy_that_nobody_told_of_is_warned_of_once(production: LiveServer) -
         headers = {"X-Forwarded-For": "192.0.2.7", "Host": "api.example"}
         assert production.client.get("/healthz", headers=headers).status_code == 200
 
+    # A thread writes the log, some time after the answer.
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while "ROSTER_TRUSTED_PROXIES" not in production.log.read_text():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
     assert production.log.read_text().count("ROSTER_TRUSTED_PROXIES") == 1
 
 

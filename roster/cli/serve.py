@@ -1,5 +1,6 @@
 """The command that serves, with what it does before."""
 
+import logging
 import os
 import tempfile
 from collections.abc import Iterator
@@ -13,8 +14,11 @@ from models.database import connections, migrate
 from roster import settings
 from roster.cli.database import NEWER
 from roster.contract import loader
+from roster.observability import logs
 from roster.server import memory, serving
 from roster.settings import Settings, SettingsError
+
+_logger = logging.getLogger(__name__)
 
 
 class _WithSettings(click.Command):
@@ -37,6 +41,7 @@ class _WithSettings(click.Command):
 def serve(no_migrate: bool) -> None:
     """Check the definition, migrate the database, load development data if due, and serve."""
     current = settings.load()
+    logs.configure(current)
     with ExitStack() as stack:
         sockets = serving.listen(current.host, current.port)
         for each in sockets:
@@ -55,30 +60,28 @@ def _prepare(current: Settings) -> None:
     try:
         migrate.upgrade(engine)
         if migrate.is_newer(engine):
-            click.echo(f"roster: {NEWER}", err=True)
+            _logger.warning(NEWER)
         with connections.session_factory(engine)() as session:
             if current.is_development:
                 for sentence in migrate.lacking(engine):
-                    click.echo(f"roster: {sentence}", err=True)
+                    _logger.warning(sentence)
                 scopes = loader.load(current.environment).scopes
                 development.load(session, current.origin, current.port, scopes)
                 session.commit()
             elif current.docs_client_id and not Client.find(session, current.docs_client_id):
-                click.echo("roster: ROSTER_DOCS_CLIENT_ID: there is no such client", err=True)
+                _logger.warning("ROSTER_DOCS_CLIENT_ID: there is no such client")
     finally:
         engine.dispose()
 
 
 def _say_what_is_missing(current: Settings) -> None:
     if current.captcha == "on" and not current.captcha_verify_url and not current.is_development:
-        click.echo(
-            "roster: ROSTER_CAPTCHA_VERIFY_URL is not set: only admins can create users", err=True
-        )
+        _logger.warning("ROSTER_CAPTCHA_VERIFY_URL is not set: only admins can create users")
     if current.workers > 1 and not current.limits_url:
-        click.echo(
-            "roster: ROSTER_LIMITS_URL is not set: each worker counts failed logins by itself, so"
-            f" that all limits are {current.workers} times as high",
-            err=True,
+        _logger.warning(
+            "ROSTER_LIMITS_URL is not set: each worker counts failed logins by itself, so that all"
+            " limits are %d times as high",
+            current.workers,
         )
 
 

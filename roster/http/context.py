@@ -15,6 +15,9 @@ from roster.contract.operation import Operation
 from roster.contract.routes import Route
 from roster.http.usage import Uncounted, Usage
 
+# Where an ASGI scope holds the context, for layers around the entry point.
+CONTEXT = "roster.context"
+
 _NOBODY = Caller.anonymous()
 _UNLIMITED = Unlimited()
 _UNCOUNTED = Uncounted()

@@ -13,7 +13,7 @@ from models.database.connections import Connections
 from roster.contract.definition import Definition
 from roster.contract.operation import ISOLATED
 from roster.contract.routes import Route
-from roster.http.context import RequestContext
+from roster.http.context import CONTEXT, RequestContext
 from roster.http.errors import PROBLEM, Answer, HTTPError, answer
 from roster.server.assets import Assets
 from roster.server.body import DisconnectedError, read_body
@@ -129,6 +129,7 @@ class EntryPoint:
             headers=scope["headers"],
             client_address=self.client_address(scope),
         )
+        scope[CONTEXT] = context
         self.begin(context)
         return context
 

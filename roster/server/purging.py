@@ -10,8 +10,8 @@ from sqlalchemy.orm import Session, sessionmaker
 
 from models.database import failures
 from models.database.connections import PURGE_LOCK, try_begin_alone
+from roster.observability.metrics import Metrics
 from roster.purges import PURGE_BATCH, PURGE_REST, Purge
-from roster.server.metrics import Metrics
 
 _HOUR = 3600.0
 # The first purge comes soon, for servers that are often started anew, but not during the start;

@@ -11,12 +11,12 @@ from pathlib import Path
 from types import FrameType
 from typing import Any, TextIO
 
-import click
 import uvicorn
 from uvicorn.config import STARTUP_FAILURE
 from uvicorn.importer import import_from_string
 from uvicorn.supervisors import Multiprocess
 
+from roster.observability import logs
 from roster.origins import is_every
 from roster.server.capacity import capacity
 from roster.settings import Settings, SettingsError
@@ -27,6 +27,9 @@ _FOR_REFUSALS = 2.5
 _FOR_THE_PROCESS = 0.75
 _APPLICATION = "roster:app"
 _PORT_IN_USE = "PORT: another program listens on this port, or this user may not"
+
+
+_logger = logging.getLogger(__name__)
 
 
 def listen(host: str, port: int) -> list[socket.socket]:
@@ -93,6 +96,7 @@ def run(settings: Settings, sockets: list[socket.socket]) -> None:
         proxy_headers=False,
         server_header=False,
         lifespan="on",
+        **logs.for_uvicorn(settings),
         **_protocol(settings),
         timeout_keep_alive=settings.idle_seconds,
         # It hands this on to asyncio, which takes fractions.
@@ -134,10 +138,10 @@ def _protocol(settings: Settings) -> dict[str, Any]:
         return {"limit_concurrency": settings.connections + 1}
     found = capacity(settings)
     if found.connections < settings.connections:
-        click.echo(
-            "roster: ROSTER_CONNECTIONS: the files that the system lets a process open"
-            f" (`ulimit -n`) are enough for {found.connections} connections",
-            err=True,
+        _logger.warning(
+            "ROSTER_CONNECTIONS: the files that the system lets a process open (`ulimit -n`) are"
+            " enough for %d connections",
+            found.connections,
         )
     return {"http": Bounded, "backlog": found.at_once}
 

@@ -17,8 +17,8 @@ from models.database.connections import PURGE_LOCK, connect, session_factory, tr
 from models.oauth.token import ACCESS
 from roster import settings
 from roster.application import create_app
+from roster.observability.metrics import Metrics
 from roster.purges import purges_of
-from roster.server.metrics import Metrics
 from roster.server.purging import Purging
 from tests.live import PATIENCE_SECONDS
 from tests.models.factories import make_client, make_grant, make_token

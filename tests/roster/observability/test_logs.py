@@ -12,7 +12,7 @@ import pytest
 
 from models import Base, Client, TokenStore, User, development
 from models.database import connections
-from roster.server import logs
+from roster.observability import logs
 from tests.live import LiveServer, serving
 from tests.scopes import ALL_SCOPES
 from tests.serving import Server, basic, patch
@@ -226,7 +226,8 @@ def loud(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[LiveServer]
         session.commit()
     engine.dispose()
     code = SERVE_LOUDLY.replace("log_level=", f"http={request.param!r}, log_level=")
-    with serving(tmp_path, (sys.executable, "-c", code, "{port}"), ready="/healthz") as server:
+    command = (sys.executable, "-c", code, "{port}")
+    with serving(tmp_path, command, ready="/healthz", ROSTER_LOG_FORMAT="none") as server:
         yield server
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from roster.server.metrics import Metrics
+from roster.observability.metrics import Metrics
 from tests.roster.raw import ask
 from tests.serving import PRODUCTION, Serve, Server
 
@@ -152,13 +152,13 @@ class TestWithTheToken:
 # Several processes
 
 OBSERVE = """
-from roster.server.metrics import Metrics
+from roster.observability.metrics import Metrics
 metrics = Metrics()
 metrics.observe("read_me", 200, 0.25)
 metrics.observe("read_me", 200, 0.25)
 """
 EXPOSE = """
-from roster.server.metrics import Metrics
+from roster.observability.metrics import Metrics
 print(Metrics().exposition().decode())
 """
 
