@@ -46,8 +46,21 @@ Run = Callable[..., tuple[int, str]]
 
 
 @pytest.fixture
-def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
-    """Return a function that runs a command on a database; it returns its status and its errors."""
+def run(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    caplog: pytest.LogCaptureFixture,
+) -> Run:
+    """Return a function that runs a command on a database; it returns its status and its errors.
+
+    Warnings are among them, which are lines of the log.
+    """
+    # The logging of this process is pytest's.
+    monkeypatch.setenv("ROSTER_LOG_FORMAT", "none")
+
+    def said() -> str:
+        logged = [each for each in caplog.records if each.name.startswith("roster.cli")]
+        return capsys.readouterr().err + "".join(f"roster: {each.message}\n" for each in logged)
 
     def run(url: str, *arguments: str) -> tuple[int, str]:
         monkeypatch.setenv("DATABASE_URL", url)
@@ -58,13 +71,14 @@ def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> 
         stdin = io.TextIOWrapper(io.BytesIO(PASSWORD.encode()), encoding="utf-8")
         monkeypatch.setattr(sys, "stdin", stdin)
         capsys.readouterr()
+        caplog.clear()
         try:
             main()
         except SystemExit as end:
             if isinstance(end.code, str):
-                return 1, capsys.readouterr().err + end.code
-            return end.code or 0, capsys.readouterr().err
-        return 0, capsys.readouterr().err
+                return 1, said() + end.code
+            return end.code or 0, said()
+        return 0, said()
 
     return run
 
