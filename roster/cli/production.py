@@ -2,7 +2,7 @@
 
 import stat
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -11,6 +11,7 @@ from sqlalchemy import Connection, Engine, exc, func, make_url, select, text
 
 from models import Base, Client, User, development
 from models.database import connections, migrate
+from models.database.clock import clocks_differ
 from models.errors import NotReady
 from models.oauth.secret import digest
 from models.users.passwords import is_right
@@ -175,9 +176,7 @@ def _of_postgresql(connection: Connection) -> Iterator[str]:
         yield "DATABASE_URL: the role is a superuser; let it own the database, and no more"
     if connection.scalar(text("SHOW fsync")) == "off":
         yield "DATABASE_URL: fsync is off, so a power failure can destroy the database"
-    before = datetime.now(UTC)
-    theirs = connection.scalar(select(func.clock_timestamp()))
-    if theirs is not None and not before - MAX_SKEW < theirs < datetime.now(UTC) + MAX_SKEW:
+    if clocks_differ(connection, MAX_SKEW):
         yield (
             "DATABASE_URL: the clocks of this host and of the database's differ by more than"
             f" {MAX_SKEW.seconds} seconds; run NTP on both"

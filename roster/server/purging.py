@@ -3,12 +3,14 @@
 import logging
 import time
 from collections.abc import Mapping
+from datetime import timedelta
 from secrets import randbelow
 from threading import Event, Thread
 
 from sqlalchemy.orm import Session, sessionmaker
 
 from models.database import failures
+from models.database.clock import clocks_differ
 from models.database.connections import PURGE_LOCK, try_begin_alone
 from roster.observability.metrics import Metrics
 from roster.purges import PURGE_BATCH, PURGE_REST, Purge
@@ -18,6 +20,8 @@ _HOUR = 3600.0
 # and not at the same time in all workers.
 _FIRST_AT_LEAST = 60
 _FIRST_WITHIN = 600
+# How far this host's clock may be from the database's.
+_MAX_SKEW = timedelta(minutes=1)
 # The next try after a failure.
 _AGAIN = 300.0
 # How long the end waits for a batch, which takes milliseconds unless the database hangs.
@@ -92,9 +96,16 @@ class Purging:
     def run(self) -> bool:
         """Purge all that is due; tell whether it came to the end.
 
-        It ends early where another worker purges, or where the server stops.
+        It ends early where another worker purges, where the server stops, or where the clock of
+        this host is wrong: it would delete what lives.
         """
         with self._sessions() as session:
+            if clocks_differ(session.connection(), _MAX_SKEW):
+                _logger.warning(
+                    "Nothing is purged: the clock of this host differs from the database's."
+                )
+                return False
+            session.rollback()
             return all(self._run(session, name) for name in self._purges)
 
     def _run(self, session: Session, name: str) -> bool:

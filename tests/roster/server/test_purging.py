@@ -230,3 +230,25 @@ def test_the_server_purges_while_it_lives(
         wait_until(lambda: dead_tokens(sessions) == 0)
 
     assert "roster-purging" not in {each.name for each in threading.enumerate()}
+
+
+@pytest.mark.parametrize("hours", [-3, 3])
+def test_a_host_whose_clock_is_wrong_deletes_nothing(
+    sessions: sessionmaker[Session],
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    hours: int,
+) -> None:
+    with sessions() as session:
+        if session.get_bind().dialect.name == "sqlite":
+            pytest.skip("SQLite has the clock of its host.")
+    add_dead_tokens(sessions, 3)
+    monkeypatch.setattr("models.database.clock.now", lambda: now() + timedelta(hours=hours))
+
+    assert not purging(sessions, Metrics()).run()
+
+    assert dead_tokens(sessions) == 3
+    assert "clock of this host" in caplog.text
+    monkeypatch.undo()
+    assert purging(sessions, Metrics()).run()
+    assert dead_tokens(sessions) == 0
