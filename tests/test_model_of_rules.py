@@ -306,6 +306,10 @@ def _refusals(
         is_changed |= action.kind in {"password", "log_in"} and any(
             each.what == "password" and each.on == user for each in others
         )
+        # The password with which somebody confirms a change of a user is that of before.
+        is_changed |= action.kind == "change_user" and any(
+            each.what == "password" and each.on == action.by for each in others
+        )
         if is_changed and isinstance(answer, int) and answer >= 400:
             after, said = model.after(*others)
             said.insert(number, answer)

@@ -42,9 +42,10 @@ pytestmark = pytest.mark.slow
 # The word that stands for an admin's token in the requests.
 ADMIN = "the-token-of-an-admin"
 
-# What may be answered to a request that is as its schema has it; 422 is for rules that no schema
-# tells, and 429 for the wrong passwords of requests before.
-ACCEPTED = ["2xx", "3xx", "401", "403", "404", "409", "422", "429"]
+# What may be answered to a request that is as its schema has it; 412 is for another version than
+# the one at hand, 422 for rules that no schema tells, and 429 for the wrong passwords of requests
+# before.
+ACCEPTED = ["2xx", "3xx", "401", "403", "404", "409", "412", "422", "429"]
 
 # Where a check does not hold, and why.
 OPERATIONS: list[dict[str, Any]] = [
