@@ -74,7 +74,7 @@ public final class Story {
         show("log in", Map.of("token_type", first.getTokenType()));
 
         Thread.sleep((first.getExpiresIn() + 1) * 1000L);
-        Problem ended = refusal(() -> new UsersApi(signedIn(url, first)).readMe());
+        Problem ended = refusal(() -> new UsersApi(signedIn(url, first)).readMe((String) null));
         show("use a token that has ended", Map.of("status", ended.getStatus(), "title", ended.getTitle()));
 
         TokenResponse second = auth.issueToken(AuthApi.APIIssueTokenRequest.newBuilder()
@@ -85,7 +85,7 @@ public final class Story {
         TeamsApi teamApi = new TeamsApi(client);
         MembersApi memberApi = new MembersApi(client);
 
-        User me = userApi.readMe();
+        User me = userApi.readMe((String) null);
         show("read oneself", Map.of("username", me.getUsername(), "is_admin", me.getIsAdmin()));
 
         List<BaseUser> users = new ArrayList<>();
