@@ -26,6 +26,7 @@ LINT = (
     ("-m", "ruff", "check", "."),
     ("-m", "mypy", "--cache-dir", "build/mypy"),
     (*ROSTER, "check"),
+    (*ROSTER, "changes"),
 )
 
 

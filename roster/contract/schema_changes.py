@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from roster.contract.draft4 import followed
+from roster.contract.scopes import declared
 
 _LOWEST = ("minimum", "minLength", "minItems", "minProperties")
 _HIGHEST = ("maximum", "maxLength", "maxItems", "maxProperties")
@@ -27,7 +28,7 @@ def schema_changes(
     """Yield what breaks clients that `send` values of a schema, or `read` them.
 
     What clients send has to fit the new schema as it fitted the old one. What they read has to be
-    as they know it; longer texts and more members do not harm them.
+    as they know it; longer texts and more members do not harm them, and neither do new scopes.
     """
     key = id(old), id(new), direction
     if key in sides.pending:
@@ -99,11 +100,18 @@ class _Pair:
         if "enum" in known:
             more = [each for each in sent.get("enum", ["any value"]) if each not in known["enum"]]
             listed = ", ".join(map(str, more))
-            if more:
+            if more and not self._are_scopes(more, known["enum"]):
                 yield f"may be {listed} no longer" if self._is_sent else f"may be {listed} now"
         if "format" in known and sent.get("format") != known["format"]:
             before, after = (each.get("format", "none") for each in (self.old, self.new))
             yield f"has the format {after} now, and had {before}"
+
+    def _are_scopes(self, more: list[Any], known: list[Any]) -> bool:
+        """Tell whether answers name new scopes: a client has one only where it was given it."""
+        if self._is_sent or not all(isinstance(each, str) for each in (*more, *known)):
+            return False
+        before, after = declared(self.sides.old), declared(self.sides.new)
+        return before.keys() >= {*known} and after.keys() >= {*more}
 
     def _of_bounds(self) -> Iterator[str]:
         old, new = self.old, self.new

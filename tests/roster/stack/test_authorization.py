@@ -183,13 +183,16 @@ def test_reading_takes_no_lock(server: Server) -> None:
 
 @pytest.mark.parametrize("name", sorted(NAMED_OBJECTS))
 def test_every_object_can_be_locked_though_it_is_gone(server: Server, name: str) -> None:
-    every: dict[str, dict[str, Any]] = {
-        "user": {"user_id": 4711},
-        "team": {"team_id": 4711},
-        "member": {"team_id": 4711, "user_id": 4711},
-        "client": {"client_id": "unknown"},
+    named = next(
+        each
+        for each in server.app.definition.operations
+        if each.permission.object == name and each.method != "POST"
+    )
+    ids = {
+        each["name"]: 4711 if each["schema"].get("type") == "integer" else "unknown"
+        for each in named.parameters
+        if each["in"] == "path"
     }
-    ids = every[name]
     kind: Any = NAMED_OBJECTS[name].mapped
     with server.app.engine.connect() as connection, session_on(connection) as session:
         User.lock_accounts(connection, kind.users_to_lock(session, **ids))

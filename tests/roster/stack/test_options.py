@@ -1,5 +1,8 @@
 """OPTIONS: what a caller may do on a path, decided as for the operations themselves."""
 
+from collections import defaultdict
+from typing import Any
+
 import pytest
 
 from roster.contract import loader
@@ -190,7 +193,8 @@ WITH_IDS = [
 def test_options_of_what_is_not_there_is_absent_as_for_every_method(
     server: Server, template: str
 ) -> None:
-    path = template.removeprefix(API).format(user_id=999, team_id=999, client_id="unknown")
+    ids: defaultdict[str, Any] = defaultdict(lambda: 999, client_id="unknown")
+    path = template.removeprefix(API).format_map(ids)
 
     for person in (server.admin, server.person("ada")):
         assert person.request("OPTIONS", path).status_code == 404
