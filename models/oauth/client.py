@@ -175,6 +175,9 @@ _COLUMNS = (
     Client.by_operator,
 )
 _BY_CLIENT_ID = Prepared(select(*_COLUMNS).where(Client.client_id == bindparam("client")))
+_LOCKED = Prepared(
+    select(*_COLUMNS).where(Client.id == bindparam("id")).with_for_update(read=True, of=Client)
+)
 
 
 @dataclass(frozen=True)
@@ -197,6 +200,15 @@ class ClientRow(ClientRules):
         if not is_storable(client_id):
             return None
         row = _BY_CLIENT_ID.first(connection, client=client_id)
+        return None if row is None else cls(*row)
+
+    @classmethod
+    def lock_shared(cls, connection: Connection, id: int) -> Self | None:
+        """Lock a client against changes and deletion in the transaction that has begun.
+
+        Return it as it is now; None where it was deleted.
+        """
+        row = _LOCKED.first(connection, id=id)
         return None if row is None else cls(*row)
 
 

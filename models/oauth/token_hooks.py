@@ -13,7 +13,7 @@ from models.database.base import now
 from models.database.connections import begin
 from models.database.prepared import Prepared
 from models.errors import OAuthError
-from models.oauth.client import Client
+from models.oauth.client import ClientRow
 from models.oauth.client_hooks import UNBACKED, ClientHooks, asked_scope
 from models.oauth.consent import Consent
 from models.oauth.grant import Grant, GrantRow
@@ -112,23 +112,24 @@ class TokenHooks(ClientHooks):
         by_code, by_operator = self._code is not None, self.client.by_operator
         needs_owner = not by_code and not by_operator
         owner = _LOCK_OWNER.first(connection, owner=self.client.user_id) if needs_owner else None
-        locked = _LOCK_CLIENT.first(connection, client=self.client.id)
-        if locked is None:
+        client = ClientRow.lock_shared(connection, self.client.id)
+        if client is None:
             raise OAuthError("invalid_client", "The client no longer exists.")
-        if not by_code and not self.client.is_backed_by(owner):
+        is_its_owner = client.user_id == self.client.user_id
+        if not by_code and not client.is_backed_by(owner if is_its_owner else None):
             raise OAuthError("unauthorized_client", UNBACKED)
-        if not set(scope.split()).issubset(locked.scopes):
+        if not set(scope.split()).issubset(client.scopes):
             raise OAuthError("invalid_scope", "The client may no longer get these scopes.")
         most = self.quotas.grants
         if user_id is None:
             most *= _SERVICE_SHARE
         else:
-            Consent.begin(self.session, user_id, self.client.id)
-        Grant.make_room(self.session, user_id, self.client.id, most)
+            Consent.begin(self.session, user_id, client.id)
+        Grant.make_room(self.session, user_id, client.id, most)
         lifetimes = self.lifetimes
         seconds = lifetimes.refresh_total if "refresh_token" in token else lifetimes.access
         ends = moment + timedelta(seconds=seconds)
-        values = {"client": self.client.id, "user": user_id, "new_scope": scope}
+        values = {"client": client.id, "user": user_id, "new_scope": scope}
         [made] = _INSERT_GRANT.all(connection, **values, moment=moment, ends=ends)
         if self._code is not None:
             self._code.grant_id = made.id
@@ -188,11 +189,6 @@ _LOCK_OWNER = Prepared(
     select(User.is_active, User.is_admin)
     .where(User.id == bindparam("owner"))
     .with_for_update(read=True, of=User)
-)
-_LOCK_CLIENT = Prepared(
-    select(Client.scopes)
-    .where(Client.id == bindparam("client"))
-    .with_for_update(read=True, of=Client)
 )
 _INSERT_GRANT = Prepared(
     insert(Grant)

@@ -133,6 +133,44 @@ def test_a_role_that_goes_between_the_request_and_its_writing_gives_no_token(
     assert refused.json()["error"] == "unauthorized_client"
 
 
+@pytest.mark.parametrize("grant", GRANTS)
+def test_an_operators_word_that_goes_between_the_request_and_its_writing_gives_no_token(
+    server: Server, ada: Person, grant: str
+) -> None:
+    client = by_operator(server, ada, grant)
+
+    def take_back() -> None:
+        with server.session() as session:
+            found = Client.find(session, client["client_id"])
+            assert found
+            found.by_operator = False
+            session.commit()
+
+    with after_reading(server, "clients", take_back):
+        refused = ask(server, client, grant)
+
+    assert refused.json().get("error") == "unauthorized_client"
+
+
+@pytest.mark.parametrize("grant", GRANTS)
+def test_an_owner_who_changes_between_the_request_and_its_writing_gives_no_token(
+    server: Server, admin: Person, ada: Person, grant: str
+) -> None:
+    client = made_by(admin, grant)
+
+    def give_away() -> None:
+        with server.session() as session:
+            found = Client.find(session, client["client_id"])
+            assert found
+            found.user_id = ada.id
+            session.commit()
+
+    with after_reading(server, "clients", give_away):
+        refused = ask(server, client, grant)
+
+    assert refused.json().get("error") == "unauthorized_client"
+
+
 @pytest.mark.parametrize(
     "grants", [["client_credentials"], ["password"], ["password", "refresh_token"]]
 )
