@@ -172,42 +172,38 @@ def _log_end_of_thread(ended: Any) -> None:
 
 
 def _json() -> logging.Formatter:
-    return structlog.stdlib.ProcessorFormatter(
-        foreign_pre_chain=[
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.stdlib.add_log_level,
-            structlog.stdlib.add_logger_name,
-        ],
-        processors=[
-            structlog.stdlib.ProcessorFormatter.remove_processors_meta,
-            structlog.processors.format_exc_info,
-            _bounded,
-            _of_request,
-            structlog.processors.EventRenamer("message"),
-            structlog.processors.JSONRenderer(serializer=_serialized),
-        ],
+    return _formatter(
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        structlog.processors.format_exc_info,
+        _bounded,
+        _of_request,
+        structlog.processors.EventRenamer("message"),
+        structlog.processors.JSONRenderer(serializer=_serialized),
     )
 
 
 def _text() -> logging.Formatter:
-    has_colors = sys.stderr.isatty()
+    return _formatter(
+        structlog.processors.TimeStamper(fmt="%H:%M:%S", utc=False),
+        _bounded,
+        _of_request,
+        structlog.dev.ConsoleRenderer(
+            colors=sys.stderr.isatty(),
+            # What else may be installed would show the values of variables.
+            exception_formatter=structlog.dev.plain_traceback,
+            pad_event_to=0,
+        ),
+    )
+
+
+def _formatter(timestamp: Any, *processors: Any) -> logging.Formatter:
     return structlog.stdlib.ProcessorFormatter(
         foreign_pre_chain=[
-            structlog.processors.TimeStamper(fmt="%H:%M:%S", utc=False),
+            timestamp,
             structlog.stdlib.add_log_level,
             structlog.stdlib.add_logger_name,
         ],
-        processors=[
-            structlog.stdlib.ProcessorFormatter.remove_processors_meta,
-            _bounded,
-            _of_request,
-            structlog.dev.ConsoleRenderer(
-                colors=has_colors,
-                # What else may be installed would show the values of variables.
-                exception_formatter=structlog.dev.plain_traceback,
-                pad_event_to=0,
-            ),
-        ],
+        processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *processors],
     )
 
 

@@ -16,23 +16,14 @@ from limits.storage import Storage
 from limits.strategies import MovingWindowRateLimiter
 
 from roster.oauth.attempts import Attempts
+from tests.clock import Clock
 
 BEGIN = 1_800_000_000.0
 
 
-class Clock:
-    """The time, which stands still until a test moves it."""
-
-    def __init__(self) -> None:
-        self.now = BEGIN
-
-    def __call__(self) -> float:
-        return self.now
-
-
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    clock = Clock()
+    clock = Clock(BEGIN)
     monkeypatch.setattr(time, "time", clock)
     return clock
 

@@ -11,24 +11,15 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from roster.rates.windows import Windows
+from tests.clock import Clock
 
 BEGIN = 1000.0
 SECONDS = 60
 
 
-class Clock:
-    """The time, which stands still until a test moves it."""
-
-    def __init__(self) -> None:
-        self.now = BEGIN
-
-    def __call__(self) -> float:
-        return self.now
-
-
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    clock = Clock()
+    clock = Clock(BEGIN)
     monkeypatch.setattr(time, "monotonic", clock)
     return clock
 
