@@ -78,7 +78,9 @@ def test_a_change_tells_the_tag_of_what_it_made(ada: Person, resource: Resource)
     assert answer.headers["Cache-Control"] == "no-store"
 
 
-@pytest.mark.parametrize("form", ["*", "{}", '"x", {}', '{}, W/"x"', '"a,b" , {}'])
+@pytest.mark.parametrize(
+    "form", ["*", "{}", '"x", {}', '{}, W/"x"', '"a,b" , {}', ", ,{},", '"x",, {} ,']
+)
 def test_a_change_of_what_was_read_is_made(ada: Person, resource: Resource, form: str) -> None:
     tag = ada.get(resource.path).headers["ETag"]
 

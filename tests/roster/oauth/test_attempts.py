@@ -60,7 +60,7 @@ STEPS = st.lists(
     deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=300
 )
 def test_windows_are_counted_as_if_every_attempt_were_written_down(steps: Any) -> None:
-    attempts, model, clock = Attempts(), Model(), Clock()
+    attempts, model, clock = Attempts(), Model(), Clock(BEGIN)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(time, "time", clock)
         for step, name, (limit, expiry), later in steps:

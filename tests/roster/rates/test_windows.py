@@ -35,7 +35,7 @@ STEPS = st.lists(
     deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=200
 )
 def test_windows_are_counted_as_if_every_event_were_written_down(steps: Any) -> None:
-    windows, clock = Windows(SECONDS), Clock()
+    windows, clock = Windows(SECONDS), Clock(BEGIN)
     written: defaultdict[str, list[float]] = defaultdict(list)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(time, "monotonic", clock)
