@@ -37,6 +37,22 @@ class Database:
             for each in statements:
                 connection.execute(each)
 
+    def allow_writes(self, allowed: bool) -> None:
+        """Let new transactions of all sessions write, or only read.
+
+        The server tells its sessions after its answer, one by one: this one, which was there
+        before, is asked until it knows, and the others get the time to be told as well.
+        """
+        value = "off" if allowed else "on"
+        with psycopg.connect(self.url("postgres"), autocommit=True) as session:
+            session.execute(f"ALTER SYSTEM SET default_transaction_read_only = {value}")
+            session.execute("SELECT pg_reload_conf()")
+            deadline = time.monotonic() + PATIENCE_SECONDS
+            while session.execute("SHOW default_transaction_read_only").fetchone() != (value,):
+                assert time.monotonic() < deadline
+                time.sleep(0.05)
+        time.sleep(0.5)
+
     def promote(self) -> None:
         """Make a primary of a standby."""
         self.execute("SELECT pg_promote(true, 60)")

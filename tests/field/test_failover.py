@@ -11,15 +11,13 @@ import pytest
 
 from tests.field.daemons import Proxy, proxy
 from tests.field.pair import Database, pair
-from tests.field.traffic import UNEXPECTED, Somebody, lost, make_requests, people
+from tests.field.traffic import UNEXPECTED, MakePeople, Somebody, lost, make_requests
 from tests.live import LiveServer, serving
 
 pytestmark = pytest.mark.field
 
 # How long it may take until requests succeed that are made after the new primary can be reached.
 SOON_SECONDS = 5
-READ_ONLY = ("ALTER SYSTEM SET default_transaction_read_only = on", "SELECT pg_reload_conf()")
-WRITABLE = ("ALTER SYSTEM RESET default_transaction_read_only", "SELECT pg_reload_conf()")
 
 
 @pytest.fixture
@@ -53,7 +51,7 @@ def status_of(server: LiveServer) -> int:
     return int(server.client.get("/readyz").status_code)
 
 
-def warm_up(server: LiveServer, url: str) -> list[Somebody]:
+def warm_up(people: MakePeople, server: LiveServer, url: str) -> list[Somebody]:
     """Make requests at once, so that there are idle connections to the primary."""
     crowd = people(server, url, 8)
     make_requests(crowd, 240)
@@ -62,41 +60,42 @@ def warm_up(server: LiveServer, url: str) -> list[Somebody]:
 
 
 def test_a_server_that_only_reads_is_no_place_to_write(
-    databases: tuple[Database, Database], served: tuple[Proxy, LiveServer]
+    databases: tuple[Database, Database],
+    served: tuple[Proxy, LiveServer],
+    people: MakePeople,
 ) -> None:
     primary, _ = databases
     _, server = served
-    [somebody, *_] = warm_up(server, primary.url())
-    primary.execute(*READ_ONLY)
+    [somebody, *_] = warm_up(people, server, primary.url())
+    primary.allow_writes(False)
     assert [somebody.create() for _ in range(3)] == [503] * 3
     assert somebody.login() == 503
     assert status_of(server) == 503
     somebody.me()  # what only reads goes on
     assert somebody.answers[503] == 4
-    primary.execute(*WRITABLE)
+    primary.allow_writes(True)
     assert somebody.create() == 201
     assert somebody.login() == 200
     assert status_of(server) == 200
     assert somebody.wrong == []
-    somebody.close()
 
 
 @pytest.mark.parametrize("lives_on", [True, False])
 def test_requests_follow_a_promoted_standby(
     databases: tuple[Database, Database],
     served: tuple[Proxy, LiveServer],
+    people: MakePeople,
     lives_on: bool,
 ) -> None:
     primary, standby = databases
     between, server = served
-    crowd = warm_up(server, primary.url())
+    crowd = warm_up(people, server, primary.url())
     with ThreadPoolExecutor(1) as pool:
         requests = pool.submit(make_requests, crowd[2:], 10_000)
         time.sleep(1)
         # What is acknowledged is at the standby: nobody writes any more where it takes over.
         if lives_on:
-            primary.execute(*READ_ONLY)
-            time.sleep(0.5)
+            primary.allow_writes(False)
             ends = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
             primary.execute(f"{ends} WHERE datname = 'roster' AND xact_start IS NOT NULL")
             time.sleep(0.5)
@@ -118,7 +117,7 @@ def test_requests_follow_a_promoted_standby(
 
 
 def test_the_writable_one_of_several_hosts_is_found(
-    databases: tuple[Database, Database], tmp_path: Path
+    databases: tuple[Database, Database], tmp_path: Path, people: MakePeople
 ) -> None:
     primary, standby = databases
     ports = f"{standby.port},{primary.port}"
@@ -127,13 +126,12 @@ def test_the_writable_one_of_several_hosts_is_found(
         f"&port={ports}&target_session_attrs=read-write"
     )
     with serving(tmp_path, fault=UNEXPECTED, DATABASE_URL=url) as server:
-        crowd = warm_up(server, primary.url())
+        crowd = warm_up(people, server, primary.url())
         wait_until_followed(primary, standby)
-        primary.execute(*READ_ONLY)
+        primary.allow_writes(False)
         standby.promote()
         deadline = time.monotonic() + SOON_SECONDS
         while crowd[0].create() != 201:
             assert time.monotonic() < deadline
         assert status_of(server) == 200
         assert crowd[0].wrong == []
-        crowd[0].close()

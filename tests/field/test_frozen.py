@@ -16,7 +16,7 @@ from sqlalchemy.exc import OperationalError
 from models.database.connections import TimeLimits, begin, connect
 from models.database.prepared import Prepared
 from tests.field.daemons import Proxy, proxy, socket_of
-from tests.field.traffic import UNEXPECTED, lost, make_requests, people
+from tests.field.traffic import UNEXPECTED, MakePeople, lost, make_requests
 from tests.live import PATIENCE_SECONDS, LiveServer, serving
 
 pytestmark = pytest.mark.field
@@ -154,7 +154,7 @@ def ask(server: LiveServer, path: str, **options: Any) -> Any:
 
 
 def test_a_frozen_database_stops_only_what_needs_it(
-    served: tuple[Proxy, LiveServer], uri: str
+    served: tuple[Proxy, LiveServer], uri: str, people: MakePeople
 ) -> None:
     between, server = served
     crowd = people(server, uri, 20)
@@ -181,7 +181,7 @@ def test_a_frozen_database_stops_only_what_needs_it(
 
 
 def test_no_acknowledged_write_is_lost_in_a_freeze(
-    served: tuple[Proxy, LiveServer], uri: str
+    served: tuple[Proxy, LiveServer], uri: str, people: MakePeople
 ) -> None:
     between, server = served
     crowd = people(server, uri, 8)

@@ -10,7 +10,7 @@ from sqlalchemy.exc import OperationalError
 from models.database.connections import TimeLimits, begin, connect
 from models.database.prepared import Prepared
 from tests.field.daemons import pgbouncer
-from tests.field.traffic import lost, make_requests, people
+from tests.field.traffic import MakePeople, lost, make_requests
 from tests.live import serving
 
 pytestmark = pytest.mark.field
@@ -82,7 +82,7 @@ def test_one_that_waits_too_long_for_the_pooler_is_told_so(uri: str) -> None:
 
 @pytest.mark.parametrize(("pool", "requests"), [(2, 10_000), (20, 2_000)])
 def test_all_requests_through_a_pooler_are_answered_right(
-    uri: str, tmp_path: Path, pool: int, requests: int
+    uri: str, tmp_path: Path, pool: int, requests: int, people: MakePeople
 ) -> None:
     with (
         pgbouncer(uri, mode="transaction", pool=pool) as url,

@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from http.client import HTTPConnection, HTTPException
 from typing import Any
@@ -194,7 +194,7 @@ class Somebody:
 
 
 def people(server: LiveServer, database_url: str, number: int) -> list[Somebody]:
-    """Create users in the database of a server, and log them in."""
+    """Create users in the database of a server. They are to be closed at the end."""
     found = [Somebody(server, each) for each in range(number)]
     engine = connections.connect(database_url)
     with connections.session_factory(engine)() as session:
@@ -205,6 +205,9 @@ def people(server: LiveServer, database_url: str, number: int) -> list[Somebody]
         session.commit()
     engine.dispose()
     return found
+
+
+MakePeople = Callable[[LiveServer, str, int], list[Somebody]]
 
 
 def make_requests(crowd: Sequence[Somebody], number: int) -> Counter[int]:
