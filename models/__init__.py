@@ -7,6 +7,7 @@ imported here.
 from models.audit.event import AuditEvent
 from models.caller import Caller
 from models.database.base import Base
+from models.idempotency import IdempotentRequest
 from models.oauth.browser_session import BrowserSession
 from models.oauth.client import Client
 from models.oauth.code import Code
@@ -30,6 +31,7 @@ __all__ = [
     "Code",
     "Consent",
     "Grant",
+    "IdempotentRequest",
     "Member",
     "Team",
     "TeamView",

@@ -48,6 +48,7 @@ from roster.stack.authorization import Rules
 from roster.stack.extension import Extend, find_extension
 from roster.stack.flask_pages import FlaskPages
 from roster.stack.hashing import hash_elsewhere
+from roster.stack.idempotency import Idempotency
 from roster.stack.object_checks import check_objects
 from roster.stack.operation_scope import OperationMiddleware
 from roster.stack.options import answer_options
@@ -126,8 +127,15 @@ def create_app(
         metrics=metrics,
     )
     given = {**given, **oauth_providers(settings, defined, limits)}
+    idempotency = Idempotency(settings)
     # A request that takes a detour runs the steps before it once more: what counts comes last.
-    steps = (captcha.step, partial(hash_elsewhere, settings), limits.step)
+    steps = (
+        idempotency.find,
+        captcha.step,
+        partial(hash_elsewhere, settings),
+        limits.step,
+        idempotency.claim,
+    )
     resolver = HandlerResolver(defined, rules, given, steps)
     with defined.locating():
         stack, app, adapter = _connexion(

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 
 from sqlalchemy.orm import Session
 
+from models import idempotency
 from models.audit import purge as audit
 from models.oauth import purge as oauth
 from roster.settings import Settings
@@ -22,5 +23,6 @@ def purges_of(settings: Settings) -> dict[str, Purge]:
     """Return every purge by the name that it has in the metrics; a new table adds a line here."""
     return {
         "oauth": oauth.purge,
+        "idempotency": idempotency.purge,
         "audit": lambda session, batch: audit.purge(session, settings.audit_days, batch),
     }

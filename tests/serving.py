@@ -102,9 +102,9 @@ class Person:
         """Send a GET; the path is without the API's prefix."""
         return self.request("GET", path, **options)
 
-    def post(self, path: str, body: Any) -> Any:
+    def post(self, path: str, body: Any, **options: Any) -> Any:
         """Send a POST with a JSON body."""
-        return self.request("POST", path, json=body)
+        return self.request("POST", path, json=body, **options)
 
     def patch(self, path: str, *operations: Any) -> Any:
         """Send a PATCH with a JSON Patch of these operations."""

@@ -16,13 +16,15 @@ import httpx2
 import psycopg
 import pytest
 from psycopg.pq import TransactionStatus
-from sqlalchemy import Connection, Engine, event, inspect, text, update
+from sqlalchemy import Connection, Engine, event, inspect, select, text, update
 
 from models import AuditEvent, Base, development
 from models.audit.purge import purge as purge_events
 from models.database import migrate
 from models.database.connections import begin
 from models.database.prepared import Prepared
+from models.idempotency import IdempotentRequest
+from models.idempotency import purge as purge_requests
 from models.oauth.purge import purge
 from roster import settings
 from roster.application import create_app
@@ -495,6 +497,23 @@ def test_purging_events_scans_no_table(server: Server) -> None:
     with watching(watch), server.session() as session:
         purged = 0
         for batch in purge_events(session, days=365, batch=30):
+            session.commit()
+            purged += batch
+
+    assert not watch.complaints, "\n\n".join(watch.complaints.values())
+    assert purged >= 90
+
+
+def test_purging_requests_with_a_key_scans_no_table(server: Server) -> None:
+    watch = Watch(server.app.engine, "purge of requests with a key")
+    with server.session() as session:
+        found = select(IdempotentRequest.id).limit(90)
+        old = update(IdempotentRequest).where(IdempotentRequest.id.in_(found))
+        session.execute(old.values(expires_at=datetime(2020, 1, 1, tzinfo=UTC)))
+        session.commit()
+    with watching(watch), server.session() as session:
+        purged = 0
+        for batch in purge_requests(session, batch=30):
             session.commit()
             purged += batch
 

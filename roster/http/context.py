@@ -32,6 +32,7 @@ class RequestContext:
     session. `path` is the path as the definition has it, `asked_path` as the client wrote it.
     `query` holds parameters by their names, `arguments` those of headers and cookies by the names
     that handlers use. `failed` gives the kind and the account of each attempt that failed.
+    `idempotent` is what is stored of a request that has an `Idempotency-Key`.
     """
 
     connections: Connections
@@ -55,6 +56,7 @@ class RequestContext:
     usage: Usage = _UNCOUNTED
     failed: Callable[[], Collection[tuple[str, str]]] = tuple
     form: dict[str, str] | None = None
+    idempotent: Any = None
     captcha_verdict: bool | None = None
     may_hash: bool = False
     _connection: Connection | None = None
@@ -75,9 +77,15 @@ class RequestContext:
             self._session = session_on(self.connection)
         return self._session
 
+    def flush(self) -> None:
+        """Write what the session holds back, in the transaction that is under way."""
+        if self._session is not None:
+            self._session.flush()
+
     def commit(self) -> None:
         """Commit what was written."""
-        if self._session is not None:
+        # A session that has not been used knows of no transaction on its connection.
+        if self._session is not None and self._session.in_transaction():
             self._session.commit()
         elif self._connection is not None and self._connection.in_transaction():
             self._connection.commit()

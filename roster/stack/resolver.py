@@ -22,6 +22,7 @@ from roster.http.errors import HTTPError, answer
 from roster.stack.audit import with_events, with_failures
 from roster.stack.authorization import Admission, OutdatedError, Rules
 from roster.stack.handlers import find_handler
+from roster.stack.idempotency import AnsweredError, check_idempotent, keep_answer, release_key
 from roster.stack.object_checks import check_handler
 from roster.stack.preconditions import Call, find_precondition, is_conditional
 from roster.stack.providers import Providers
@@ -86,6 +87,7 @@ class HandlerResolver(Resolver):
         self, handler: Callable[..., Any], operation: Operation
     ) -> Callable[..., flask.Response]:
         check_handler(handler, operation)
+        check_idempotent(handler, operation)
         handle = self._caller(handler, operation)
         precondition = find_precondition(
             operation,
@@ -109,27 +111,17 @@ class HandlerResolver(Resolver):
             admission.finish()
             return result
 
-        def carry_out(context: RequestContext) -> Any:
-            if context.refusal is not None:
-                raise context.refusal
-            try:
-                result = _repeat(call, context)
-            except domain.DomainError as error:
-                if error.consequence:
-                    context.commit()
-                raise
-            context.commit()
-            return result
-
-        tell = with_failures(operation, carry_out)
+        tell = with_failures(operation, _committing(call, respond))
 
         def view(**_: Any) -> flask.Response:
             context = current.get()
             try:
                 return respond(tell(context), context)
-            except HTTPException:  # of werkzeug: `abort` belongs to Flask
-                raise
-            except Exception as error:  # noqa: BLE001 (it is answered as the definition declares)
+            except Exception as error:
+                release_key(context, error)
+                if isinstance(error, HTTPException):  # of werkzeug: `abort` belongs to Flask
+                    raise
+                # It is answered as the definition declares.
                 return respond(answer(error, operation.error_media_type), context)
 
         return view
@@ -183,6 +175,30 @@ class HandlerResolver(Resolver):
 
 def _absent(**_: Any) -> flask.Response:
     raise HTTPError(500, "This operation has no handler.")
+
+
+def _committing(
+    call: Callable[[RequestContext], Any], respond: Responder
+) -> Callable[[RequestContext], Any]:
+    """Return the function that carries a request out, and commits what it has written."""
+
+    def carry_out(context: RequestContext) -> Any:
+        if context.refusal is not None:
+            raise context.refusal
+        try:
+            result = _repeat(call, context)
+        except domain.DomainError as error:
+            if error.consequence:
+                context.commit()
+            raise
+        except AnsweredError as before:
+            return before.answer
+        if context.idempotent is not None:
+            return keep_answer(context, respond(result, context))
+        context.commit()
+        return result
+
+    return carry_out
 
 
 def _repeat(call: Callable[[RequestContext], Any], context: RequestContext) -> Any:

@@ -297,7 +297,9 @@ def _copy(connection: Any, tables: Iterator[Table]) -> None:
             for row in made:
                 copy.write_row(row)
         if "id" in columns:
-            sequence = f"pg_get_serial_sequence('{name}', 'id')"
-            connection.execute(f"SELECT setval({sequence}, (SELECT max(id) FROM {name}))")
+            asked = "SELECT pg_get_serial_sequence(%s, 'id')"
+            [sequence] = connection.execute(asked, [name]).fetchone()
+            if sequence is not None:  # not every id is a number that counts up
+                connection.execute(f"SELECT setval(%s, (SELECT max(id) FROM {name}))", [sequence])
     connection.execute("SET session_replication_role = origin")
     connection.execute("VACUUM ANALYZE")

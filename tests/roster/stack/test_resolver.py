@@ -92,9 +92,9 @@ def test_a_handler_that_yields_has_its_work_committed_step_by_step(
 ) -> None:
     seen = []
 
-    def create_team(session: Session, body: dict[str, Any]) -> Any:
+    def delete_team(session: Session) -> Any:
         for number in range(3):
-            session.add(Team(title=f"{body['title']} {number}"))
+            session.add(Team(title=f"Team {number}"))
             session.flush()
             yield
             seen.append(titles(server))
@@ -102,35 +102,37 @@ def test_a_handler_that_yields_has_its_work_committed_step_by_step(
             server.user(f"user-{number}")
         raise Conflict("Taken.")
 
-    monkeypatch.setattr(teams, "create_team", create_team)
+    team = server.team("Old", server.person("ada"))
+    monkeypatch.setattr(teams, "delete_team", delete_team)
     app = create_app(server.app.settings)
     client = TestClient(app, base_url=app.settings.origin)
 
-    answer = client.post("/api/v1/teams", json={"title": "Team"}, headers=server.admin.headers)
+    answer = client.delete(f"/api/v1/teams/{team}", headers=server.admin.headers)
 
     assert answer.status_code == 409
-    assert seen == [[f"Team {number}" for number in range(last + 1)] for last in range(3)]
+    assert seen == [["Old", *(f"Team {number}" for number in range(end))] for end in (1, 2, 3)]
     app.engine.dispose()
 
 
 def test_what_a_handler_that_yields_did_after_the_last_step_goes_with_its_error(
     server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def create_team(session: Session) -> Any:
+    def delete_team(session: Session) -> Any:
         session.add(Team(title="Kept"))
         yield
         session.add(Team(title="Undone"))
         session.flush()
         raise RuntimeError("broken")
 
-    monkeypatch.setattr(teams, "create_team", create_team)
+    team = server.team("Old", server.person("ada"))
+    monkeypatch.setattr(teams, "delete_team", delete_team)
     app = create_app(server.app.settings)
     client = TestClient(app, base_url=app.settings.origin, raise_server_exceptions=False)
 
-    answer = client.post("/api/v1/teams", json={"title": "Team"}, headers=server.admin.headers)
+    answer = client.delete(f"/api/v1/teams/{team}", headers=server.admin.headers)
 
     assert answer.status_code == 500
-    assert titles(server) == ["Kept"]
+    assert titles(server) == ["Old", "Kept"]
     app.engine.dispose()
 
 
