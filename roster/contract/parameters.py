@@ -112,6 +112,8 @@ def _parameter(declared: Mapping[str, Any], draft4: Draft4) -> Parameter | Field
     explode = declared.get("explode", style == "form")
     check_style(place, style, kinds(schema.converted) or frozenset({"string"}), explode=explode)
     default = followed(draft4.document, stated).get("default")
+    if default is not None and schema.errors(default):
+        raise DefinitionError("its default is not as its schema has it")
     if place == "query":
         return field(
             name,

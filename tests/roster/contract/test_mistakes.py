@@ -79,6 +79,8 @@ IN_TEAMS = f"openapi/{TEAMS}: GET /api/v1/teams: "
 ON_CREATE = f"openapi/{TEAMS}: POST /api/v1/teams: "
 IN_READY = f"openapi/{READY}: GET /readyz: "
 
+OF_NO_INTEGER = "{name: size, in: query, schema: {type: integer, default: many}}\n"
+
 MISTAKES: dict[str, tuple[str, str, str, str]] = {
     "a component that is missing": (
         *(TEAMS, "schemas/teams/Team.yaml", "schemas/teams/Taem.yaml"),
@@ -109,6 +111,10 @@ MISTAKES: dict[str, tuple[str, str, str, str]] = {
     "a component to which nothing refers": (
         *("components/schemas/teams/Draft.yaml", "", "type: string"),
         "openapi/components/schemas/teams/Draft.yaml: nothing refers to this file",
+    ),
+    "a default that its schema refuses": (
+        *(TEAMS, "  parameters:\n", "  parameters:\n    - " + OF_NO_INTEGER),
+        f"{IN_TEAMS}query parameter size: its default is not as its schema has it",
     ),
     "x-permission mistyped": (
         *(TEAMS, "x-permission", "x-permisson"),
@@ -415,6 +421,7 @@ def broken(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.mark.live
 @pytest.mark.parametrize("workers", ["1", "2"])
 def test_serve_checks_before_it_migrates(broken: Path, tmp_path: Path, workers: str) -> None:
     program = "from roster.cli.main import main; main()"
@@ -424,6 +431,7 @@ def test_serve_checks_before_it_migrates(broken: Path, tmp_path: Path, workers: 
     assert not (tmp_path / "roster.db").exists()
 
 
+@pytest.mark.live
 def test_uvicorn_ends_with_one_line(broken: Path, tmp_path: Path) -> None:
     status, lines = start(
         broken, tmp_path, "-m", "uvicorn", "roster:app", "--port", str(free_port())
