@@ -15,7 +15,7 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip --no-input --disable-pip-version-check --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help serve test test-slow test-field test-rules fuzz clients clients-test coverage bench bench-scale bench-hostile \
+.PHONY: help serve test test-live test-slow test-field test-rules fuzz clients clients-test coverage bench bench-scale bench-hostile \
     docs release format lint lint-format lint-code lint-security lint-packages lint-types lint-roster lint-changes lint-definition check migration \
     constraints clean
 .DELETE_ON_ERROR:
@@ -26,8 +26,15 @@ help: ## list the commands
 serve: .venv/installed ## migrate the database, load the development data, serve
 	@exec $(BIN)/roster serve
 
+# Tests also wait, for databases and for processes that they start: one more of them than there are cores. What has been
+# compiled is kept, whatever the shell says, as each of those processes would compile it anew.
+test: PROCESSES = $(shell $(PYTHON) -c 'import os; print(1 + (os.cpu_count() or 1))')
+test: export PYTHONDONTWRITEBYTECODE =
 test: .venv/installed-test .venv/installed-openapi-core ## run the suite, on SQLite and PostgreSQL; it fails for a declared status that it does not see
-	$(BIN)/python -m pytest --numprocesses auto -m 'not slow and not field and not clients' --prove
+	$(BIN)/python -m pytest --numprocesses $(PROCESSES) --dist worksteal -m 'not live and not slow and not field and not clients' --prove
+
+test-live: .venv/installed-test ## run the tests that start browsers, servers, commands and other programs, some minutes
+	$(BIN)/python -m pytest --numprocesses auto -m 'live and not slow'
 
 test-slow: .venv/installed-test ## run the tests that take minutes: requests made up by schemathesis, pairs of writers, random actions
 	$(BIN)/python -m pytest --numprocesses auto -m slow

@@ -45,7 +45,6 @@ FORMS = "roster/oauth/test_forms.py"
 INTROSPECTION = "handlers/test_introspection.py"
 LOGIN = "handlers/test_login.py"
 METADATA = "handlers/test_metadata.py"
-PRODUCTION = "test_production.py"
 RACES = "test_races.py"
 REDIRECT_URIS = "models/oauth/test_redirect_uris.py"
 RFC = "test_rfc.py"
@@ -236,7 +235,7 @@ ROWS = (
         6749,
         "3.2",
         "the token endpoint takes POST",
-        Shown(PRODUCTION, "test_the_token_endpoint_takes_no_get"),
+        Shown(TOKENS, "test_the_token_endpoint_takes_no_get"),
     ),
     Row(
         6749,

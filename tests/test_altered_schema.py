@@ -3,11 +3,14 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import pytest
 from sqlalchemy import text
 
 from models import Team, Token, User
 from models.database import connections
 from tests.live import LiveServer
+
+pytestmark = pytest.mark.live
 
 REQUESTS = 6
 # Alterations, each with what takes it back.

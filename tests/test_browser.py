@@ -42,7 +42,10 @@ FLAGS = [
     "--disable-sync",
 ]
 
-pytestmark = pytest.mark.skipif(BROWSER is None, reason="There is no chromium on this machine.")
+pytestmark = [
+    pytest.mark.live,
+    pytest.mark.skipif(BROWSER is None, reason="There is no chromium on this machine."),
+]
 
 
 # One for all of them: playwright keeps an event loop in this thread as long as it runs, which

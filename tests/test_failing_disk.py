@@ -20,6 +20,8 @@ from models.database.base import now
 from models.database.connections import Connections, begin, connect, session_on
 from tests.live import serving
 
+pytestmark = pytest.mark.live
+
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:

@@ -19,6 +19,7 @@ from tests.signing_in import AUTHORIZE, LOGIN, Browser, register
 NGINX = shutil.which("nginx") or "/usr/sbin/nginx"
 
 pytestmark = [
+    pytest.mark.live,
     pytest.mark.field,
     pytest.mark.skipif(not Path(NGINX).exists(), reason="There is no nginx on this machine."),
 ]

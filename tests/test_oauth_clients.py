@@ -25,7 +25,10 @@ SCRIPT = Path(__file__).parent / "oauth4webapi"
 # How long a registry may take to send a package before a test gives up.
 INSTALLATION_SECONDS = 300
 
-pytestmark = pytest.mark.parametrize("live", ["sqlite", "postgresql"], indirect=True)
+pytestmark = [
+    pytest.mark.live,
+    pytest.mark.parametrize("live", ["sqlite", "postgresql"], indirect=True),
+]
 
 
 @pytest.fixture

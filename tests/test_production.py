@@ -19,6 +19,8 @@ import pytest
 
 from tests.live import PATIENCE_SECONDS, PRODUCTION, ROSTER, LiveServer, serving
 
+pytestmark = pytest.mark.live
+
 BEHIND_A_PROXY = {
     **PRODUCTION,
     "ROSTER_ISSUER": "https://api.example",
@@ -64,14 +66,6 @@ def test_no_development_data_is_loaded(production: LiveServer) -> None:
         for table in ("users", "clients"):
             assert connection.execute(f"SELECT count(*) FROM {table}").fetchone() == (0,)
     connection.close()
-
-
-def test_the_token_endpoint_takes_no_get(production: LiveServer) -> None:
-    answer = production.client.get(TOKEN)
-
-    assert answer.status_code == 405
-    assert answer.headers["Allow"] == "POST"
-    assert answer.json()["error"] == "invalid_request"
 
 
 @pytest.mark.parametrize("name", ["grant_type", "username", "password", "client_id", "scope"])

@@ -12,6 +12,8 @@ import pytest
 
 from tests.live import serving
 
+pytestmark = pytest.mark.live
+
 ROOT = Path(__file__).parent.parent
 
 

@@ -467,3 +467,18 @@ def test_no_secret_of_the_flow_is_logged(
         browser.cookies["roster_session"],
     )
     assert [secret for secret in secrets if secret in log] == []
+
+
+def test_a_place_that_is_too_long_for_a_header_is_led_to_by_a_page(
+    server: Server, browser: Browser
+) -> None:
+    client = register(server)
+    state = "s" * 4000
+    browser.open(AUTHORIZE, client.request(state=state))
+    browser.sign_in()
+
+    page = browser.allow("users:read")
+
+    assert page.status_code == 200
+    assert f"state={state}" in page.text
+    assert f"url={client.redirect_uri}?" in page.text

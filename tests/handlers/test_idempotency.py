@@ -163,6 +163,15 @@ def test_a_key_of_one_object_is_refused_for_another(server: Server, ada: Person)
     assert [each.status_code for each in answers] == [201, 422]
 
 
+def test_a_key_of_one_client_is_refused_for_another(ada: Person) -> None:
+    body = {"name": "Calendar", "redirect_uris": ["https://example.org/cb"]}
+    made = [ada.post("/auth/oauth2_clients", body).json()["client_id"] for _ in range(2)]
+
+    answers = [ada.post(f"/auth/oauth2_clients/{each}/secret", None, headers=KEY) for each in made]
+
+    assert [each.status_code for each in answers] == [201, 422]
+
+
 def test_a_body_is_the_same_however_it_is_written(ada: Person) -> None:
     form = {"Content-Type": "application/json", **KEY}
     bodies = [

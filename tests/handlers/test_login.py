@@ -285,3 +285,14 @@ def test_eleven_wrong_logins_are_too_many_and_the_token_endpoint_counts_along(
     assert int(answer.headers["retry-after"]) > 0
     assert answer.json()["error"] == "temporarily_unavailable"
     assert "Signed in" in browser.sign_in("internal", "q").text
+
+
+def test_a_long_request_survives_a_logout_on_a_page(server: Server, browser: Browser) -> None:
+    client = register(server)
+    browser.open(AUTHORIZE, client.request(state="s" * 3900))
+    browser.sign_in()
+
+    page = browser.submit("/auth/logout")
+
+    assert (page.status_code, page.url.path) == (200, "/auth/logout")
+    assert "to continue to" in page.text or 'http-equiv="refresh"' in page.text

@@ -1234,3 +1234,11 @@ def test_tokens_are_long_and_differ(server: Server) -> None:
 
     assert len(tokens) == 10
     assert {len(token) for token in tokens} == {43}
+
+
+def test_the_token_endpoint_takes_no_get(serve: Serve) -> None:
+    answer = serve(**PRODUCTION).client.get(TOKEN)
+
+    assert answer.status_code == 405
+    assert answer.headers["Allow"] == "POST"
+    assert answer.json()["error"] == "invalid_request"

@@ -15,6 +15,8 @@ from tests.proof.recording import Recorder, identity
 from tests.proof.shapes import shape, shape_of_body
 from tests.roster.raw import http_scope
 
+pytestmark = pytest.mark.live
+
 needs_validator = pytest.mark.skipif(not PYTHON.exists(), reason=f"there is no {PYTHON}")
 
 TEAM = {"id": 1, "title": "Engines"}

@@ -128,6 +128,7 @@ def remove_owner(session: Session, owner: User, client: Client) -> Iterator[None
 ENDS: list[End] = [narrow, move, remove, remove_owner]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("end", ENDS)
 def test_batches_are_few_and_small_and_what_remains_is_constant(
     engine: Engine, session: Session, end: End
@@ -145,6 +146,7 @@ def test_batches_are_few_and_small_and_what_remains_is_constant(
     assert statements[MANY] - statements[10] <= 4 * 4 * MANY / ending.BATCH
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("count", [10, MANY])
 @pytest.mark.parametrize("end", ENDS)
 def test_the_last_step_alone_does_all_in_few_statements(

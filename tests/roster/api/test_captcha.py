@@ -366,6 +366,7 @@ def in_trouble(
             yield serve(captcha_verify_url=service.url, **chosen), service.patience.set
 
 
+@pytest.mark.live
 def test_many_sign_ups_before_a_service_in_trouble_disturb_nobody(
     in_trouble: tuple[Server, Callable[[], None]], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -317,6 +317,7 @@ def test_a_folder_of_figures_that_is_not_there_is_one_line(
     assert said.startswith("roster: PROMETHEUS_MULTIPROC_DIR: ")
 
 
+@pytest.mark.live
 @pytest.mark.parametrize("arguments", [("routes",), ("matrix",), ("spec",)])
 def test_what_cannot_be_printed_is_one_line(arguments: tuple[str, ...]) -> None:
     with Path("/dev/full").open("w") as full:

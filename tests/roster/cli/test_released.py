@@ -8,6 +8,8 @@ from roster.contract import loader
 from tests.commands import Run
 from tests.definitions import copy_of_the_definition
 
+pytestmark = pytest.mark.live
+
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:

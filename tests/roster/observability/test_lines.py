@@ -26,6 +26,8 @@ from tests.live import (
     serving,
 )
 
+pytestmark = pytest.mark.live
+
 UVICORN = (sys.executable, "-m", "uvicorn", "roster:app", "--port", "{port}")
 JSON = {"ROSTER_LOG_FORMAT": "json"}
 CANARY = "canary-in-the-query"

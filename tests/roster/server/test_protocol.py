@@ -16,6 +16,8 @@ import pytest
 
 from tests.live import PATIENCE_SECONDS, ROSTER, LiveServer, read, serving
 
+pytestmark = pytest.mark.live
+
 HEAD = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n"
 POST = b"POST /api/v1/users HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
 CHUNKED = POST + b"Transfer-Encoding: chunked\r\n\r\n"

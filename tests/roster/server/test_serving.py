@@ -16,6 +16,8 @@ from roster.server import serving as parts
 from roster.settings import SettingsError
 from tests.live import PATIENCE_SECONDS, ROSTER, LiveServer, free_port, read, serving
 
+pytestmark = pytest.mark.live
+
 HEAD = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n"
 POST = b"POST /api/v1/users HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
 LARGE = b"GET /api/v1/swagger-ui-bundle.js HTTP/1.1\r\nHost: localhost\r\n\r\n"
