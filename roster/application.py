@@ -21,6 +21,7 @@ from starlette.routing import Router
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from models.database import connections
+from models.users import passwords
 from roster import pages
 from roster.api import documentation
 from roster.api.captcha import Captcha
@@ -44,6 +45,7 @@ from roster.server.entry import EntryPoint
 from roster.server.hosts import known_hosts_only
 from roster.server.proxies import Proxies
 from roster.server.purging import Purging
+from roster.server.watching import watch
 from roster.settings import Settings
 from roster.stack.authorization import Rules
 from roster.stack.extension import Extend, find_extension
@@ -114,8 +116,8 @@ def create_app(
     )
     sessions = connections.session_factory(engine)
     metrics = Metrics()
-    limits = Limits(settings)
-    rates = Rates(settings, defined)
+    limits = Limits(settings, metrics.limited)
+    rates = Rates(settings, defined, metrics.limited)
     captcha = Captcha(settings, limits)
     rules = Rules(settings)
     given = providers(
@@ -148,6 +150,10 @@ def create_app(
         stack, settings.threads, queue=settings.queue, hashing_queue=settings.hashing_queue
     )
 
+    pool = connections.Connections(engine, metrics.used_database)
+    passwords.observe(metrics.hashed)
+    watch(metrics, dispatcher, engine, pool)
+
     async def options(_scope: Scope, context: RequestContext) -> Any:
         return await dispatcher.run(answer_options, context, rules)
 
@@ -159,7 +165,7 @@ def create_app(
     client_address = Proxies(settings.trusted_proxies or 0).client_address
     entry_point = EntryPoint(
         definition=defined,
-        connections=connections.Connections(engine),
+        connections=pool,
         inner=dispatcher,
         options=options,
         begin=begin,
@@ -176,8 +182,10 @@ def create_app(
     @asynccontextmanager
     async def lifespan(_app: Any) -> AsyncIterator[None]:
         purging.start()
+        metrics.start()
         yield
         purging.close()
+        metrics.close()
         dispatcher.close()
         rates.close()
         engine.dispose()

@@ -7,6 +7,7 @@ and ends with the session's commit or rollback. This is the same on both databas
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from time import perf_counter
 from typing import Any, Protocol
 
 from sqlalchemy import URL, Connection, Engine, ExceptionContext, event, func, select
@@ -73,10 +74,15 @@ class Connections:
 
     The engine's own pool, from which they come, resets and wraps a connection at each use; that
     takes a tenth of the time of a request for `users/me`. As many are kept as the pool would keep.
+    `observe` is told for how many seconds a connection was used, and how many of them were a wait
+    for the server (None where there is none).
     """
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(
+        self, engine: Engine, observe: Callable[[float, float | None], None] | None = None
+    ) -> None:
         self._engine = engine
+        self._observe = observe
         self._most = engine.pool.size()  # type: ignore[attr-defined]
         # A list's `append` and `pop` need no lock.
         self._idle: list[Connection] = []
@@ -84,8 +90,18 @@ class Connections:
         self._losses = 0
         event.listen(engine, "engine_disposed", self._close)
 
+    @property
+    def idle(self) -> int:
+        """How many connections wait for a request."""
+        return len(self._idle)
+
     def take(self) -> Connection:
         """Return a connection without a transaction."""
+        connection = self._take()
+        connection.__dict__["roster_taken"] = perf_counter()
+        return connection
+
+    def _take(self) -> Connection:
         while True:
             try:
                 connection = self._idle.pop()
@@ -102,6 +118,9 @@ class Connections:
     def give_back(self, connection: Connection) -> None:
         """Roll back what was not committed, and keep the connection for the next request."""
         is_clean = False
+        if self._observe is not None:
+            held = perf_counter() - connection.__dict__["roster_taken"]
+            self._observe(held, None if connection.invalidated else _waited(connection))
         if connection.invalidated:
             self._losses += 1
             self._close(self._engine)
@@ -125,6 +144,15 @@ class Connections:
     def _close(self, _engine: Engine) -> None:
         while self._idle:
             _end(self._idle.pop())
+
+
+def _waited(connection: Connection) -> float | None:
+    """Return for how long the server was waited for since this was last asked."""
+    driver = _driver(connection)
+    waited: float | None = getattr(driver, "waited", None)
+    if waited is not None:
+        driver.waited = 0.0
+    return waited
 
 
 def _end(connection: Connection) -> None:

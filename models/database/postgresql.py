@@ -97,6 +97,8 @@ class PostgreSQLConnection(psycopg.Connection[Any]):
 
     locks_rows = True
     waits_since: float | None = None
+    # How many seconds it has waited, until somebody sets this back.
+    waited = 0.0
     patience: float | None = None
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
@@ -252,10 +254,11 @@ class PostgreSQLConnection(psycopg.Connection[Any]):
         return self.pgconn.transaction_status != TransactionStatus.IDLE
 
     def _wait_for(self, ask: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
-        self.waits_since = monotonic()
+        began = self.waits_since = monotonic()
         try:
             return ask(*arguments, **options)
         finally:
+            self.waited += monotonic() - began
             self.waits_since = None
 
     def wait(self, *arguments: Any, **options: Any) -> Any:

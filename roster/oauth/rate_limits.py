@@ -28,6 +28,7 @@ _HOUR = 3600
 # may know the password for a while.
 _KNOWN_SECONDS = 30 * 24 * _HOUR
 _MAX_KNOWN = 100
+_NAMESPACE = "roster:"
 
 
 @dataclass(frozen=True)
@@ -61,7 +62,8 @@ class Attempt:
 class Limits:
     """Count the attempts of all requests, in this process or in the Redis that workers share."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, limited: Callable[[str], None] = lambda _: None) -> None:
+        self._limited = limited
         url = settings.limits_url
         self._storage = _shared(url) if url else Attempts()
         self._limiter = MovingWindowRateLimiter(self._storage)
@@ -173,6 +175,7 @@ class Limits:
             raise self._refusal(item, *identifiers, **said)
 
     def _refusal(self, item: RateLimitItem, *identifiers: str, **said: str) -> TooManyAttempts:
+        self._limited(item.namespace.removeprefix(_NAMESPACE))
         ends = self._limiter.get_window_stats(item, *identifiers).reset_time
         return TooManyAttempts(max(1, math.ceil(ends - time.time())), **said)
 
@@ -229,7 +232,7 @@ def _shared(url: str) -> Any:
 
 
 def _most(number: int, seconds: int, name: str) -> RateLimitItem:
-    return RateLimitItemPerSecond(number, seconds, namespace=f"roster:{name}")
+    return RateLimitItemPerSecond(number, seconds, namespace=f"{_NAMESPACE}{name}")
 
 
 def _party(context: RequestContext) -> str:

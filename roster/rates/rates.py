@@ -1,7 +1,7 @@
 """Rates: counts the requests of each address and of each token, and refuses those beyond."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from models import Caller
 from roster.contract.definition import Definition
@@ -24,7 +24,13 @@ class Rates:
     A definition without `x-rate-limits` declares none, and nothing is counted then.
     """
 
-    def __init__(self, settings: Settings, definition: Definition) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        definition: Definition,
+        limited: Callable[[str], None] = lambda _: None,
+    ) -> None:
+        self._limited = limited
         self.policies = Policies(settings.rate_per_address, settings.rate_per_token)
         self.is_open = settings.rate_without_redis == "open"
         self._is_on = RATE_LIMITS in definition.document and bool(
@@ -51,6 +57,11 @@ class Rates:
             context.usage = LocalUsage(self, address, has_token=has_token)
         else:
             context.usage = SharedUsage(self, self.shared, address, has_token=has_token)
+
+    def refusal(self, policy: Policy, left: float) -> HTTPError:
+        """Make the error of a party that is beyond its quota, and count it."""
+        self._limited(policy.name.decode())
+        return refusal(left)
 
     def reset(self) -> None:
         """Forget all requests."""
@@ -104,7 +115,7 @@ class LocalUsage:
         sent, left = found
         self._standings.append((policy, sent, left))
         if sent > policy.quota:
-            raise refusal(left)
+            raise self._rates.refusal(policy, left)
 
 
 class SharedUsage:
@@ -140,7 +151,7 @@ class SharedUsage:
         if left > 0:
             self.is_open = False
             self._standings = [(policy, policy.quota + 1, left)]
-            raise refusal(left)
+            raise self._rates.refusal(policy, left)
         refused.pop(self._address, None)
 
     def begin(self) -> None:
@@ -173,7 +184,7 @@ class SharedUsage:
         if sent > policy.quota:
             if policy is policies.address:
                 self._remember(left)
-            raise refusal(left)
+            raise self._rates.refusal(policy, left)
 
     def _remember(self, left: float) -> None:
         refused = self._rates.refused

@@ -29,7 +29,8 @@ class Dispatcher:
     and in the same one for security, validation and handler, which therefore share a database
     session. It costs one hop between threads where connexion and its WSGI adapter would take five.
 
-    `queue` and `hashing_queue` are how many requests may wait for a thread.
+    `queue` and `hashing_queue` are how many requests may wait for a thread. `threads` are both
+    kinds of them by name.
     """
 
     def __init__(
@@ -39,6 +40,7 @@ class Dispatcher:
         self._threads = Threads(threads, "roster", queue)
         # Whoever waits for a password hash waits apart, and keeps nobody else from a thread.
         self._hashing = Threads(4 * CORES, "roster-hashing", hashing_queue)
+        self.threads = {"requests": self._threads, "hashing": self._hashing}
         self._giving_back: asyncio.TimerHandle | None = None
         self._is_closed = False
 

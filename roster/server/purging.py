@@ -7,11 +7,13 @@ from datetime import timedelta
 from secrets import randbelow
 from threading import Event, Thread
 
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session, sessionmaker
 
 from models.database import failures
 from models.database.clock import clocks_differ
 from models.database.connections import PURGE_LOCK, try_begin_alone
+from models.oauth.counting import count_live
 from roster.observability.metrics import Metrics
 from roster.purges import PURGE_BATCH, PURGE_REST, Purge
 
@@ -78,6 +80,7 @@ class Purging:
 
     def _try(self) -> bool:
         """Purge; tell whether that was possible. Of failures in a row, the first one is logged."""
+        began = time.monotonic()
         try:
             is_complete = self.run()
         except Exception as error:  # the thread must go on after any failure
@@ -90,7 +93,8 @@ class Purging:
             return False
         self._has_failed = False
         if is_complete:
-            self._metrics.purge_succeeded()
+            self._metrics.purge_succeeded(time.monotonic() - began)
+            self._count_live()
         return True
 
     def run(self) -> bool:
@@ -107,6 +111,16 @@ class Purging:
                 return False
             session.rollback()
             return all(self._run(session, name) for name in self._purges)
+
+    def _count_live(self) -> None:
+        try:
+            with self._sessions() as session:
+                live = count_live(session.connection())
+        except DBAPIError as error:
+            _logger.warning("The live tokens are not counted: %s", error.orig)
+            return
+        for kind, number in live.items():
+            self._metrics.counted_live(kind, number)
 
     def _run(self, session: Session, name: str) -> bool:
         batches = self._purges[name](session, PURGE_BATCH)

@@ -8,6 +8,7 @@ from collections import deque
 from collections.abc import Callable
 from contextvars import Context, copy_context
 from queue import SimpleQueue
+from time import perf_counter
 from typing import Any, NamedTuple
 
 
@@ -21,6 +22,7 @@ class _Call(NamedTuple):
     arguments: tuple[Any, ...]
     # Has one element until it is taken up or given up; who pops it decides which.
     undecided: list[None]
+    since: float
 
 
 class _Waiting(NamedTuple):
@@ -50,7 +52,7 @@ class Threads:
     def __init__(
         self, number: int, name: str, longest_queue: int = 1000, patience: float = 10.0
     ) -> None:
-        self._number = number
+        self.number = number
         self._name = name
         self._longest_queue = longest_queue
         self._patience = patience
@@ -58,7 +60,24 @@ class Threads:
         self._latest: deque[_Waiting] = deque()
         self._watching: asyncio.AbstractEventLoop | None = None
         self._threads: list[threading.Thread] = []
+        self._busy: deque[None] = deque()
+        self._waited: Callable[[float], None] = _ignored
+        self._refused: Callable[[], None] = _ignored
         self._is_closed = False
+
+    def observe(self, waited: Callable[[float], None], refused: Callable[[], None]) -> None:
+        """Have each wait in the queue, in seconds, and each refusal told."""
+        self._waited, self._refused = waited, refused
+
+    @property
+    def waiting(self) -> int:
+        """How many calls wait for a thread."""
+        return self._calls.qsize()
+
+    @property
+    def busy(self) -> int:
+        """How many threads carry a call out."""
+        return len(self._busy)
 
     async def run(self, function: Callable[..., Any], *arguments: Any) -> Any:
         """Call a function in a thread, with this task's context; return or raise what it does.
@@ -70,6 +89,7 @@ class Threads:
         if self._is_closed:
             raise RuntimeError("The threads have ended.")
         if self._calls.qsize() >= self._longest_queue:
+            self._refused()
             raise BusyError
         if not self._threads:
             self._start()
@@ -77,7 +97,9 @@ class Threads:
         waiting = loop.create_future()
         undecided = [None]
         self._latest.append(_Waiting(loop.time(), undecided, loop, weakref.ref(waiting)))
-        self._calls.put(_Call(loop, waiting, copy_context(), function, arguments, undecided))
+        self._calls.put(
+            _Call(loop, waiting, copy_context(), function, arguments, undecided, perf_counter())
+        )
         if self._watching is not loop:
             self._watch(loop)
         return await waiting
@@ -91,6 +113,7 @@ class Threads:
                     break
                 future = first.future()
                 if future and _decide(first.undecided):
+                    self._refused()
                     _settle(future, None, BusyError())
             self._latest.popleft()
         self._watching = loop if self._latest else None
@@ -111,7 +134,7 @@ class Threads:
         self._threads.clear()
 
     def _start(self) -> None:
-        for number in range(self._number):
+        for number in range(self.number):
             # Who forgets to close them can end all the same.
             thread = threading.Thread(target=self._work, name=f"{self._name}_{number}", daemon=True)
             self._threads.append(thread)
@@ -120,8 +143,18 @@ class Threads:
     def _work(self) -> None:
         while (call := self._calls.get()) is not None:
             if _decide(call.undecided):
-                _carry_out(call)
+                self._waited(perf_counter() - call.since)
+                # A deque's `append` and `pop` need no lock.
+                self._busy.append(None)
+                try:
+                    _carry_out(call)
+                finally:
+                    self._busy.pop()
             del call  # or what it holds would live until the next one comes
+
+
+def _ignored(*_: object) -> None:
+    return
 
 
 def _decide(undecided: list[None]) -> bool:

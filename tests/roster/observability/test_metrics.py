@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -198,3 +199,110 @@ def test_the_figures_of_the_folder_are_exposed_where_there_is_one(
 
     sample = 'roster_requests_total{operation="read_me",status="200"}'
     assert figure(metrics.exposition().decode(), sample) == 2
+
+
+def test_how_workers_are_is_added_up_while_they_live(tmp_path: Path) -> None:
+    code = """
+import sys
+from collections.abc import Callable
+from roster.observability.metrics import Metrics
+metrics = Metrics()
+metrics.watch("threads", "Threads.", requests=lambda: 4)
+metrics.watch("log_lines_dropped", "Lines.", all=lambda: 1)
+metrics.exposition()
+print("ready", flush=True)
+sys.stdin.readline()
+"""
+    workers = [
+        subprocess.Popen(
+            [sys.executable, "-c", code],
+            cwd=ROOT,
+            env={**os.environ, "PROMETHEUS_MULTIPROC_DIR": str(tmp_path)},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        for _ in range(2)
+    ]
+    for each in workers:
+        assert each.stdout
+        assert each.stdout.readline() == "ready\n"
+
+    both = run(EXPOSE, tmp_path)
+    workers[0].kill()
+    workers[0].communicate()
+    one = run(EXPOSE, tmp_path)
+    workers[1].communicate("end\n")
+
+    threads, lost = 'roster_threads{kind="requests"}', "roster_log_lines_dropped"
+    assert (figure(both, threads), figure(both, lost)) == (8, 2)
+    assert (figure(one, threads), figure(one, lost)) == (4, 1)
+    assert figure(run(EXPOSE, tmp_path), threads) == 0
+
+
+# What happens inside
+
+
+def grown(server: Server, sample: str, act: Callable[[], Any]) -> float:
+    """Return by how much a figure grows while something is done."""
+    before = figure(server.client.get("/metrics").text, sample)
+    act()
+    return figure(server.client.get("/metrics").text, sample) - before
+
+
+def log_in(server: Server, password: str = "w") -> int:
+    form = {"grant_type": "password", "client_id": "documentation", "username": "user"}
+    answer = server.client.post("/auth/oauth2/token", data=form | {"password": password})
+    return int(answer.status_code)
+
+
+def test_hashes_and_the_queue_before_them_are_timed(serve: Serve) -> None:
+    # Hashes are told to the last server that was made, as there is one in a process.
+    server = serve(quota_clients=77)
+    for sample in (
+        "roster_password_hash_seconds_count",
+        'roster_queue_seconds_count{kind="hashing"}',
+    ):
+        assert grown(server, sample, lambda: log_in(server)) == 1
+
+
+def test_the_use_of_the_database_is_timed(server: Server) -> None:
+    caller = server.admin
+    is_postgresql = server.app.engine.dialect.name == "postgresql"
+    for sample, number in (
+        ("roster_database_connection_held_seconds_count", 1),
+        ("roster_database_wait_seconds_count", 1 if is_postgresql else 0),
+    ):
+        assert grown(server, sample, lambda: caller.get("/users/me")) == number
+    waited = grown(server, "roster_database_wait_seconds_sum", lambda: caller.get("/users/me"))
+    held = figure(server.client.get("/metrics").text, "roster_database_connection_held_seconds_sum")
+    assert (0 < waited < held) is is_postgresql
+
+
+def test_what_a_limit_refuses_is_counted_by_its_name(serve: Serve) -> None:
+    server = serve(limit_per_account_and_address=2, rate_per_address=40)
+
+    def guess() -> None:
+        assert [log_in(server, "wrong") for _ in range(3)] == [400, 400, 429]
+
+    assert grown(server, 'roster_limited_requests_total{limit="login"}', guess) == 1
+    before = server.client.get("/metrics").text
+    while server.client.get("/api/v1/teams").status_code != 429:
+        continue
+    sample = 'roster_limited_requests_total{limit="address"}'
+    server.app.rates.reset()
+    assert figure(server.client.get("/metrics").text, sample) == figure(before, sample) + 1
+
+
+def test_threads_and_connections_are_watched(server: Server) -> None:
+    server.admin.get("/users/me")
+    text = server.client.get("/metrics").text
+
+    assert figure(text, 'roster_threads{kind="requests"}') == server.app.settings.threads
+    assert figure(text, 'roster_threads{kind="hashing"}') > 0
+    assert figure(text, 'roster_queue_length{kind="requests"}') == 0
+    idle, opened = (
+        figure(text, f'roster_database_connections{{kind="{kind}"}}') for kind in ("idle", "open")
+    )
+    assert 1 <= idle <= opened
+    assert 'version="' in next(each for each in text.splitlines() if "build_info{" in each)

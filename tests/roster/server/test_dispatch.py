@@ -262,7 +262,7 @@ def test_more_than_may_wait_are_refused_at_once(*, may_hash: bool) -> None:
 
     async def call() -> None:
         dispatcher = Dispatcher(app, 1, queue=3, hashing_queue=3)
-        threads = (dispatcher._hashing if may_hash else dispatcher._threads)._number
+        threads = (dispatcher._hashing if may_hash else dispatcher._threads).number
         exchanges = [FakeContext() for _ in range(threads + 3)]
         tasks = []
         for context in exchanges:

@@ -148,6 +148,25 @@ def test_the_thread_purges_and_notes_when(sessions: sessionmaker[Session]) -> No
     assert dead_tokens(sessions) == 0
 
 
+def test_what_is_live_is_counted_after_a_purge(sessions: sessionmaker[Session]) -> None:
+    add_dead_tokens(sessions, 3)
+    with sessions() as session:
+        grant = make_grant(session, make_client(session)[0])
+        for _ in range(2):
+            make_token(session, grant, ACCESS)
+        session.commit()
+    metrics = Metrics()
+    working = purging(sessions, metrics, first=0)
+
+    working.start()
+    wait_until(lambda: 'roster_live{kind="sessions"}' in metrics.exposition().decode())
+    working.close()
+
+    assert figure(metrics, 'roster_live{kind="access_tokens"}') == 2
+    assert figure(metrics, 'roster_live{kind="refresh_tokens"}') == 0
+    assert figure(metrics, "roster_purge_duration_seconds") > 0
+
+
 def test_without_hours_there_is_no_thread(sessions: sessionmaker[Session]) -> None:
     working = purging(sessions, Metrics(), hours=0, first=0)
     working.start()
