@@ -271,3 +271,21 @@ def test_reading_while_others_write_never_fails(live: LiveServer) -> None:
 
     assert found[: len(reads)] == [{200}] * len(reads)
     assert found[len(reads) :] == [{200}, {201}, {409}, {400}]
+
+
+@pytest.mark.parametrize("other", [False, True])
+def test_many_requests_with_one_key_create_one_team(live: LiveServer, *, other: bool) -> None:
+    header = {**live.bearer("root", "q"), "Idempotency-Key": "one-of-many"}
+
+    def create(number: int) -> httpx2.Response:
+        title = f"Team {number % 2}" if other else "Team"
+        return live.client.post("/api/v1/teams", json={"title": title}, headers=header)
+
+    answers = at_once([partial(create, number) for number in range(MANY)])
+    answers.append(create(0))
+
+    made = {answer.json()["id"] for answer in answers if answer.status_code == 201}
+    titles = [each["title"] for each in live.client.get("/api/v1/teams", headers=header).json()]
+    assert {*statuses(answers)} <= {201, 409, 422}
+    assert (len(made), len(titles)) == (1, 1)
+    assert (422 in statuses(answers)) is other
