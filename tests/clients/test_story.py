@@ -37,6 +37,7 @@ STORY: list[dict[str, Any]] = [
         "last": f"reader{NEW_USERS}",
     },
     {"step": "create a team", "title": "Analysts", "leader": "root"},
+    {"step": "send that again", "is_the_same": True},
     {"step": "add a member", "username": f"reader{NEW_USERS}", "is_leader": False},
     {"step": "add it again", "status": 409, "title": "Conflict"},
     {"step": "change oneself", "first_name": "Ada"},

@@ -89,9 +89,14 @@ func main() {
 	last := users[len(users)-1]
 	show("page through the users", values{"users": len(users), "pages": pages, "last": last.Username})
 
-	team, _, err := client.TeamsAPI.CreateTeam(user).TeamCreate(*roster.NewTeamCreate("Analysts")).Execute()
+	creation := client.TeamsAPI.CreateTeam(user).IdempotencyKey(fmt.Sprint("story-", time.Now().UnixNano()))
+	creation = creation.TeamCreate(*roster.NewTeamCreate("Analysts"))
+	team, _, err := creation.Execute()
 	check(err)
 	show("create a team", values{"title": team.Title, "leader": team.Members[0].User.Username})
+	again, _, err := creation.Execute()
+	check(err)
+	show("send that again", values{"is_the_same": again.Id == team.Id})
 
 	add := client.MembersAPI.AddMember(user, team.Id).MemberCreate(*roster.NewMemberCreate(last.Id))
 	member, _, err := add.Execute()

@@ -4,6 +4,7 @@ import java.util.Collections;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.UUID;
 import roster.ApiClient;
 import roster.ApiException;
 import roster.ApiResponse;
@@ -99,10 +100,13 @@ public final class Story {
         BaseUser last = users.get(users.size() - 1);
         show("page through the users", Map.of("users", users.size(), "pages", pages, "last", last.getUsername()));
 
-        Team team = teamApi.createTeam(TeamsApi.APICreateTeamRequest.newBuilder()
-                .teamCreate(new TeamCreate().title("Analysts")).build());
+        TeamsApi.APICreateTeamRequest creation = TeamsApi.APICreateTeamRequest.newBuilder()
+                .idempotencyKey(UUID.randomUUID().toString())
+                .teamCreate(new TeamCreate().title("Analysts")).build();
+        Team team = teamApi.createTeam(creation);
         show("create a team", Map.of(
                 "title", team.getTitle(), "leader", team.getMembers().get(0).getUser().getUsername()));
+        show("send that again", Map.of("is_the_same", teamApi.createTeam(creation).equals(team)));
 
         MembersApi.APIAddMemberRequest add = MembersApi.APIAddMemberRequest.newBuilder()
                 .teamId(team.getId()).memberCreate(new MemberCreate().userId(last.getId())).build();

@@ -4,6 +4,7 @@ import json
 import sys
 import time
 from typing import TypeVar
+from uuid import uuid4
 
 from roster_client import AuthenticatedClient, Client
 from roster_client.api.auth import introspect_token, issue_token
@@ -87,8 +88,17 @@ while cursor is not None:
     cursor = page.headers.get("X-Next-Cursor")
 show("page through the users", users=len(users), pages=pages, last=users[-1].username)
 
-team = expect(Team, create_team.sync(client=client, body=TeamCreate(title="Analysts")))
+key = str(uuid4())
+made = [
+    expect(
+        Team,
+        create_team.sync(client=client, body=TeamCreate(title="Analysts"), idempotency_key=key),
+    )
+    for _ in range(2)
+]
+team = made[0]
 show("create a team", title=team.title, leader=team.members[0].user.username)
+show("send that again", is_the_same=made[1] == team)
 
 new = MemberCreate(user_id=users[-1].id)
 member = expect(Member, add_member.sync(team.id, client=client, body=new))

@@ -88,8 +88,14 @@ if (last === undefined) {
 }
 show("page through the users", { users: users.length, pages, last: last.username });
 
-const team = expect(await client.POST("/api/v1/teams", { body: { title: "Analysts" } }));
+const creation = {
+  params: { header: { "Idempotency-Key": crypto.randomUUID() } },
+  body: { title: "Analysts" },
+};
+const team = expect(await client.POST("/api/v1/teams", creation));
 show("create a team", { title: team.title, leader: team.members[0]?.user.username });
+const again = expect(await client.POST("/api/v1/teams", creation));
+show("send that again", { is_the_same: again.id === team.id });
 
 const path = { team_id: team.id };
 const member = { params: { path }, body: { user_id: last.id } };
