@@ -1,9 +1,11 @@
 """The resources of `roster new`: in a copy of the project they pass lint and tests as they come."""
 
+import subprocess
 from pathlib import Path
 
 import pytest
 
+from tests import lint_definition
 from tests.copies import copy_of_the_project, run
 
 pytestmark = pytest.mark.slow
@@ -53,6 +55,15 @@ def passes(copy: Path, *commands: tuple[str, ...]) -> None:
         assert done.returncode == 0, done.stdout + done.stderr
 
 
+def is_clean_to_the_linters(copy: Path) -> None:
+    """Lint the definition of a copy, with the linters for Node that this project has."""
+    passes(copy, ("-m", "tests.lint_definition"))
+    for document in (copy / "build").glob("openapi-*.yaml"):
+        for command in lint_definition.commands(document)[0]:
+            done = subprocess.run(command, capture_output=True, text=True, check=False)
+            assert done.returncode == 0, done.stdout + done.stderr
+
+
 def test_resources_of_every_form_pass_lint_and_tests_as_they_come(tmp_path: Path) -> None:
     pytest.importorskip("ruff")
     copy = copy_of_the_project(tmp_path)
@@ -67,6 +78,8 @@ def test_resources_of_every_form_pass_lint_and_tests_as_they_come(tmp_path: Path
     words = "project or time_entr or table_has or scans or example or document"
     passes(copy, *LINT, ("-m", "pytest", "-q", "-k", f"({words}) and not postgresql", *TESTS))
 
+    is_clean_to_the_linters(copy)
+
     new(copy, "notes", "--in", "time_entry")
     written = files(copy)
     for arguments in (("projects", "--in", "team"), ("remarks", "--in", "note")):
@@ -75,6 +88,7 @@ def test_resources_of_every_form_pass_lint_and_tests_as_they_come(tmp_path: Path
         assert len(refused.stderr.splitlines()) == 1, refused.stderr
     assert files(copy) == written
     passes(copy, *LINT, ("-m", "pytest", "-q", "-k", "note and not postgresql", *TESTS_OF_NOTES))
+    is_clean_to_the_linters(copy)
 
 
 @pytest.mark.parametrize(

@@ -22,7 +22,7 @@ _NEEDED = (
 )
 
 _VERBS = ("create", "read", "change", "delete")
-_SCHEMAS = ("", "Id", "Name", "Create", "Patch", "Operation", "NameOperation")
+_SCHEMAS = ("", "Id", "Name", "Create", "Patch", "NameOperation")
 
 
 class InTheWayError(Exception):

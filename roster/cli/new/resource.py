@@ -99,7 +99,6 @@ class Resource:
             f"{schemas}Name.yaml": "openapi/name.yaml",
             f"{schemas}Create.yaml": "openapi/create.yaml",
             f"{schemas}Patch.yaml": "openapi/patch.yaml",
-            f"{schemas}Operation.yaml": "openapi/operation.yaml",
             f"{schemas}NameOperation.yaml": "openapi/name_operation.yaml",
             f"{examples}/{names.cls}.yaml": "openapi/example.yaml",
             f"{examples}/Rename{names.cls}.yaml": "openapi/rename.yaml",
