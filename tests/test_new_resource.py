@@ -78,6 +78,8 @@ def test_resources_of_every_form_pass_lint_and_tests_as_they_come(tmp_path: Path
     words = "project or time_entr or table_has or scans or example or document"
     passes(copy, *LINT, ("-m", "pytest", "-q", "-k", f"({words}) and not postgresql", *TESTS))
 
+    # PostgreSQL fills and plans by itself.
+    passes(copy, ("-m", "pytest", "-q", "-k", "scans and postgresql", "tests/test_query_plans.py"))
     is_clean_to_the_linters(copy)
 
     new(copy, "notes", "--in", "time_entry")

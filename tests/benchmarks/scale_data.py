@@ -120,7 +120,8 @@ def _made_from_its_columns(table: Any, count: int, driver: Any, dialect: Dialect
 
     columns = rows.written(table)
     binds = [column.type.dialect_impl(dialect).bind_processor(dialect) for column in columns]
-    made = rows.many(table, count, FIRST, parents)
+    # Made before they are written: while a COPY lasts, nothing else can be asked.
+    made = list(rows.many(table, count, FIRST, parents))
     return (
         table.name,
         [column.name for column in columns],
