@@ -93,6 +93,11 @@ def test_resources_of_every_form_pass_lint_and_tests_as_they_come(tmp_path: Path
     is_clean_to_the_linters(copy)
 
 
+def test_the_whole_suite_passes_beside_a_new_resource(written: Path) -> None:
+    chosen = "not live and not slow and not field and not clients"
+    passes(written, ("-m", "pytest", "-q", "--numprocesses", "2", "-m", chosen, "--prove"))
+
+
 @pytest.mark.parametrize(
     ("file", "old", "new_text", "told"),
     [

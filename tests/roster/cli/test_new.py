@@ -70,7 +70,9 @@ def test_what_is_no_name_of_a_resource_is_refused(plural: str, singular: str | N
 
 
 @pytest.mark.parametrize(
-    ("plural", "parent"), [("projects", "team"), ("projects", None), ("time_entries", "team")]
+    # Names that no copy of the project has already.
+    ("plural", "parent"),
+    [("hedgehogs", "team"), ("hedgehogs", None), ("garden_gates", "team")],
 )
 def test_what_is_written_is_a_definition_and_python(
     project: Project, plural: str, parent: str | None, tmp_path: Path
