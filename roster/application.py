@@ -1,10 +1,11 @@
 """The application factory: composes the packages into one ASGI application."""
 
 import re
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from functools import partial
+from itertools import chain
 from secrets import token_hex
 from typing import Any
 
@@ -46,7 +47,7 @@ from roster.server.hosts import known_hosts_only
 from roster.server.proxies import Proxies
 from roster.server.purging import Purging
 from roster.server.watching import watch
-from roster.settings import Settings
+from roster.settings import Settings, SettingsError
 from roster.stack.authorization import Rules
 from roster.stack.extension import Extend, find_extension
 from roster.stack.flask_pages import FlaskPages
@@ -63,6 +64,7 @@ from roster.stack.wsgi import FlaskAdapter
 
 # What connexion itself puts before these answers errors, which the entry point does.
 _STACK = (OperationMiddleware, SecurityMiddleware)
+_Act = Callable[[], None]
 # A request id from outside goes into answers and logs, so only a UUID is taken over.
 _REQUEST_ID = re.compile(r"[0-9A-Fa-f]{8}(-?)(?:[0-9A-Fa-f]{4}\1){3}[0-9A-Fa-f]{12}")
 
@@ -177,32 +179,54 @@ def create_app(
         run=dispatcher.run,
     )
 
+    tracing = _tracing(settings, engine)
     purging = Purging(sessions, purges_of(settings), metrics, settings.purge_hours)
-
-    @asynccontextmanager
-    async def lifespan(_app: Any) -> AsyncIterator[None]:
-        purging.start()
-        metrics.start()
-        yield
-        purging.close()
-        metrics.close()
-        dispatcher.close()
-        rates.close()
-        engine.dispose()
-        logs.end()
+    traced = [tracing] if tracing else []
+    life = _life(
+        [each.start for each in (purging, metrics, *traced)],
+        [each.close for each in (purging, metrics, dispatcher, rates, *traced)],
+        [engine.dispose, logs.end],
+    )
 
     inner = known_hosts_only(with_cors(entry_point, settings), entry_point.refuse, settings)
     log = logs.access_log()
     if log:
         inner = AccessLog(inner, log.write, assets, client_address)
+    if tracing:
+        inner = tracing.traced(inner)
     http = CorrelationIdMiddleware(
         inner,
         update_request_header=False,
         generator=partial(token_hex, 16),
         validator=lambda value: _REQUEST_ID.fullmatch(value) is not None,
     )
-    asgi = _Outermost(http, Router(lifespan=lifespan))
+    asgi = _Outermost(http, Router(lifespan=life))
     return Application(settings, defined, engine, sessions, limits, rates, app, asgi)
+
+
+def _life(starts: Sequence[_Act], *ends: Sequence[_Act]) -> Callable[[Any], Any]:
+    """Return the lifespan of a server: what is called at its start, and at its end."""
+
+    @asynccontextmanager
+    async def lifespan(_app: Any) -> AsyncIterator[None]:
+        for start in starts:
+            start()
+        yield
+        for end in chain(*ends):
+            end()
+
+    return lifespan
+
+
+def _tracing(settings: Settings, engine: Engine) -> Any:
+    """Make the tracing; None where nothing is traced, which needs none of its packages."""
+    if not settings.traces_url:
+        return None
+    try:
+        from roster.observability.tracing import Tracing  # noqa: PLC0415
+    except ModuleNotFoundError:
+        raise SettingsError("ROSTER_TRACES_URL needs the packages of roster[tracing]") from None
+    return Tracing(settings, engine)
 
 
 def _connexion(

@@ -61,6 +61,10 @@ class SettingFields(BaseSettings):
     """The least level of log lines; also by logger: warning,roster.http=info."""
     access_log: Literal["on", "off"] = Field("on", validation_alias="ROSTER_ACCESS_LOG")
     """on: a log line for each request; or off."""
+    traces_url: str = Field("", validation_alias="ROSTER_TRACES_URL")
+    """The OTLP/HTTP address of a collector of traces, such as http://127.0.0.1:4318/v1/traces."""
+    traces_share: float = Field(1.0, validation_alias="ROSTER_TRACES_SHARE", ge=0, le=1)
+    """The share of requests that are traced, 0 to 1; a traceparent header decides for its own."""
     metrics_token: SecretStr = Field(SecretStr(""), validation_alias="ROSTER_METRICS_TOKEN")
     """The bearer token for /metrics, which is closed without it in production."""
     limits_url: str = Field("", validation_alias="ROSTER_LIMITS_URL")

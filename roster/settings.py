@@ -65,7 +65,7 @@ class Settings(SettingFields):
             raise ValueError("must be a Redis URL such as redis://localhost:6379")
         return value
 
-    @field_validator("captcha_verify_url")
+    @field_validator("captcha_verify_url", "traces_url")
     @classmethod
     def _check_verify_url(cls, value: str) -> str:
         try:
