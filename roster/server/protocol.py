@@ -19,6 +19,7 @@ from roster.server.capacity import REFUSED_POLITELY, capacity
 from roster.server.parser import Parser
 from roster.settings import Settings
 
+_BLANKS = (b" ", b"\t")
 _A_MOMENT = 0.05  # seconds, less than uvicorn waits for its connections at the least
 
 
@@ -123,6 +124,10 @@ class Bounded(HttpToolsProtocol):
         if size > self._settings.head_bytes or len(self.headers) > self._settings.headers:
             self._refuse(431)
             raise _TooLargeError
+        # The parser takes white space off the front alone (RFC 9110 section 5.5).
+        for place, (name, value) in enumerate(self.headers):
+            if value[-1:] in _BLANKS:
+                self.headers[place] = name, value.rstrip()
         if self._is_one_too_many and len(self.connections) > self._most:
             self.limit_concurrency = 0
         if self._is_offer:

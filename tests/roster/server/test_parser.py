@@ -55,6 +55,19 @@ def converse(server: LiveServer, *pieces: bytes) -> list[tuple[int, Any]]:
     return answers
 
 
+@pytest.mark.parametrize("blanks", [b" ", b"\t", b" \t  "])
+def test_white_space_around_a_value_is_no_part_of_it(live: LiveServer, blanks: bytes) -> None:
+    head = (
+        b"GET /api/v1/teams HTTP/1.1\r\nHost: localhost" + blanks + b"\r\nAuthorization:" + blanks
+    )
+    token = live.bearer("root", "q")["Authorization"].encode()
+
+    [listed, health] = converse(live, head + token + blanks + b"\r\n\r\n" + LAST)
+
+    assert listed[0] == 200
+    assert health == (200, {"status": "ok"})
+
+
 @OFFERS
 @pytest.mark.parametrize(
     ("head", "body"), [(WITH_LENGTH, FORM), (LOGIN + b"Transfer-Encoding: chunked\r\n", CHUNKS)]
