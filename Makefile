@@ -28,7 +28,7 @@ serve: .venv/installed ## migrate the database, load the development data, serve
 
 # Tests also wait, for databases and for processes that they start: one more of them than there are cores. What has been
 # compiled is kept, whatever the shell says, as each of those processes would compile it anew.
-test: PROCESSES = $(shell $(PYTHON) -c 'import os; print(1 + (os.cpu_count() or 1))')
+test: PROCESSES = $(shell $(PYTHON) -c 'import os; print(1 + len(getattr(os, "sched_getaffinity", lambda _: range(os.cpu_count() or 1))(0)))')
 test: export PYTHONDONTWRITEBYTECODE =
 test: .venv/installed-test .venv/installed-openapi-core ## run the suite, on SQLite and PostgreSQL; it fails for a declared status that it does not see
 	$(BIN)/python -m pytest --numprocesses $(PROCESSES) --dist worksteal -m 'not live and not slow and not field and not clients' --prove
