@@ -26,11 +26,11 @@ PARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 
 @dataclass
 class Collector:
-    """A collector; `spans` are those that it got, `delay` is how long it takes for an answer."""
+    """A collector; `spans` are those that it got. It answers while `is_awake` is set."""
 
     url: str
     spans: list[Any] = field(default_factory=list)
-    delay: float = 0
+    is_awake: threading.Event = field(default_factory=threading.Event)
 
     def named(self, name: str) -> list[Any]:
         return [span for span in self.spans if span.name == name]
@@ -40,7 +40,7 @@ class Collector:
 def collector() -> Iterator[Collector]:
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
-            time.sleep(found.delay)
+            found.is_awake.wait(PATIENCE_SECONDS)
             sent = ExportTraceServiceRequest()
             sent.ParseFromString(self.rfile.read(int(self.headers["Content-Length"])))
             for resource in sent.resource_spans:
@@ -55,6 +55,7 @@ def collector() -> Iterator[Collector]:
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     server.daemon_threads = True
     found = Collector(f"http://127.0.0.1:{server.server_port}/v1/traces")
+    found.is_awake.set()
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
     yield found
@@ -66,8 +67,15 @@ def collector() -> Iterator[Collector]:
 Serving = Callable[..., Any]
 
 
+def wait_for_the_last_spans() -> None:
+    """Wait for the thread that sends them, which may outlive its server."""
+    for thread in threading.enumerate():
+        if thread.name == "roster-tracing":
+            thread.join(PATIENCE_SECONDS)
+
+
 @pytest.fixture
-def traced(migrated_url: str, collector: Collector) -> Serving:
+def traced(migrated_url: str, collector: Collector) -> Iterator[Serving]:
     """Return a context manager with a client of a server that traces; its end sends all spans."""
 
     @contextmanager
@@ -78,8 +86,13 @@ def traced(migrated_url: str, collector: Collector) -> Serving:
         empty(app.engine, app.settings.origin, app.settings.port)
         with CheckedClient(app, base_url=app.settings.origin) as client:
             yield client
+        if collector.is_awake.is_set():
+            wait_for_the_last_spans()
 
-    return serving
+    yield serving
+    # What it would log must not be met by other tests.
+    collector.is_awake.set()
+    wait_for_the_last_spans()
 
 
 def log_in(client: CheckedClient, password: str = "q") -> Any:
@@ -183,7 +196,7 @@ def test_a_call_of_a_service_carries_the_trace(traced: Serving, collector: Colle
 
 @pytest.mark.one_database
 def test_a_collector_that_hangs_holds_up_nothing(traced: Serving, collector: Collector) -> None:
-    collector.delay = 60
+    collector.is_awake.clear()
     began = time.monotonic()
 
     with traced() as client:
