@@ -1,4 +1,4 @@
-"""Requests with an `Idempotency-Key`: which are under way, and what the others were answered."""
+"""Requests with an `Idempotency-Key`: those under way, and the answers to the others."""
 
 import secrets
 from collections.abc import Iterator
@@ -24,8 +24,8 @@ _OTHER_BODY = "This Idempotency-Key was used for another request."
 class IdempotentRequest(Base):
     """A request with a key: under way while it has no answer, and free again when it expires.
 
-    `id` is derived from caller and key, `fingerprint` from what is asked for. `claim` is the run of
-    the request that may write its answer. `answer` is encrypted by who keeps it.
+    `id` is derived from caller and key, `fingerprint` from parameters and body. `claim` names the
+    run of the request that may write the answer. `answer` is encrypted: see the caller of `finish`.
     """
 
     __tablename__ = "idempotent_requests"

@@ -1,4 +1,4 @@
-"""Counting what is live: tokens and browser sessions."""
+"""Counting live tokens and browser sessions."""
 
 from sqlalchemy import Connection, func, select
 

@@ -32,8 +32,7 @@ _slots = BoundedSemaphore(CORES)
 _opaque_string = get_profile("OpaqueString")
 _context = CryptContext(schemes=["argon2"], argon2__type="ID", argon2__parallelism=1)
 _cost: dict[str, int] = {}
-# Are told how many seconds each hash took.
-_observers: list[Callable[[float], None]] = []
+_observer: Callable[[float], None] | None = None
 
 
 def configure(*, time_cost: int = 2, memory_cost: int = 19456) -> None:
@@ -49,8 +48,12 @@ configure()
 
 
 def observe(observer: Callable[[float], None]) -> None:
-    """Have the seconds of each hash told, its wait for a core among them, to nobody else."""
-    _observers[:] = [observer]
+    """Call a function with the seconds of each hash, its wait for a core included.
+
+    There is one such function: the last one that was given.
+    """
+    global _observer  # noqa: PLW0603
+    _observer = observer
 
 
 def prepare(password: str) -> str | None:
@@ -130,8 +133,8 @@ def _compute(function: Callable[..., Any], *arguments: Any) -> Any:
     began = perf_counter()
     with _slots:
         computed = function(*arguments)
-    for observe in _observers:
-        observe(perf_counter() - began)
+    if _observer is not None:
+        _observer(perf_counter() - began)
     return computed
 
 

@@ -1,4 +1,4 @@
-"""Metrics: what a server did, and how it is, for Prometheus."""
+"""Metrics: the figures of a server, for Prometheus."""
 
 import os
 import platform
@@ -23,8 +23,8 @@ class Metrics:
     """The figures of this server, from its start.
 
     Where `PROMETHEUS_MULTIPROC_DIR` names a folder, those of all workers that share it are added
-    up. What happens is counted when it happens; how a worker is (threads, queues, connections) is
-    read when Prometheus asks, or by a thread of each worker, where there are several.
+    up. Requests and other events are counted as they happen. Threads, queues and connections are
+    read when Prometheus asks; where there are several workers, a thread of each reads them.
     """
 
     def __init__(self) -> None:
@@ -113,7 +113,7 @@ class Metrics:
         self._hashed.observe(seconds)
 
     def queue(self, threads: str) -> tuple[Callable[[float], None], Callable[[], None]]:
-        """Return what counts a wait for threads, and what counts a refusal in its place."""
+        """Return the functions that count a wait for threads, and a refusal."""
         return self._queued.labels(threads).observe, self._turned_away.labels(threads).inc
 
     def limited(self, name: str) -> None:
@@ -134,24 +134,21 @@ class Metrics:
         self._live.labels(kind).set(number)
 
     def watch(self, name: str, documentation: str, **read: Callable[[], float]) -> None:
-        """Have something read now and then: a gauge, added up over the workers.
+        """Read a gauge whenever the figures are asked for; those of all workers are added up.
 
-        `read` is by the value of the label `kind`; only `all` is without a label.
+        `read` has a function for each value of the label `kind`.
         """
-        if "all" in read:
-            self._watched.append((self._gauge(name, documentation, "livesum"), read["all"]))
-            return
         gauge = self._gauge(name, documentation, "livesum", "kind")
         self._watched += [(gauge.labels(kind), each) for kind, each in read.items()]
 
     def start(self) -> None:
-        """Begin to read what is watched, where another worker may be asked for it."""
+        """Begin to read the gauges, where Prometheus may ask another worker for them."""
         if self._folder:
             self._thread = Thread(target=self._sample, name="roster-metrics", daemon=True)
             self._thread.start()
 
     def close(self) -> None:
-        """End that, and take back how this worker was."""
+        """Stop reading, and take this worker's gauges out of the sums."""
         self._stop.set()
         if self._thread and self._folder:
             self._thread.join(1.0)
@@ -200,7 +197,7 @@ class Metrics:
 
 
 def _forget_the_dead(folder: Path) -> None:
-    """Take back how workers were that ended without saying so."""
+    """Take the gauges of killed workers out of the sums."""
     for file in folder.glob("gauge_live*_*.db"):
         pid = int(file.stem.rpartition("_")[2])
         try:

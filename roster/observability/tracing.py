@@ -1,7 +1,7 @@
 """Traces: spans of requests, statements, hashes and calls, for an OpenTelemetry collector.
 
 Its packages are an extra, `roster[tracing]`. Nothing is traced, and nothing costs time, where
-`ROSTER_TRACES_URL` is not set: what is traced is wrapped when a server starts that traces.
+`ROSTER_TRACES_URL` is not set: functions are wrapped at the start of a server that traces.
 """
 
 import re
@@ -14,13 +14,14 @@ from typing import Any
 
 import httpx2
 from asgi_correlation_id import correlation_id
-from opentelemetry import propagate, trace
+from opentelemetry import trace
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from opentelemetry.sdk.trace.sampling import ParentBased, TraceIdRatioBased
 from opentelemetry.trace import Span, SpanKind, StatusCode
+from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 from sqlalchemy import Engine, event
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -30,7 +31,9 @@ from models.users import passwords
 from roster.http.context import CONTEXT, RequestContext
 from roster.settings import Settings
 
-# What waits for the collector at most, and for how long one batch may take; then spans are dropped.
+# W3C's traceparent and tracestate alone: a client's baggage goes to no other service.
+_CONTEXT = TraceContextTextMapPropagator()
+# More spans than these do not wait for the collector, nor a batch longer: they are dropped.
 _MAX_SPANS = 4096
 _BATCH = 512
 _EXPORT_SECONDS = 5
@@ -38,7 +41,7 @@ _EXPORT_SECONDS = 5
 _PATIENCE = 1.0
 _MAX_SQL = 2000
 _METHODS = {"DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT"}
-# What the drivers do themselves, beside what SQLAlchemy executes by its cursors.
+# Methods of the drivers that go past SQLAlchemy's cursors.
 _OF_DRIVERS = ("fetch", "write", "begin", "commit")
 _SPAN = "roster_span"
 
@@ -63,7 +66,7 @@ class Tracing:
         self._undo: list[Callable[[], None]] = []
 
     def start(self) -> None:
-        """Wrap what is traced."""
+        """Wrap the functions that are traced."""
         for driver in (SQLiteConnection, PostgreSQLConnection):
             for name in _OF_DRIVERS:
                 self._replace(driver, name, self._of_driver(getattr(driver, name), name))
@@ -96,7 +99,7 @@ class Tracing:
             method = scope["method"] if scope["method"] in _METHODS else "_OTHER"
             told = {"http.request.method": method}
             with self._span(
-                method, context=propagate.extract(sent), kind=SpanKind.SERVER, attributes=told
+                method, context=_CONTEXT.extract(sent), kind=SpanKind.SERVER, attributes=told
             ) as span:
 
                 async def telling(message: Message) -> None:
@@ -139,7 +142,7 @@ class Tracing:
         async def send(client: Any, request: Any, **options: Any) -> Any:
             told = {"http.request.method": request.method, "server.address": request.url.host}
             with self._span(request.method, kind=SpanKind.CLIENT, attributes=told) as span:
-                propagate.inject(request.headers)
+                _CONTEXT.inject(request.headers)
                 response = await real(client, request, **options)
                 span.set_attribute("http.response.status_code", response.status_code)
                 return response
@@ -193,14 +196,14 @@ def _end(context: Any, status: StatusCode | None) -> None:
 
 
 def _name(sql: str) -> str:
-    """Name a statement by its verb and its first table: what it is called with is in no span."""
+    """Name a statement by its verb and its first table."""
     verb = sql.split(None, 1)[0].upper()
     table = re.search(r"\b(?:FROM|INTO|UPDATE)\s+(\w+)", sql)
     return f"{verb} {table[1]}" if table else verb
 
 
 def _tell(span: Span, scope: Scope, method: str, status: int) -> None:
-    """Tell what is known of a request when it is answered: nothing that it sent."""
+    """Add the route and the status of a request to its span; nothing that it sent."""
     context: RequestContext | None = scope.get(CONTEXT)
     if context is not None:
         template = context.route.template

@@ -60,7 +60,8 @@ class Rates:
 
     def refusal(self, policy: Policy, left: float) -> HTTPError:
         """Make the error of a party that is beyond its quota, and count it."""
-        self._limited(policy.name.decode())
+        # Guesses at passwords have a limit by address, too.
+        self._limited(f"rate-{policy.name.decode()}")
         return refusal(left)
 
     def reset(self) -> None:

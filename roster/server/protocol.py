@@ -127,7 +127,7 @@ class Bounded(HttpToolsProtocol):
         # The parser takes white space off the front alone (RFC 9110 section 5.5).
         for place, (name, value) in enumerate(self.headers):
             if value[-1:] in _BLANKS:
-                self.headers[place] = name, value.rstrip()
+                self.headers[place] = name, value.rstrip(b" \t")
         if self._is_one_too_many and len(self.connections) > self._most:
             self.limit_concurrency = 0
         if self._is_offer:

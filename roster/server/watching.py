@@ -1,4 +1,4 @@
-"""What is watched of a worker: its threads, queues, database connections and log lines."""
+"""The gauges of a worker: its threads, queues, database connections and lost log lines."""
 
 from sqlalchemy import Engine, QueuePool
 
@@ -9,7 +9,7 @@ from roster.server.dispatch import Dispatcher
 
 
 def watch(metrics: Metrics, dispatcher: Dispatcher, engine: Engine, pool: Connections) -> None:
-    """Have the metrics read how a worker is, whenever they are asked for."""
+    """Give the metrics the gauges that are read when Prometheus asks."""
     kinds = dispatcher.threads
     for name, threads in kinds.items():
         threads.observe(*metrics.queue(name))
@@ -40,4 +40,4 @@ def watch(metrics: Metrics, dispatcher: Dispatcher, engine: Engine, pool: Connec
         open=opened,
         idle=lambda: pool.idle,
     )
-    metrics.watch("log_lines_dropped", "Log lines that could not be written.", all=logs.dropped)
+    metrics.watch("log_lines", "Log lines that could not be written.", dropped=logs.dropped)

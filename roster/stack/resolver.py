@@ -180,7 +180,7 @@ def _absent(**_: Any) -> flask.Response:
 def _committing(
     call: Callable[[RequestContext], Any], respond: Responder
 ) -> Callable[[RequestContext], Any]:
-    """Return the function that carries a request out, and commits what it has written."""
+    """Return the function that carries a request out, and commits."""
 
     def carry_out(context: RequestContext) -> Any:
         if context.refusal is not None:

@@ -100,20 +100,6 @@ def let_pass(server: Server, time: timedelta) -> None:
         session.commit()
 
 
-def test_what_creates_declares_the_key() -> None:
-    creating = [
-        each
-        for each in loader.load("production").operations
-        if each.method == "POST" and each.success[0] == 201
-    ]
-
-    assert [
-        each.id
-        for each in creating
-        if HEADER not in {parameter["name"] for parameter in each.parameters}
-    ] == []
-
-
 def test_the_first_answer_is_given_again(creation: Creation) -> None:
     first = creation.send()
     after = creation.count()

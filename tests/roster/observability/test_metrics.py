@@ -208,7 +208,7 @@ from collections.abc import Callable
 from roster.observability.metrics import Metrics
 metrics = Metrics()
 metrics.watch("threads", "Threads.", requests=lambda: 4)
-metrics.watch("log_lines_dropped", "Lines.", all=lambda: 1)
+metrics.watch("log_lines", "Lines.", dropped=lambda: 1)
 metrics.exposition()
 print("ready", flush=True)
 sys.stdin.readline()
@@ -234,7 +234,7 @@ sys.stdin.readline()
     one = run(EXPOSE, tmp_path)
     workers[1].communicate("end\n")
 
-    threads, lost = 'roster_threads{kind="requests"}', "roster_log_lines_dropped"
+    threads, lost = 'roster_threads{kind="requests"}', 'roster_log_lines{kind="dropped"}'
     assert (figure(both, threads), figure(both, lost)) == (8, 2)
     assert (figure(one, threads), figure(one, lost)) == (4, 1)
     assert figure(run(EXPOSE, tmp_path), threads) == 0
@@ -289,7 +289,7 @@ def test_what_a_limit_refuses_is_counted_by_its_name(serve: Serve) -> None:
     before = server.client.get("/metrics").text
     while server.client.get("/api/v1/teams").status_code != 429:
         continue
-    sample = 'roster_limited_requests_total{limit="address"}'
+    sample = 'roster_limited_requests_total{limit="rate-address"}'
     server.app.rates.reset()
     assert figure(server.client.get("/metrics").text, sample) == figure(before, sample) + 1
 

@@ -163,7 +163,7 @@ def test_a_call_of_a_service_carries_the_trace(traced: Serving, collector: Colle
     class Service(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             self.rfile.read(int(self.headers["Content-Length"]))
-            got.append(self.headers["traceparent"])
+            got.append((self.headers["traceparent"], self.headers["baggage"]))
             self.send_response(200)
             self.end_headers()
             self.wfile.write(b'{"success": false}')
@@ -179,16 +179,16 @@ def test_a_call_of_a_service_carries_the_trace(traced: Serving, collector: Colle
         "captcha_site_key": "k",
     }
     sign_up = {"email": "a@example.com", "password": PASSWORD, "username": "ada"}
+    body, baggage = sign_up | {"recaptcha_key": "x"}, {"baggage": "user=canary"}
     with traced(**asked) as client:
-        assert (
-            client.post("/api/v1/users", json=sign_up | {"recaptcha_key": "x"}).status_code == 403
-        )
+        assert client.post("/api/v1/users", json=body, headers=baggage).status_code == 403
     service.shutdown()
     service.server_close()
 
     [request] = collector.named("POST /api/v1/users")
     [call] = collector.named("POST")
-    [parent] = got
+    [(parent, passed_on)] = got
+    assert passed_on is None
     assert parent.startswith(f"00-{request.trace_id.hex()}-{call.span_id.hex()}-")
     assert int(parent[-2:], 16) & 1, "it is not sampled"
     assert call.parent_span_id == request.span_id
