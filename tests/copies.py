@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
+# Python's options that run the project's own command.
+ROSTER = ("-c", "from roster.cli.main import main; main()")
 
 
 def copy_of_the_project(folder: Path) -> Path:
@@ -40,6 +42,13 @@ def run(copy: Path, *command: str, **variables: str) -> subprocess.CompletedProc
         check=False,
         text=True,
     )
+
+
+def passes(copy: Path, *commands: tuple[str, ...], **variables: str) -> None:
+    """Run modules of Python in the copy, each of which must succeed."""
+    for command in commands:
+        done = run(copy, *command, **variables)
+        assert done.returncode == 0, done.stdout + done.stderr
 
 
 def insert(path: Path, after: str, text: str) -> None:

@@ -6,11 +6,10 @@ from pathlib import Path
 import pytest
 
 from tests import lint_definition
-from tests.copies import copy_of_the_project, run
+from tests.copies import ROSTER, copy_of_the_project, passes, run
 
 pytestmark = pytest.mark.slow
 
-ROSTER = ("-c", "from roster.cli.main import main; main()")
 TESTS = (
     *("tests/handlers/test_projects.py", "tests/models/teams/test_project.py"),
     *("tests/handlers/test_time_entries.py", "tests/models/time_entries/test_time_entry.py"),
@@ -46,13 +45,6 @@ def new(copy: Path, *arguments: str) -> str:
     done = run(copy, *ROSTER, "new", *arguments)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
-
-
-def passes(copy: Path, *commands: tuple[str, ...]) -> None:
-    """Run commands in a copy, each of which must succeed."""
-    for command in commands:
-        done = run(copy, *command)
-        assert done.returncode == 0, done.stdout + done.stderr
 
 
 def is_clean_to_the_linters(copy: Path) -> None:
@@ -91,11 +83,6 @@ def test_resources_of_every_form_pass_lint_and_tests_as_they_come(tmp_path: Path
     assert files(copy) == written
     passes(copy, *LINT, ("-m", "pytest", "-q", "-k", "note and not postgresql", *TESTS_OF_NOTES))
     is_clean_to_the_linters(copy)
-
-
-def test_the_whole_suite_passes_beside_a_new_resource(written: Path) -> None:
-    chosen = "not live and not slow and not field and not clients"
-    passes(written, ("-m", "pytest", "-q", "--numprocesses", "2", "-m", chosen, "--prove"))
 
 
 @pytest.mark.parametrize(

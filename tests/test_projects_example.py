@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.copies import copy_of_the_project, insert, run
+from tests.copies import ROSTER, copy_of_the_project, insert, passes
 
 pytestmark = pytest.mark.slow
 
@@ -73,26 +73,38 @@ LINES = [
 CHECKS = (
     ("-m", "ruff", "format", "--check", "."),
     ("-m", "ruff", "check", "."),
-    ("-c", "from roster.cli.main import main; main()", "check"),
+    (*ROSTER, "check"),
     (
         *("-m", "pytest", "-q", "-k", "sqlite and project or table_has or scans and sqlite"),
         *("tests/handlers/test_projects.py", "tests/models/teams/test_project.py"),
         *("tests/handlers/test_roles.py", "tests/test_query_plans.py"),
     ),
 )
+QUICK = "not live and not slow and not field and not clients"
 
 
-def test_the_example_is_files_of_its_own_and_a_few_lines(tmp_path: Path) -> None:
+@pytest.fixture
+def copy(tmp_path: Path) -> Path:
+    """Return a copy of the project with the example, and its migration."""
     copy = copy_of_the_project(tmp_path)
     shutil.copytree(EXAMPLE, copy, dirs_exist_ok=True)
     shutil.rmtree(copy / "tests/projects_example")
     for file, after, lines in LINES:
         insert(copy / file, after, lines)
-    url = f"sqlite:///{tmp_path}/migration.db"
-    for command in (
-        ("-c", "from roster.cli.main import main; main()", "db", "upgrade"),
-        ("-m", "alembic", "revision", "--autogenerate", "--message", "add projects"),
-        *CHECKS,
-    ):
-        done = run(copy, *command, DATABASE_URL=url)
-        assert done.returncode == 0, done.stdout + done.stderr
+    revision = ("-m", "alembic", "revision", "--autogenerate", "--message", "add projects")
+    url = f"sqlite:///{copy}/build.db"
+    passes(copy, (*ROSTER, "db", "upgrade"), revision, DATABASE_URL=url)
+    return copy
+
+
+def test_the_example_is_files_of_its_own_and_a_few_lines(copy: Path) -> None:
+    passes(copy, *CHECKS)
+
+
+def test_the_whole_suite_passes_beside_it_and_a_resource_by_command(copy: Path) -> None:
+    pytest.importorskip("ruff")
+    passes(
+        copy,
+        (*ROSTER, "new", "garden_gates", "--in", "team"),
+        ("-m", "pytest", "-q", "--numprocesses", "2", "-m", QUICK, "--prove"),
+    )

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 from sqlalchemy import Engine, func, select, text
 from sqlalchemy.exc import OperationalError
@@ -23,6 +24,7 @@ pytestmark = pytest.mark.field
 
 LIMITS = {
     "ROSTER_LIMIT_MEMBERS_ADDED": "100000",
+    "ROSTER_QUOTA_TEAMS": "100000",
     "ROSTER_DATABASE_CONNECT_SECONDS": "2",
     "ROSTER_DATABASE_STATEMENT_SECONDS": "2",
     "ROSTER_DATABASE_LOCK_SECONDS": "2",
@@ -197,3 +199,36 @@ def test_no_acknowledged_write_is_lost_in_a_freeze(
     assert {*answers} <= {200, 201, 204, 404, 409, 503}
     assert lost(crowd, uri) == {}
     assert ask(server, "/readyz") == (200, None)
+
+
+def test_each_key_creates_one_team_however_often_it_is_sent_in_a_freeze(
+    served: tuple[Proxy, LiveServer], uri: str
+) -> None:
+    between, server = served
+    caller = server.bearer("root", "q")
+    deadline = time.monotonic() + 120  # a key whose claim was lost is free after a minute
+
+    def create(number: int) -> Counter[int]:
+        found: Counter[int] = Counter()
+        header = {**caller, "Idempotency-Key": f"key-{number}"}
+        while not found[201]:
+            assert time.monotonic() < deadline
+            body = {"title": f"Team {number}"}
+            answer = server.client.post("/api/v1/teams", json=body, headers=header, timeout=30)
+            found[answer.status_code] += 1
+            time.sleep(0 if answer.status_code == 201 else 0.2)
+        return found
+
+    with ThreadPoolExecutor(9) as pool:
+        under_way = pool.map(create, range(2500))
+        for _ in range(2):
+            time.sleep(0.5)
+            with frozen(between):
+                time.sleep(7)
+        answers = sum(under_way, Counter[int]())
+
+    assert answers[503] > 0
+    assert {*answers} <= {201, 409, 503}
+    with psycopg.connect(uri) as connection:
+        created = connection.execute("SELECT title FROM teams").fetchall()
+    assert sorted(created) == sorted((f"Team {number}",) for number in range(2500))
