@@ -13,6 +13,7 @@ import psycopg
 from psycopg.adapt import PyFormat, Transformer
 from psycopg.errors import (
     ConnectionTimeout,
+    Diagnostic,
     DuplicatePreparedStatement,
     QueryCanceled,
     error_from_result,
@@ -110,6 +111,8 @@ class PostgreSQLConnection(psycopg.Connection[Any]):
         self._begin = ["BEGIN"]
         self._is_standby = self.pgconn.parameter_status(b"in_hot_standby") == b"on"
         self._inode = os.fstat(self.pgconn.socket).st_ino
+        self._is_confirmed = True
+        self.add_notice_handler(self._notice)
         _watchdog.watch(self)
 
     def set_up(self, limits: Mapping[str, int], prepares: bool | None, seconds: int) -> None:
@@ -173,9 +176,22 @@ class PostgreSQLConnection(psycopg.Connection[Any]):
         return [self._transformer.as_literal(value).decode() for value in values]
 
     def commit(self) -> None:
-        """Commit, if a transaction has begun."""
+        """Commit, if a transaction has begun.
+
+        :raises psycopg.OperationalError: also if the wait for a synchronous standby was cancelled:
+            the transaction is committed, but could be lost with this server.
+        """
         if self.in_transaction:
+            self._is_confirmed = True
             self._execute(["COMMIT"])
+            if not self._is_confirmed:
+                raise psycopg.OperationalError("no standby has confirmed the commit")
+
+    def _notice(self, diagnostic: Diagnostic) -> None:
+        # A COMMIT that is cancelled while it waits for a standby ends with a warning, and not with
+        # an error. The text is translated, the name of the function is not.
+        if diagnostic.source_function == "SyncRepWaitForLSN":
+            self._is_confirmed = False
 
     def _execute(self, statements: Sequence[str]) -> list[Any]:
         # psycopg's cursor has more functions, and takes four times as long.

@@ -38,17 +38,22 @@ class Database:
                 connection.execute(each)
 
     def allow_writes(self, allowed: bool) -> None:
-        """Let new transactions of all sessions write, or only read.
+        """Let new transactions of all sessions write, or only read."""
+        self.set("default_transaction_read_only", "off" if allowed else "on")
+
+    def set(self, name: str, value: str) -> None:
+        """Give a setting another value in all sessions.
 
         The server tells its sessions after its answer, one by one: this one, which was there
         before, is asked until it knows, and the others get the time to be told as well.
         """
-        value = "off" if allowed else "on"
         with psycopg.connect(self.url("postgres"), autocommit=True) as session:
-            session.execute(f"ALTER SYSTEM SET default_transaction_read_only = {value}")
+            # A setting like this waits for a standby too, where that is what it says.
+            session.execute("SET synchronous_commit = local")
+            session.execute(f"ALTER SYSTEM SET {name} = '{value}'")
             session.execute("SELECT pg_reload_conf()")
             deadline = time.monotonic() + PATIENCE_SECONDS
-            while session.execute("SHOW default_transaction_read_only").fetchone() != (value,):
+            while session.execute(f"SHOW {name}").fetchone() != (value,):
                 assert time.monotonic() < deadline
                 time.sleep(0.05)
         time.sleep(0.5)

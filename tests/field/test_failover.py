@@ -80,6 +80,30 @@ def test_a_server_that_only_reads_is_no_place_to_write(
     assert somebody.wrong == []
 
 
+@pytest.mark.parametrize("is_cancelled", [True, False])
+def test_a_commit_that_no_standby_confirms_is_not_acknowledged(
+    databases: tuple[Database, Database], tmp_path: Path, people: MakePeople, is_cancelled: bool
+) -> None:
+    primary, _ = databases
+    cancel = "SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE wait_event = 'SyncRep'"
+    settings = {"DATABASE_URL": primary.url(), "ROSTER_DATABASE_STATEMENT_SECONDS": "1"}
+    with serving(tmp_path, fault=UNEXPECTED, **settings) as server:
+        [somebody, *_] = warm_up(people, server, primary.url())
+        primary.set("synchronous_standby_names", "nobody")
+        with ThreadPoolExecutor(1) as pool:
+            answers = pool.submit(lambda: [somebody.create(), somebody.login()])
+            while not answers.done():
+                time.sleep(0.1)
+                if is_cancelled:
+                    primary.execute(cancel)
+        assert answers.result() == [503, 503]
+        somebody.me()
+        primary.set("synchronous_standby_names", "")
+        assert [somebody.create(), somebody.login()] == [201, 200]
+    assert somebody.answers[503] == 2
+    assert somebody.wrong == []
+
+
 @pytest.mark.parametrize("lives_on", [True, False])
 def test_requests_follow_a_promoted_standby(
     databases: tuple[Database, Database],
