@@ -2,15 +2,87 @@
 
 from importlib import import_module
 from typing import Any
+from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
 _MAX_WAIT_SECONDS = 0.5
+_SENTINELS = "redis+sentinel"
+_SCHEMES = ("redis", "rediss", "redis+unix", _SENTINELS)
+_SENTINELS_PORT = 26379
+# What may stand behind the `?` of a URL of Sentinels, for these have users of their own.
+_OPTIONS = ("sentinel_username", "sentinel_password")
 
 
-def waiting() -> dict[str, Any]:
+def check_url(url: str) -> str:
+    """Return a URL that `client_of` can use; ValueError for another."""
+    try:
+        parts = urlsplit(url)
+        is_usable = parts.scheme in _SCHEMES
+        if parts.scheme == _SENTINELS:
+            _service(parts)
+        elif is_usable:
+            is_usable = parts.port != 0
+    except ValueError:
+        is_usable = False
+    if not is_usable:
+        raise ValueError(
+            "must be a Redis URL such as redis://localhost:6379,"
+            " or redis+sentinel://HOST:26379,HOST:26379/SERVICE"
+        )
+    return url
+
+
+def client_of(url: str) -> Any:
+    """Make a client of the Redis at a URL."""
+    redis: Any = import_module("redis")
+    return redis.Redis(connection_pool=pool_of(url))
+
+
+def pool_of(url: str) -> Any:
+    """Make a pool of connections to the Redis at a URL.
+
+    With `redis+sentinel:` those are asked that the URL names which Redis is the master of the
+    service, at each new connection. `redis+unix:` is what redis-py calls `unix:`.
+    """
+    redis: Any = import_module("redis")
+    parts = urlsplit(url)
+    if parts.scheme != _SENTINELS:
+        return redis.ConnectionPool.from_url(url.replace("redis+unix:", "unix:", 1), **_waiting())
+    hosts, service, options = _service(parts)
+    own = {name.removeprefix("sentinel_"): value for name, value in options.items()}
+    user = {"username": unquote(parts.username or ""), "password": unquote(parts.password or "")}
+    # A connection to a master that takes too long is closed only where that is tried again.
+    again = _waiting(redis.TimeoutError)
+    sentinels = import_module("redis.sentinel").Sentinel(
+        hosts,
+        sentinel_kwargs={**_waiting(), **own},
+        **again,
+        **{name: value for name, value in user.items() if value},
+    )
+    return sentinels.master_for(service).connection_pool
+
+
+def failure() -> type[Exception]:
+    """Return what a client raises where the Redis cannot be reached, or does not answer."""
+    kind: type[Exception] = import_module("redis").RedisError
+    return kind
+
+
+def _service(parts: SplitResult) -> tuple[list[tuple[str, int]], str, dict[str, str]]:
+    """Return the Sentinels' hosts and ports, the service and the options that a URL names."""
+    each = [urlsplit(f"//{host}") for host in parts.netloc.rpartition("@")[2].split(",")]
+    hosts = [(one.hostname, one.port or _SENTINELS_PORT) for one in each if one.hostname]
+    service, options = parts.path.removeprefix("/"), dict(parse_qsl(parts.query))
+    is_known = len(hosts) == len(each) and set(options) <= set(_OPTIONS)
+    if not is_known or not service or "/" in service:
+        raise ValueError
+    return hosts, service, options
+
+
+def _waiting(*also: type[Exception]) -> dict[str, Any]:
     """Return the options of a client that waits shortly, and once.
 
-    A connection that was lost is made anew. redis-py by itself would wait for ever, and ask four
-    times with pauses of seconds.
+    A connection that was lost is made anew, and after the errors `also` too. redis-py by itself
+    would wait for ever, and ask four times with pauses of seconds.
     """
     # It takes long to import, and most servers need none.
     redis: Any = import_module("redis")
@@ -19,17 +91,5 @@ def waiting() -> dict[str, Any]:
     return {
         "socket_timeout": _MAX_WAIT_SECONDS,
         "socket_connect_timeout": _MAX_WAIT_SECONDS,
-        "retry": retry(backoff(), 1, supported_errors=(redis.ConnectionError,)),
+        "retry": retry(backoff(), 1, supported_errors=(redis.ConnectionError, *also)),
     }
-
-
-def client_of(url: str) -> Any:
-    """Make a client; the URL may begin with `redis+unix:`, which redis-py calls `unix:`."""
-    redis: Any = import_module("redis")
-    return redis.Redis.from_url(url.replace("redis+unix:", "unix:", 1), **waiting())
-
-
-def failure() -> type[Exception]:
-    """Return what a client raises where the Redis cannot be reached, or does not answer."""
-    kind: type[Exception] = import_module("redis").RedisError
-    return kind

@@ -68,7 +68,7 @@ class SettingFields(BaseSettings):
     metrics_token: SecretStr = Field(SecretStr(""), validation_alias="ROSTER_METRICS_TOKEN")
     """The bearer token for /metrics, which is closed without it in production."""
     limits_url: str = Field("", validation_alias="ROSTER_LIMITS_URL")
-    """The Redis in which several workers count attempts and requests; by default in memory."""
+    """The Redis, or its Sentinels, in which several workers count; by default in memory."""
     limit_window_seconds: int = Field(
         900, validation_alias="ROSTER_LIMIT_WINDOW_SECONDS", ge=1, le=86_400
     )

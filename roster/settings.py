@@ -12,6 +12,7 @@ from pydantic_core import PydanticCustomError
 from models.database.connections import TimeLimits
 from models.database.urls import check_url
 from models.quotas import Quotas
+from roster import redis_client
 from roster.environment import is_link, is_text
 from roster.log_levels import read_levels
 from roster.origins import check_origin, is_every, is_loopback, is_safe
@@ -56,14 +57,7 @@ class Settings(SettingFields):
     @field_validator("limits_url")
     @classmethod
     def _check_limits_url(cls, value: str) -> str:
-        try:
-            parts = urlsplit(value)
-            is_usable = parts.scheme in {"redis", "rediss", "redis+unix"} and parts.port != 0
-        except ValueError:
-            is_usable = False
-        if value and not is_usable:
-            raise ValueError("must be a Redis URL such as redis://localhost:6379")
-        return value
+        return redis_client.check_url(value) if value else value
 
     @field_validator("captcha_verify_url", "traces_url")
     @classmethod

@@ -6,7 +6,6 @@ from datetime import timedelta
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from limits.storage import storage_from_string
 from sqlalchemy import Connection, Engine, exc, func, make_url, select, text
 
 from models import Base, Client, User, development
@@ -15,7 +14,7 @@ from models.database.clock import clocks_differ
 from models.errors import NotReady
 from models.oauth.secret import digest
 from models.users.passwords import is_right
-from roster import settings
+from roster import redis_client, settings
 from roster.cli.mistakes import line_of
 from roster.contract import loader
 from roster.contract.errors import DefinitionError
@@ -26,7 +25,6 @@ from roster.stack.extension import find_extension
 
 # Tokens and codes end by the clock of the host that looks at them.
 MAX_SKEW = timedelta(seconds=2)
-_REDIS_SECONDS = 5
 _RIGHTS = ("SELECT", "INSERT", "UPDATE", "DELETE")
 _WELL_KNOWN = {"root": "q", "documentation": "w", "user": "w", "internal": "q"}
 
@@ -103,12 +101,9 @@ def _of_the_process(current: Settings) -> Iterator[str]:
 def _of_redis(current: Settings) -> Iterator[str]:
     if not current.limits_url:
         return
-    seconds = {"socket_connect_timeout": _REDIS_SECONDS, "socket_timeout": _REDIS_SECONDS}
     try:
-        answers = storage_from_string(current.limits_url, **seconds).check()
-    except Exception:  # noqa: BLE001 (the library's errors have no common class, and show the URL)
-        answers = False
-    if not answers:
+        redis_client.client_of(current.limits_url).ping()
+    except redis_client.failure():  # its text shows the URL
         yield "ROSTER_LIMITS_URL: this Redis does not answer"
 
 

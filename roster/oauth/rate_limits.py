@@ -9,7 +9,7 @@ from functools import cached_property
 from typing import Any
 
 from limits import RateLimitItem, RateLimitItemPerSecond
-from limits.storage import storage_from_string
+from limits.storage import RedisStorage
 from limits.strategies import MovingWindowRateLimiter
 
 from models.errors import TooManyAttempts
@@ -19,7 +19,7 @@ from roster.http.addresses import network
 from roster.http.context import RequestContext
 from roster.oauth.attempts import Attempts
 from roster.oauth.devices import LIFETIME_SECONDS, Device
-from roster.redis_client import waiting
+from roster.redis_client import pool_of
 from roster.settings import Settings
 
 _HOUR = 3600
@@ -228,7 +228,7 @@ class AddressAttempts:
 
 def _shared(url: str) -> Any:
     # A login waits no longer for its count than any request does.
-    return storage_from_string(url, wrap_exceptions=True, **waiting())
+    return RedisStorage("redis://", connection_pool=pool_of(url), wrap_exceptions=True)
 
 
 def _most(number: int, seconds: int, name: str) -> RateLimitItem:
