@@ -15,7 +15,7 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip --no-input --disable-pip-version-check --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help serve test test-live test-slow test-field test-rules fuzz clients clients-test coverage bench bench-scale bench-hostile \
+.PHONY: help serve test test-live test-slow test-field test-cluster test-rules fuzz clients clients-test coverage bench bench-scale bench-hostile \
     docs release format lint lint-format lint-code lint-security lint-packages lint-types lint-roster lint-changes lint-definition check migration \
     constraints clean
 .DELETE_ON_ERROR:
@@ -31,7 +31,7 @@ serve: .venv/installed ## migrate the database, load the development data, serve
 test: PROCESSES = $(shell $(PYTHON) -c 'import os; print(1 + len(getattr(os, "sched_getaffinity", lambda _: range(os.cpu_count() or 1))(0)))')
 test: export PYTHONDONTWRITEBYTECODE =
 test: .venv/installed-test .venv/installed-openapi-core ## run the suite, on SQLite and PostgreSQL; it fails for a declared status that it does not see
-	$(BIN)/python -m pytest --numprocesses $(PROCESSES) --dist worksteal -m 'not live and not slow and not field and not clients' --prove
+	$(BIN)/python -m pytest --numprocesses $(PROCESSES) --dist worksteal -m 'not live and not slow and not field and not cluster and not clients' --prove
 
 test-live: .venv/installed-test ## run the tests that start browsers, servers, commands and other programs, some minutes
 	$(BIN)/python -m pytest --numprocesses auto -m 'live and not slow'
@@ -47,6 +47,9 @@ DATABASE ?= sqlite
 fuzz: .venv/installed-test ## fuzz a live server for SECONDS, 600, on DATABASE, sqlite or postgresql; SEED repeats a run
 	$(BIN)/python -m tests.fuzzing --seconds $(SECONDS) --database $(DATABASE) $(if $(SEED),--seed $(SEED))
 
+test-cluster: .venv/installed-test ## run a cluster of six hosts under load, and let one after the other fail, some minutes; needs root
+	$(BIN)/python -m pytest -rP -m cluster
+
 test-rules: .venv/installed-test ## hold the server against a model of its rules for RULES_MINUTES, 5 on each database
 	RULES_MINUTES=$${RULES_MINUTES:-5} $(BIN)/python -m pytest --numprocesses 2 -rP tests/test_model_of_rules.py
 
@@ -59,7 +62,7 @@ clients-test: .venv/installed-clients .venv/installed-test $(NODE_MODULES) ## co
 	$(BIN)/python -m pytest --numprocesses auto -m clients
 
 coverage: .venv/installed-test ## run the suite, and fail where code or branches are not run; takes half as long again
-	$(BIN)/python -m pytest --numprocesses auto -m 'not slow and not field and not clients' --cov
+	$(BIN)/python -m pytest --numprocesses auto -m 'not slow and not field and not cluster and not clients' --cov
 
 bench: .venv/installed-bench ## measure Roster beside its peers; BENCH=--help tells what can be chosen
 	$(BIN)/python -m tests.benchmarks $(BENCH)

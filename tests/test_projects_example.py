@@ -80,7 +80,7 @@ CHECKS = (
         *("tests/handlers/test_roles.py", "tests/test_query_plans.py"),
     ),
 )
-QUICK = "not live and not slow and not field and not clients"
+QUICK = "not live and not slow and not field and not cluster and not clients"
 
 
 @pytest.fixture

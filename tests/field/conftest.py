@@ -32,7 +32,7 @@ def people() -> Iterator[MakePeople]:
     with ExitStack() as ends:
 
         def made(server: LiveServer, database_url: str, number: int) -> list[Somebody]:
-            crowd = traffic.people(server, database_url, number)
+            crowd = traffic.people(Somebody, server.url, database_url, number)
             for each in crowd:
                 ends.enter_context(closing(each))
             return crowd

@@ -5,8 +5,8 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from http.client import HTTPConnection, HTTPException
-from typing import Any
-from urllib.parse import urlencode
+from typing import Any, TypeVar
+from urllib.parse import urlencode, urlsplit
 
 import psycopg
 
@@ -18,6 +18,8 @@ from tests.serving import PASSWORD
 # What the log says of an error that nobody has thought of.
 UNEXPECTED = "A request could not be answered"
 _FORM = {"Content-Type": "application/x-www-form-urlencoded"}
+# No answer, and those of a server or of a proxy that could not answer.
+UNANSWERED = (0, 502, 503, 504)
 # Every kind of request in turn; those of a team go from its making to its end.
 ROUND = (
     "me",
@@ -40,16 +42,20 @@ class Somebody:
     """A user with a connection of its own to the server.
 
     `answers` counts the statuses of what was answered, `acknowledged` are the titles of the teams
-    that must be there at the end, and `wrong` is what was answered wrongly.
+    that must be there at the end, `doubtful` those of them that may have another title since, and
+    `wrong` is what was answered wrongly.
     """
 
-    def __init__(self, server: LiveServer, number: int, timeout: float = 120) -> None:
+    client = "documentation"
+
+    def __init__(self, url: str, number: int, timeout: float = 120) -> None:
         self.name = f"somebody{number}"
         self.id = 0
         self.answers: Counter[int] = Counter()
         self.acknowledged: dict[int, str] = {}
+        self.doubtful: dict[int, tuple[str, str]] = {}
         self.wrong: list[str] = []
-        self._http = HTTPConnection("127.0.0.1", server.port, timeout=timeout)
+        self._http = HTTPConnection(urlsplit(url).netloc, timeout=timeout)
         self._token = ""
         self._team = 0
         self._made = 0
@@ -84,14 +90,14 @@ class Somebody:
 
     def expect(self, what: str, found: object, *right: object) -> None:
         """Note what was answered otherwise than it should have been; refusals are counted only."""
-        if found not in right and found not in (0, 503):
+        if found not in right and found not in UNANSWERED:
             self.wrong.append(f"{self.name}: {what}: {found!r}, not {right!r}")
 
     def login(self) -> int:
         """Log in; return the status."""
         form = {
             "grant_type": "password",
-            "client_id": "documentation",
+            "client_id": self.client,
             "username": self.name,
             "password": PASSWORD,
         }
@@ -146,6 +152,8 @@ class Somebody:
             if status == 200:
                 self.expect("rename", body["title"], title)
                 self.acknowledged[self._team] = title
+            elif status in UNANSWERED:
+                self.doubtful[self._team] = (self.acknowledged.pop(self._team), title)
 
     def test_fails(self) -> None:
         """Ask for a change on a condition that does not hold, which is undone."""
@@ -178,7 +186,7 @@ class Somebody:
 
     def gone(self) -> None:
         """Read a team that was deleted."""
-        if self._team and self.answers[503] == self.answers[0] == 0:
+        if self._team and not any(self.answers[each] for each in UNANSWERED):
             status, _, _ = self.ask("GET", f"/teams/{self._team}")
             self.expect("gone", status, 404)
 
@@ -193,9 +201,12 @@ class Somebody:
                     yield
 
 
-def people(server: LiveServer, database_url: str, number: int) -> list[Somebody]:
-    """Create users in the database of a server. They are to be closed at the end."""
-    found = [Somebody(server, each) for each in range(number)]
+_Kind = TypeVar("_Kind", bound=Somebody)
+
+
+def people(kind: type[_Kind], url: str, database_url: str, number: int) -> list[_Kind]:
+    """Create users of the server at a URL, in its database. They are to be closed at the end."""
+    found = [kind(url, each) for each in range(number)]
     engine = connections.connect(database_url)
     with connections.session_factory(engine)() as session:
         for each in found:
@@ -228,9 +239,14 @@ def make_requests(crowd: Sequence[Somebody], number: int) -> Counter[int]:
     return sum((each.answers for each in crowd), Counter())
 
 
-def lost(crowd: Sequence[Somebody], database_url: str) -> dict[int, str]:
-    """Return the teams that somebody was told to have made, and that are not in the database."""
+def lost(crowd: Sequence[Somebody], database_url: str) -> dict[int, str | None]:
+    """Return the teams that are not in the database as somebody was told, with their titles."""
     with psycopg.connect(database_url) as connection:
         there: dict[int, str] = dict(connection.execute("SELECT id, title FROM teams").fetchall())
-    told = {id: title for each in crowd for id, title in each.acknowledged.items()}
-    return {id: title for id, title in told.items() if there.get(id) != title}
+    told = {id: (title,) for each in crowd for id, title in each.acknowledged.items()}
+    doubtful = {id: titles for each in crowd for id, titles in each.doubtful.items()}
+    return {
+        id: there.get(id)
+        for id, titles in {**told, **doubtful}.items()
+        if there.get(id) not in titles
+    }
