@@ -4,16 +4,16 @@ from collections import namedtuple
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from sqlalchemy import Connection, Dialect, Insert, Select, Update
+from sqlalchemy import Connection, Delete, Dialect, Insert, Select, Update
 
 from models.database.connections import begin
 
 _Convert = Callable[[Any], Any]
-Statement = Select[*tuple[Any, ...]] | Insert | Update
+Statement = Select[*tuple[Any, ...]] | Insert | Update | Delete
 
 
 class Prepared:
-    """A select of columns, an insert of one row, or an update.
+    """A select of columns, an insert of one row, an update, or a delete.
 
     A select that locks rows is executed in the transaction that has begun.
 
@@ -26,7 +26,7 @@ class Prepared:
 
     def __init__(self, statement: Statement) -> None:
         self._statement = statement
-        self._writes = isinstance(statement, Insert | Update)
+        self._writes = isinstance(statement, Insert | Update | Delete)
         self._forms: dict[str, _Form] = {}
 
     def first(self, connection: Connection, **values: Any) -> Any | None:

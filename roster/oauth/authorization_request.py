@@ -7,10 +7,11 @@ from urllib.parse import parse_qsl, urlencode
 
 from oauthlib.common import Request, add_params_to_uri
 from oauthlib.oauth2 import AuthorizationCodeGrant, AuthorizationEndpoint, BearerToken, OAuth2Error
-from sqlalchemy.orm import Session
+from sqlalchemy import Connection
 
-from models import Client, TokenStore
+from models import TokenStore
 from models.oauth import secret
+from models.oauth.client import ClientRow
 from models.oauth.redirect_uris import matches
 from roster.contract.definition import Definition
 from roster.http.errors import HTTPError
@@ -32,7 +33,7 @@ class AuthorizationRequest:
     """
 
     raw: str
-    client: Client
+    client: ClientRow
     redirect_uri: str
     fields: dict[str, str]
     repeated: frozenset[str]
@@ -40,7 +41,7 @@ class AuthorizationRequest:
     issuer: str
 
     @classmethod
-    def read(cls, session: Session, raw: str, definition: Definition, issuer: str) -> Self:
+    def read(cls, connection: Connection, raw: str, definition: Definition, issuer: str) -> Self:
         """Read a request from its query.
 
         :raises HTTPError: 400, to be shown to the user, where it cannot be read, or where client or
@@ -69,7 +70,7 @@ class AuthorizationRequest:
             for name, value in pairs
             if name in longest and value
         }
-        client = Client.find(session, fields.get("client_id", ""))
+        client = ClientRow.find(connection, fields.get("client_id", ""))
         if client is None or "client_id" in repeated:
             raise HTTPError(400, "The application that sent you here is not known.")
         redirect_uri = _redirect_uri(client, fields.get("redirect_uri"))
@@ -131,7 +132,7 @@ class AuthorizationRequest:
         return AuthorizationEndpoint("code", bearer, {"code": grant})  # type: ignore[arg-type]
 
 
-def _redirect_uri(client: Client, asked: str | None) -> str | None:
+def _redirect_uri(client: ClientRow, asked: str | None) -> str | None:
     if asked is None:
         return client.redirect_uris[0] if len(client.redirect_uris) == 1 else None
     return asked if any(matches(registered, asked) for registered in client.redirect_uris) else None

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 from werkzeug.http import dump_cookie
 from werkzeug.sansio.http import parse_cookie
 
-from models.oauth.browser_session import BrowserSession, SessionLifetimes
+from models.oauth.browser_session import BrowserSession, SessionLifetimes, SignedIn
 from models.users.user import User
 from roster.http.context import RequestContext
 from roster.oauth import devices
@@ -68,26 +68,16 @@ class Browser:
         return "" if is_here and asked != issuer.netloc else origin
 
     @cached_property
-    def _session(self) -> BrowserSession | None:
+    def user(self) -> SignedIn | None:
+        """The user who is signed in."""
         value = self._cookies.get(self._session_name)
         if not value:
             return None
-        return BrowserSession.find(self._context.session, value, self._lifetimes)
+        return BrowserSession.find(self._context.connection, value, self._lifetimes)
 
-    @property
-    def user(self) -> User | None:
-        """The user who is signed in."""
-        return None if self._session is None else self._session.user
-
-    def hold(self) -> User | None:
-        """Lock the rows of the user and the session until the transaction ends; return the user.
-
-        None where one of the two has just ended.
-        """
-        if self.user is not None:
-            User.lock_shared(self._context.session, self.user.id)
-            self.__dict__.pop("_session", None)
-        return self.user
+    def look_again(self) -> None:
+        """Have the user read again, where the rows are locked by now."""
+        self.__dict__.pop("user", None)
 
     def sign_in(self, user: User) -> None:
         """Begin a new session, and end the present one."""
@@ -103,7 +93,7 @@ class Browser:
         # Only by its id: no other user's row may be locked after that of the user who signs in.
         ended = bool(value) and BrowserSession.end(self._context.session, value or "")
         self._set(self._session_name, "", 0)
-        self.__dict__.pop("_session", None)
+        self.look_again()
         self._cookies = {name: v for name, v in self._cookies.items() if name != self._session_name}
         return ended
 

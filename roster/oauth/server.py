@@ -17,10 +17,11 @@ from oauthlib.oauth2 import (
     TokenEndpoint,
 )
 
-from models import TokenStore, User
+from models import TokenStore
 from models.errors import OAuthError
 from models.oauth import secret
-from models.oauth.client import INVALID_CLIENT
+from models.oauth.client import INVALID_CLIENT, ClientRow
+from models.oauth.client_hooks import Person
 from models.oauth.introspection import introspect
 from models.oauth.lifetimes import Lifetimes
 from roster.http.audit import record
@@ -174,13 +175,16 @@ def _check_verifier(verifier: str) -> None:
 
 
 def token_store(
-    context: RequestContext, settings: Settings, user: User | None = None
+    context: RequestContext,
+    settings: Settings,
+    user: Person | None = None,
+    client: ClientRow | None = None,
 ) -> TokenStore:
-    """Make the store; `user` is the signed-in user to whom a code is issued."""
+    """Make the store; `user` is the signed-in user to whom a code is issued to `client`."""
     lifetimes = Lifetimes(
         access=settings.access_token_seconds,
         refresh_idle=settings.refresh_token_idle_seconds,
         refresh_total=settings.refresh_token_total_seconds,
         code=settings.code_seconds,
     )
-    return TokenStore(context.session, lifetimes, context.attempts, user, settings.quotas)
+    return TokenStore(context, lifetimes, context.attempts, user, settings.quotas, client)
