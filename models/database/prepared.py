@@ -13,7 +13,7 @@ Statement = Select[*tuple[Any, ...]] | Insert | Update | Delete
 
 
 class Prepared:
-    """A select of columns, an insert of one row, an update, or a delete.
+    """A select of columns, an insert, an update, or a delete.
 
     A select that locks rows is executed in the transaction that has begun.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 from math import ceil
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from oauthlib.common import Request
 from sqlalchemy import bindparam, delete, insert, select, update
@@ -91,16 +91,13 @@ class TokenHooks(ClientHooks):
         if "refresh_token" in token:
             ends = min(moment + timedelta(seconds=self.lifetimes.refresh_idle), grant.expires_at)
             issued.append((token["refresh_token"], REFRESH, grant.scope, ends))
-        for value, kind, scope, expires_at in issued:
-            _INSERT_TOKEN.all(
-                self.connection,
-                new_hash=digest(value),
-                new_kind=kind,
-                grant=grant.id,
-                new_scope=scope,
-                moment=moment,
-                ends=expires_at,
-            )
+        values: dict[str, Any] = {"grant": grant.id, "moment": moment}
+        for number, (value, kind, scope, expires_at) in enumerate(issued):
+            values[f"hash_{number}"] = digest(value)
+            values[f"kind_{number}"] = kind
+            values[f"scope_{number}"] = scope
+            values[f"ends_{number}"] = expires_at
+        _INSERT_TOKENS[len(issued)].all(self.connection, **values)
 
     def _begin_grant(self, token: _BearerToken, moment: datetime) -> GrantRow:
         connection, scope = self.connection, token["scope"]
@@ -205,15 +202,22 @@ _INSERT_GRANT = Prepared(
     )
     .returning(Grant.id)
 )
-_INSERT_TOKEN = Prepared(
-    insert(Token)
-    .values(
-        hash=bindparam("new_hash"),
-        kind=bindparam("new_kind"),
-        grant_id=bindparam("grant"),
-        scope=bindparam("new_scope"),
-        issued_at=bindparam("moment"),
-        expires_at=bindparam("ends"),
-    )
-    .inline()  # nobody asks for the new id
-)
+
+
+def _insert_tokens(count: int) -> Prepared:
+    """Insert so many tokens of one grant; nobody asks for their ids."""
+    rows = [
+        {
+            "hash": bindparam(f"hash_{number}", type_=Token.hash.type),
+            "kind": bindparam(f"kind_{number}", type_=Token.kind.type),
+            "grant_id": bindparam("grant", type_=Token.grant_id.type),
+            "scope": bindparam(f"scope_{number}", type_=Token.scope.type),
+            "issued_at": bindparam("moment", type_=Token.issued_at.type),
+            "expires_at": bindparam(f"ends_{number}", type_=Token.expires_at.type),
+        }
+        for number in range(count)
+    ]
+    return Prepared(insert(Token).values(rows).inline())
+
+
+_INSERT_TOKENS = {count: _insert_tokens(count) for count in (1, 2)}

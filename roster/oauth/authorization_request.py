@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from typing import Any, Self
 from urllib.parse import parse_qsl, urlencode
 
-from oauthlib.common import Request, add_params_to_uri
-from oauthlib.oauth2 import AuthorizationCodeGrant, AuthorizationEndpoint, BearerToken, OAuth2Error
+from oauthlib.common import Request
+from oauthlib.oauth2 import AuthorizationCodeGrant, BearerToken, OAuth2Error
 from sqlalchemy import Connection
 
 from models import TokenStore
@@ -15,6 +15,7 @@ from models.oauth.client import ClientRow
 from models.oauth.redirect_uris import matches
 from roster.contract.definition import Definition
 from roster.http.errors import HTTPError
+from roster.oauth import past_endpoints
 from roster.oauth.forms import MAX_FIELDS, UNKNOWN, is_clean
 
 PATH = "/auth/oauth2/authorize"
@@ -100,18 +101,15 @@ class AuthorizationRequest:
             raise InvalidRequestError("The code_challenge_method must be S256.")
         if not _CHALLENGE.fullmatch(self.fields.get("code_challenge", "")):
             raise InvalidRequestError("The code_challenge must be a SHA-256 in base64url.")
-        endpoint = self._endpoint(store)
-        scopes, _ = endpoint.validate_authorization_request(self._uri, "GET", None, {})
-        return list(scopes)
+        grant = _CodeGrant(store, issuer=self.issuer)
+        return past_endpoints.validate_authorization_request(grant, self.fields)
 
     def grant(self, store: TokenStore, scopes: list[str]) -> str:
         """Issue a code for some scopes; return the URL that carries it to the client."""
-        endpoint = self._endpoint(store)
+        grant = _CodeGrant(store, issuer=self.issuer)
+        bearer = BearerToken(store, secret.generate)
         narrowed = {**self.fields, "scope": " ".join(scopes)}
-        headers, _, _ = endpoint.create_authorization_response(
-            add_params_to_uri(self.issuer + PATH, narrowed), "GET", None, {}, scopes
-        )
-        return str(headers["Location"])
+        return past_endpoints.create_authorization_response(grant, bearer, narrowed, scopes)
 
     def refuse(self, error: str, description: str | None) -> str:
         """Return the URL that carries an error to the client (RFC 6749 4.1.2.1, RFC 9207)."""
@@ -121,15 +119,6 @@ class AuthorizationRequest:
         if "state" in self.fields and not {"state"} & (self.repeated | self.unusable):
             found["state"] = self.fields["state"]
         return _with_parameters(self.redirect_uri, found)
-
-    @property
-    def _uri(self) -> str:
-        return str(add_params_to_uri(self.issuer + PATH, list(self.fields.items())))
-
-    def _endpoint(self, store: TokenStore) -> AuthorizationEndpoint:
-        grant = _CodeGrant(store, issuer=self.issuer)
-        bearer = BearerToken(store, secret.generate)
-        return AuthorizationEndpoint("code", bearer, {"code": grant})  # type: ignore[arg-type]
 
 
 def _redirect_uri(client: ClientRow, asked: str | None) -> str | None:
