@@ -1,12 +1,12 @@
 """Prepared statements: compiled once by SQLAlchemy, then executed by the driver itself."""
 
 from collections import namedtuple
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from sqlalchemy import Connection, Delete, Dialect, Insert, Select, Update
 
-from models.database.connections import begin
+from models.database.connections import Question, begin
 
 _Convert = Callable[[Any], Any]
 Statement = Select[*tuple[Any, ...]] | Insert | Update | Delete
@@ -38,6 +38,18 @@ class Prepared:
         """Return the select and its values for the driver, to be sent together with others."""
         form = self._form(connection)
         return form.sql, form.bind(values)
+
+    def begin(
+        self, connection: Connection, locks: Sequence[Question] = (), **values: Any
+    ) -> list[Any]:
+        """Begin the write transaction, unless it has begun, with a select; return its rows.
+
+        On PostgreSQL the begin, the selects of `locks` and this one are sent in one message.
+        """
+        found = begin(connection, [*locks, self.question(connection, **values)])
+        if found is None:  # SQLite begins by itself
+            return self.all(connection, **values)
+        return self._form(connection).read(found)
 
     def raw(self, connection: Connection, **values: Any) -> list[Any]:
         """Return all rows of a select as the driver gives them: no value is converted.

@@ -2,7 +2,7 @@
 
 import hmac
 import secrets
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, Self
@@ -215,13 +215,14 @@ class ClientRow(ClientRules):
         return None if row is None else cls(*row)
 
     @classmethod
-    def lock_shared(cls, connection: Connection, id: int) -> Self | None:
-        """Lock a client against changes and deletion in the transaction that has begun.
+    def lock_shared(cls, connection: Connection, id: int, locks: Sequence[Question]) -> Self | None:
+        """Lock a client against changes and deletion, and before it what the selects lock.
 
-        Return it as it is now; None where it was deleted. Its owner is not locked.
+        The transaction begins here, unless it has begun. Return the client as it is now; None where
+        it was deleted. Its owner is not locked by this.
         """
-        row = _LOCKED.first(connection, id=id)
-        return None if row is None else cls(*row)
+        rows = _LOCKED.begin(connection, locks, id=id)
+        return cls(*rows[0]) if rows else None
 
     @staticmethod
     def locks(id: int) -> list[Question]:

@@ -8,7 +8,6 @@ from oauthlib.common import Request
 from sqlalchemy import bindparam, false, func, select
 
 from models.database.base import now
-from models.database.connections import begin
 from models.database.prepared import Prepared
 from models.oauth.client import Client, ClientRow
 from models.oauth.client_hooks import ClientHooks, Person
@@ -166,8 +165,9 @@ class CodeHooks(ClientHooks):
         """
         connection, client_id = self.connection, self.client.id
         locks = [*User.locks({user_id: False}), *ClientRow.locks(client_id)]
-        begin(connection, [*locks, *Consent.locks(user_id, client_id)])
-        found = _HELD.first(connection, **values, moment=now())
+        locks += Consent.locks(user_id, client_id)
+        rows = _HELD.begin(connection, locks, **values, moment=now())
+        found = rows[0] if rows else None
         if found is not None and not found.is_live:
             # There is no consent yet, or it has ended: the rare case.
             Consent.begin(self.database.session, user_id, client_id)

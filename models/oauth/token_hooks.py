@@ -10,7 +10,6 @@ from oauthlib.common import Request
 from sqlalchemy import bindparam, delete, insert, select, update
 
 from models.database.base import now
-from models.database.connections import begin
 from models.database.prepared import Prepared
 from models.errors import OAuthError
 from models.oauth.client import ClientRow
@@ -46,12 +45,11 @@ class TokenHooks(ClientHooks):
         Called by the refresh token grant (RFC 6749 section 6, RFC 9700 section 4.14.2).
         """
         connection = self.connection
-        begin(connection)
         hashed, moment = digest(refresh_token), now()
-        found = _FAMILY.first(connection, hashed=hashed, client=self.client.id)
-        if found is None:
+        found = _FAMILY.begin(connection, hashed=hashed, client=self.client.id)
+        if not found:
             return False
-        grant = GrantRow(*found)
+        grant = GrantRow(*found[0])
         is_live = grant.expires_at > moment
         if is_live and _CLAIM.first(connection, hashed=hashed, moment=moment) is not None:
             self._grant = grant
@@ -127,8 +125,7 @@ class TokenHooks(ClientHooks):
         """
         before, connection = self.client, self.connection
         owner = {} if before.by_operator else {before.user_id: False}
-        begin(connection, User.locks(owner))
-        client = ClientRow.lock_shared(connection, before.id)
+        client = ClientRow.lock_shared(connection, before.id, User.locks(owner))
         if client is None:
             raise OAuthError("invalid_client", "The client no longer exists.")
         # What is said of an owner that is not locked may have changed.

@@ -1,7 +1,7 @@
 """The authorization request of a client, and the response for its redirect URI."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Self
 from urllib.parse import parse_qsl, urlencode
 
@@ -71,20 +71,21 @@ class AuthorizationRequest:
             for name, value in pairs
             if name in longest and value
         }
-        client = ClientRow.find(connection, fields.get("client_id", ""))
-        if client is None or "client_id" in repeated:
-            raise HTTPError(400, "The application that sent you here is not known.")
-        redirect_uri = _redirect_uri(client, fields.get("redirect_uri"))
-        if redirect_uri is None or "redirect_uri" in repeated:
-            raise HTTPError(
-                400, "The application that sent you here did not say where you may be sent back to."
-            )
+        client, redirect_uri = _client_and_uri(connection, fields, repeated)
         unusable = frozenset(
             name
             for name, value in fields.items()
             if len(value) > longest[name] or not is_clean(value)
         )
         return cls(raw, client, redirect_uri, fields, repeated, unusable, issuer)
+
+    def again(self, connection: Connection) -> Self:
+        """Return the request with its client as it is now.
+
+        :raises HTTPError: 400, as `read` does.
+        """
+        client, redirect_uri = _client_and_uri(connection, self.fields, self.repeated)
+        return replace(self, client=client, redirect_uri=redirect_uri)
 
     def scopes(self, store: TokenStore) -> list[str]:
         """Validate the request and return the requested scopes.
@@ -119,6 +120,20 @@ class AuthorizationRequest:
         if "state" in self.fields and not {"state"} & (self.repeated | self.unusable):
             found["state"] = self.fields["state"]
         return _with_parameters(self.redirect_uri, found)
+
+
+def _client_and_uri(
+    connection: Connection, fields: dict[str, str], repeated: frozenset[str]
+) -> tuple[ClientRow, str]:
+    client = ClientRow.find(connection, fields.get("client_id", ""))
+    if client is None or "client_id" in repeated:
+        raise HTTPError(400, "The application that sent you here is not known.")
+    redirect_uri = _redirect_uri(client, fields.get("redirect_uri"))
+    if redirect_uri is None or "redirect_uri" in repeated:
+        raise HTTPError(
+            400, "The application that sent you here did not say where you may be sent back to."
+        )
+    return client, redirect_uri
 
 
 def _redirect_uri(client: ClientRow, asked: str | None) -> str | None:

@@ -115,7 +115,7 @@ class ConsentPage:
             locks = [*User.locks({user.id: False}), *locks, *Consent.locks(user.id, client_id)]
         begin(self.context.connection, locks)
         self.browser.look_again()
-        return self._read(request.raw)
+        return request.again(self.context.connection)
 
     def _proceed(self, request: AuthorizationRequest) -> Answer:
         user = self.browser.user
