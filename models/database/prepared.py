@@ -46,10 +46,12 @@ class Prepared:
 
         On PostgreSQL the begin, the selects of `locks` and this one are sent in one message.
         """
-        found = begin(connection, [*locks, self.question(connection, **values)])
-        if found is None:  # SQLite begins by itself
+        driver: Any = connection.connection.dbapi_connection
+        if not driver.locks_rows:
+            begin(connection)
             return self.all(connection, **values)
-        return self._form(connection).read(found)
+        found = begin(connection, [*locks, self.question(connection, **values)])
+        return self._form(connection).read(found or ())
 
     def raw(self, connection: Connection, **values: Any) -> list[Any]:
         """Return all rows of a select as the driver gives them: no value is converted.

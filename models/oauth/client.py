@@ -155,7 +155,7 @@ class Client(ClientRules, Identified, Timestamps, NamedDefaults, Base):
         return self.by_operator or (owner is not None and owner.is_active and owner.is_admin)
 
 
-_COLUMNS = (
+CLIENT_COLUMNS = (
     Client.id,
     Client.client_id,
     Client.user_id,
@@ -169,12 +169,12 @@ _COLUMNS = (
     func.coalesce(and_(User.is_active, User.is_admin), false()).label("has_admin"),
 )
 # An outer join: a row that waited for its lock is still there, if it has another owner by then.
-_clients_with_owners = (
-    select(*_COLUMNS).select_from(Client).outerjoin(User, User.id == Client.user_id)
+CLIENTS_WITH_OWNERS = (
+    select(*CLIENT_COLUMNS).select_from(Client).outerjoin(User, User.id == Client.user_id)
 )
-_BY_CLIENT_ID = Prepared(_clients_with_owners.where(Client.client_id == bindparam("client")))
+_BY_CLIENT_ID = Prepared(CLIENTS_WITH_OWNERS.where(Client.client_id == bindparam("client")))
 _LOCKED = Prepared(
-    _clients_with_owners.where(Client.id == bindparam("id")).with_for_update(read=True, of=Client)
+    CLIENTS_WITH_OWNERS.where(Client.id == bindparam("id")).with_for_update(read=True, of=Client)
 )
 _BY_ID = "SELECT 1 FROM clients WHERE id = $1 FOR SHARE"
 

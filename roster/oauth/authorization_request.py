@@ -71,7 +71,8 @@ class AuthorizationRequest:
             for name, value in pairs
             if name in longest and value
         }
-        client, redirect_uri = _client_and_uri(connection, fields, repeated)
+        client = ClientRow.find(connection, fields.get("client_id", ""))
+        client, redirect_uri = _client_and_uri(client, fields, repeated)
         unusable = frozenset(
             name
             for name, value in fields.items()
@@ -79,12 +80,12 @@ class AuthorizationRequest:
         )
         return cls(raw, client, redirect_uri, fields, repeated, unusable, issuer)
 
-    def again(self, connection: Connection) -> Self:
-        """Return the request with its client as it is now.
+    def of(self, client: ClientRow | None) -> Self:
+        """Return the request with its client as it is by now, None where that was deleted.
 
         :raises HTTPError: 400, as `read` does.
         """
-        client, redirect_uri = _client_and_uri(connection, self.fields, self.repeated)
+        client, redirect_uri = _client_and_uri(client, self.fields, self.repeated)
         return replace(self, client=client, redirect_uri=redirect_uri)
 
     def scopes(self, store: TokenStore) -> list[str]:
@@ -123,9 +124,8 @@ class AuthorizationRequest:
 
 
 def _client_and_uri(
-    connection: Connection, fields: dict[str, str], repeated: frozenset[str]
+    client: ClientRow | None, fields: dict[str, str], repeated: frozenset[str]
 ) -> tuple[ClientRow, str]:
-    client = ClientRow.find(connection, fields.get("client_id", ""))
     if client is None or "client_id" in repeated:
         raise HTTPError(400, "The application that sent you here is not known.")
     redirect_uri = _redirect_uri(client, fields.get("redirect_uri"))

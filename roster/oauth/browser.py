@@ -10,6 +10,8 @@ from werkzeug.http import dump_cookie
 from werkzeug.sansio.http import parse_cookie
 
 from models.oauth.browser_session import BrowserSession, SessionLifetimes, SignedIn
+from models.oauth.client import ClientRow
+from models.oauth.standing import Standing, hold
 from models.users.user import User
 from roster.http.context import RequestContext
 from roster.oauth import devices
@@ -75,9 +77,19 @@ class Browser:
             return None
         return BrowserSession.find(self._context.connection, value, self._lifetimes)
 
-    def look_again(self) -> None:
-        """Have the user read again, where the rows are locked by now."""
-        self.__dict__.pop("user", None)
+    def hold(self, client: ClientRow) -> Standing:
+        """Lock the user, a client and the consent between them until the transaction ends.
+
+        Return what there is now; the browser's user is that one from here on. Without a user
+        nothing is locked but the client.
+        """
+        connection = self._context.connection
+        if self.user is None:
+            return Standing(client=ClientRow.lock_shared(connection, client.id, ()))
+        value = self._cookies[self._session_name]
+        found = hold(connection, self.user.id, client.id, value, self._lifetimes)
+        self.__dict__["user"] = found.user
+        return found
 
     def sign_in(self, user: User) -> None:
         """Begin a new session, and end the present one."""
@@ -93,7 +105,7 @@ class Browser:
         # Only by its id: no other user's row may be locked after that of the user who signs in.
         ended = bool(value) and BrowserSession.end(self._context.session, value or "")
         self._set(self._session_name, "", 0)
-        self.look_again()
+        self.__dict__.pop("user", None)
         self._cookies = {name: v for name, v in self._cookies.items() if name != self._session_name}
         return ended
 

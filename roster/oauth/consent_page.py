@@ -4,10 +4,8 @@ from dataclasses import dataclass
 
 from oauthlib.oauth2 import InvalidScopeError, OAuth2Error
 
-from models import Consent, TokenStore, User
-from models.database.connections import begin
+from models import Consent, TokenStore
 from models.oauth.browser_session import SignedIn
-from models.oauth.client import ClientRow
 from roster import pages
 from roster.contract.definition import Definition
 from roster.contract.errors import DefinitionError
@@ -68,8 +66,10 @@ class ConsentPage:
         code = form.get("csrf", "")
         if not self.browser.is_genuine(code):
             return self.answers.out_of_date(request)
-        request = self._locked(request)
-        user = self.browser.user
+        # Whatever ends codes (a new password, a withdrawal, a client with fewer scopes) waits for
+        # this transaction or is seen here. Without the locks a code could be stored just after.
+        held = self.browser.hold(request.client)
+        request, user = request.of(held.client), held.user
         if user is None:
             return self.answers.to_login(request)
         is_allowed = form.get("decision") == "allow"
@@ -101,22 +101,6 @@ class ConsentPage:
         place = self.answers.place_of(request)
         return self.answers.redirect(place) if self.answers.fits(place) else self._proceed(request)
 
-    def _locked(self, request: AuthorizationRequest) -> AuthorizationRequest:
-        """Lock all rows on which a request depends, until a code is stored, and read it again.
-
-        Whatever ends codes (a new password, a withdrawal, a client with fewer scopes) either waits
-        for this transaction or is seen here. Without the locks a code could be stored just after.
-
-        :raises HTTPError: 400, where the client or its redirect URI has just been deleted.
-        """
-        user, client_id = self.browser.user, request.client.id
-        locks = ClientRow.locks(client_id)
-        if user is not None:
-            locks = [*User.locks({user.id: False}), *locks, *Consent.locks(user.id, client_id)]
-        begin(self.context.connection, locks)
-        self.browser.look_again()
-        return request.again(self.context.connection)
-
     def _proceed(self, request: AuthorizationRequest) -> Answer:
         user = self.browser.user
         if user is None:
@@ -125,18 +109,19 @@ class ConsentPage:
             scopes = self._asked(request, self._store(user, request))
         except OAuth2Error as error:
             return self._refuse(request, error)
-        if not self._is_remembered(request, user, scopes):
+        if not self._may_be_remembered(request) or not Consent.covers(
+            self.context.connection, user.id, request.client.id, scopes
+        ):
             return self._question(request, user, scopes)
-        return self._go_by_consent(self._locked(request), request, scopes)
+        return self._go_by_consent(request, scopes)
 
-    def _go_by_consent(
-        self, request: AuthorizationRequest, before: AuthorizationRequest, scopes: list[str]
-    ) -> Answer:
-        """Issue a code without a question, where the consent still covers what is asked for.
+    def _go_by_consent(self, before: AuthorizationRequest, scopes: list[str]) -> Answer:
+        """Issue a code without a question, where the consent still covers these scopes.
 
-        The request has been read again; `before` is how it was, and these are its scopes.
+        The rows are locked and read once more: see `decide`.
         """
-        user = self.browser.user
+        held = self.browser.hold(before.client)
+        request, user = before.of(held.client), held.user
         if user is None:
             return self.answers.to_login(request)
         store = self._store(user, request)
@@ -145,7 +130,7 @@ class ConsentPage:
             scopes = scopes if request == before else self._asked(request, store)
         except OAuth2Error as error:
             return self._refuse(request, error)
-        if not self._is_remembered(request, user, scopes):
+        if not self._may_be_remembered(request) or not held.remembered.issuperset(scopes):
             return self._question(request, user, scopes)
         self._record("consent.used", request, user, scopes)
         return self.answers.redirect(request.grant(store, scopes))
@@ -164,14 +149,10 @@ class ConsentPage:
             raise InvalidScopeError(description="None of these scopes is to be had any more.")
         return asked
 
-    def _is_remembered(
-        self, request: AuthorizationRequest, user: SignedIn, scopes: list[str]
-    ) -> bool:
+    def _may_be_remembered(self, request: AuthorizationRequest) -> bool:
         # Any app can listen on a loopback port or register a scheme and so impersonate the
         # client: RFC 8252 section 8.6.
-        is_known = not request.client.is_public or request.redirect_uri.startswith("https:")
-        connection = self.context.connection
-        return is_known and Consent.covers(connection, user.id, request.client.id, scopes)
+        return not request.client.is_public or request.redirect_uri.startswith("https:")
 
     def _question(self, request: AuthorizationRequest, user: SignedIn, scopes: list[str]) -> Answer:
         body = pages.render(
