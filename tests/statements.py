@@ -1,6 +1,6 @@
 """What a server says to its database: every statement with its parameters, in order."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -31,3 +31,29 @@ def recorded(engine: Engine) -> Iterator[list[tuple[str, Any]]]:
             yield statements
     finally:
         event.remove(engine, "before_cursor_execute", note)
+
+
+@contextmanager
+def after_reading(engine: Engine, table: str, action: Callable[[], None]) -> Iterator[None]:
+    """Do something, once, as soon as a table has been read."""
+    waiting = [action]
+
+    def listen(_connection: Any, _cursor: Any, sql: str, *_: Any) -> None:
+        if f"FROM {table}" in sql and waiting:
+            waiting.pop()()
+
+    real = prepared.Prepared.all
+
+    def all_and_listen(statement: prepared.Prepared, connection: Any, **values: Any) -> list[Any]:
+        found = real(statement, connection, **values)
+        listen(connection, None, statement._form(connection).sql)
+        return found
+
+    event.listen(engine, "after_cursor_execute", listen)
+    try:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(prepared.Prepared, "all", all_and_listen)
+            yield
+    finally:
+        event.remove(engine, "after_cursor_execute", listen)
+    assert not waiting

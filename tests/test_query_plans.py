@@ -184,9 +184,16 @@ def watching(watch: Watch) -> Iterator[None]:
         result = connection.execute(prepared._statement, values)
         return list(result) if result.returns_rows else []
 
+    def begin_and_execute(
+        prepared: Prepared, connection: Connection, locks: Any = (), **values: Any
+    ) -> list[Any]:
+        begin(connection, locks)
+        return execute(prepared, connection, **values)
+
     event.listen(watch.engine, "before_cursor_execute", watch.explain)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Prepared, "all", execute)
+        patch.setattr(Prepared, "begin", begin_and_execute)
         yield
     event.remove(watch.engine, "before_cursor_execute", watch.explain)
 

@@ -202,23 +202,21 @@ def check_at_begin(connection: Connection, check: Check | None) -> None:
     connection.__dict__["roster_check"] = check
 
 
-def begin(connection: Connection, locks: Sequence[Question] = ()) -> None:
+def begin(connection: Connection, locks: Sequence[Question] = ()) -> list[Any] | None:
     """Begin the write transaction now, unless it has begun, and execute selects that lock rows.
 
-    They are for PostgreSQL alone: SQLite has one writer at a time. Errors of the driver are raised
-    as SQLAlchemy's.
+    They are for PostgreSQL alone: SQLite has one writer at a time. The rows of the last one are
+    returned as the driver gives them; None on SQLite. Errors of the driver are raised as
+    SQLAlchemy's.
     """
     if not connection.in_transaction():
         connection.begin()
     driver = _driver(connection)
     if driver.in_transaction:
-        if locks:
-            _begin(connection, driver, locks)
-        return
+        return _begin(connection, driver, locks) if locks else None
     check: Check | None = connection.__dict__.get("roster_check")
     if check is None:
-        _begin(connection, driver, locks)
-        return
+        return _begin(connection, driver, locks)
     # SQLite has one writer at a time: there is nothing to lock.
     asked = check.selects() if driver.locks_rows else ()
     rows = _begin(connection, driver, [*asked, *locks])
@@ -228,6 +226,7 @@ def begin(connection: Connection, locks: Sequence[Question] = ()) -> None:
         # Later statements must not be written without the check.
         _with_sqlalchemy_errors(connection, "ROLLBACK", driver.rollback)
         raise
+    return rows
 
 
 def _begin(connection: Connection, driver: Any, selects: Sequence[Question]) -> list[Any] | None:

@@ -1,19 +1,19 @@
 """Prepared statements: compiled once by SQLAlchemy, then executed by the driver itself."""
 
 from collections import namedtuple
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Dialect, Insert, Select, Update
+from sqlalchemy import Connection, Delete, Dialect, Insert, Select, Update
 
-from models.database.connections import begin
+from models.database.connections import Question, begin
 
 _Convert = Callable[[Any], Any]
-Statement = Select[*tuple[Any, ...]] | Insert | Update
+Statement = Select[*tuple[Any, ...]] | Insert | Update | Delete
 
 
 class Prepared:
-    """A select of columns, an insert of one row, or an update.
+    """A select of columns, an insert, an update, or a delete.
 
     A select that locks rows is executed in the transaction that has begun.
 
@@ -26,7 +26,7 @@ class Prepared:
 
     def __init__(self, statement: Statement) -> None:
         self._statement = statement
-        self._writes = isinstance(statement, Insert | Update)
+        self._writes = isinstance(statement, Insert | Update | Delete)
         self._forms: dict[str, _Form] = {}
 
     def first(self, connection: Connection, **values: Any) -> Any | None:
@@ -38,6 +38,20 @@ class Prepared:
         """Return the select and its values for the driver, to be sent together with others."""
         form = self._form(connection)
         return form.sql, form.bind(values)
+
+    def begin(
+        self, connection: Connection, locks: Sequence[Question] = (), **values: Any
+    ) -> list[Any]:
+        """Begin the write transaction, unless it has begun, with a select; return its rows.
+
+        On PostgreSQL the begin, the selects of `locks` and this one are sent in one message.
+        """
+        driver: Any = connection.connection.dbapi_connection
+        if not driver.locks_rows:
+            begin(connection)
+            return self.all(connection, **values)
+        found = begin(connection, [*locks, self.question(connection, **values)])
+        return self._form(connection).read(found or ())
 
     def raw(self, connection: Connection, **values: Any) -> list[Any]:
         """Return all rows of a select as the driver gives them: no value is converted.

@@ -2,12 +2,23 @@
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Self
+from typing import NamedTuple
 
-from sqlalchemy import ForeignKey, Index, LargeBinary, delete, select, update
-from sqlalchemy.orm import Mapped, Session, mapped_column, relationship
+from sqlalchemy import (
+    Connection,
+    ForeignKey,
+    Index,
+    LargeBinary,
+    bindparam,
+    delete,
+    select,
+    update,
+)
+from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from models.database.base import Base, Id, Identified, now
+from models.database.connections import begin
+from models.database.prepared import Prepared
 from models.oauth.secret import digest, generate
 from models.quotas import Quotas, serialize
 from models.users.user import User
@@ -27,6 +38,13 @@ class SessionLifetimes:
     total: int = 7 * 24 * 3600
 
 
+class SignedIn(NamedTuple):
+    """The user of a session, as far as pages and codes need it."""
+
+    id: int
+    username: str
+
+
 class BrowserSession(Identified, Base):
     """A session, found by the hash of the random id in the browser's cookie."""
 
@@ -37,8 +55,6 @@ class BrowserSession(Identified, Base):
     created: Mapped[datetime] = mapped_column(default=now)
     seen_at: Mapped[datetime] = mapped_column(default=now)
     expires_at: Mapped[datetime] = mapped_column(index=True)
-
-    user: Mapped[User] = relationship(lazy="joined", innerjoin=True)
 
     @classmethod
     def begin(
@@ -73,27 +89,21 @@ class BrowserSession(Identified, Base):
         session.flush()
         return value
 
-    @classmethod
-    def find(cls, session: Session, value: str, lifetimes: SessionLifetimes) -> Self | None:
-        """Return the live session with this id; None if there is none or its user is inactive."""
-        moment = now()
-        found = session.scalar(
-            select(cls).where(
-                cls.hash == digest(value),
-                cls.expires_at > moment,
-                cls.seen_at > moment - timedelta(seconds=lifetimes.idle),
-            )
+    @staticmethod
+    def find(connection: Connection, value: str, lifetimes: SessionLifetimes) -> SignedIn | None:
+        """Return the user of the live session with this id, if the user is active."""
+        moment, idle = now(), timedelta(seconds=lifetimes.idle)
+        found = _FOUND.first(
+            connection, hashed=digest(value), moment=moment, seen_after=moment - idle
         )
-        if found is None or not found.user.is_active:
+        if found is None or not found.is_active:
             return None
-        idle = timedelta(seconds=lifetimes.idle)
         if found.seen_at < moment - min(_SEEN_ANEW, idle / _TIMES_WHILE_IDLE):
             # Users are locked before their sessions. The session may have ended while this waited.
-            found.user.lock_shared(session, found.user_id)
-            seen = update(cls).where(cls.id == found.id).values(seen_at=moment).returning(cls.id)
-            if session.scalar(seen) is None:
+            begin(connection, User.locks({found.user_id: False}))
+            if not _SEEN.all(connection, found=found.id, moment=moment):
                 return None
-        return found
+        return SignedIn(found.user_id, found.username)
 
     @staticmethod
     def end(session: Session, value: str) -> bool:
@@ -102,4 +112,25 @@ class BrowserSession(Identified, Base):
         return session.scalar(ended.returning(BrowserSession.id)) is not None
 
 
+_FOUND = Prepared(
+    select(
+        BrowserSession.id,
+        BrowserSession.user_id,
+        BrowserSession.seen_at,
+        User.username,
+        User.is_active,
+    )
+    .join(User, User.id == BrowserSession.user_id)
+    .where(
+        BrowserSession.hash == bindparam("hashed"),
+        BrowserSession.expires_at > bindparam("moment"),
+        BrowserSession.seen_at > bindparam("seen_after"),
+    )
+)
+_SEEN = Prepared(
+    update(BrowserSession)
+    .where(BrowserSession.id == bindparam("found"))
+    .values(seen_at=bindparam("moment"))
+    .returning(BrowserSession.id)
+)
 Index(None, BrowserSession.user_id, BrowserSession.expires_at)

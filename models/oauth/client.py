@@ -2,10 +2,10 @@
 
 import hmac
 import secrets
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import Any, Protocol, Self
+from typing import Any, Self
 
 from sqlalchemy import (
     Connection,
@@ -13,20 +13,24 @@ from sqlalchemy import (
     Index,
     LargeBinary,
     String,
+    and_,
     bindparam,
     false,
+    func,
     select,
 )
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from models.caller import Caller
+from models.caller import Account, Caller
 from models.database.base import Base, Id, Identified, Timestamps, is_storable
+from models.database.connections import Question
 from models.database.pagination import Listing
 from models.database.prepared import Prepared
 from models.errors import Forbidden
 from models.named_objects import NamedDefaults
 from models.oauth.secret import digest, generate
+from models.users.user import User
 
 CONFIDENTIAL = "confidential"
 PUBLIC = "public"
@@ -36,18 +40,6 @@ ADMINS_GRANTS = frozenset({"client_credentials", "password"})
 INVALID_CLIENT = "The client is unknown or its secret is wrong or missing."
 
 
-class Backer(Protocol):
-    """What of a client's owner tells whether it backs the client's grants."""
-
-    @property
-    def is_active(self) -> bool:
-        """Whether the account is active."""
-
-    @property
-    def is_admin(self) -> bool:
-        """Whether it is an admin's."""
-
-
 class ClientRules:
     """What follows from the columns of a client, of the object and of the row alike."""
 
@@ -55,13 +47,6 @@ class ClientRules:
     def is_public(self: Any) -> bool:
         """Whether the client cannot keep a secret (RFC 6749 section 2.1)."""
         return bool(self.client_type == PUBLIC)
-
-    def is_backed_by(self: Any, owner: Backer | None) -> bool:
-        """Tell whether the client may use its ADMINS_GRANTS with this owner.
-
-        The owner has to be an active admin, unless an operator created the client.
-        """
-        return bool(self.by_operator) or (owner is not None and owner.is_active and owner.is_admin)
 
     def secret_matches(self: Any, secret: str) -> bool:
         """Tell whether this is the client's secret, in constant time."""
@@ -162,37 +147,64 @@ class Client(ClientRules, Identified, Timestamps, NamedDefaults, Base):
         is_owner = caller.user is not None and caller.user.id == self.user_id
         return frozenset({"owner"} if is_owner else ())
 
+    def is_backed_by(self, owner: Account | None) -> bool:
+        """Tell whether the client may use its ADMINS_GRANTS with this owner.
 
-_COLUMNS = (
+        The owner has to be an active admin, unless an operator created the client.
+        """
+        return self.by_operator or (owner is not None and owner.is_active and owner.is_admin)
+
+
+CLIENT_COLUMNS = (
     Client.id,
     Client.client_id,
     Client.user_id,
+    Client.name,
     Client.client_type,
     Client.secret_hash,
     Client.scopes,
     Client.grant_types,
     Client.redirect_uris,
     Client.by_operator,
+    func.coalesce(and_(User.is_active, User.is_admin), false()).label("has_admin"),
 )
-_BY_CLIENT_ID = Prepared(select(*_COLUMNS).where(Client.client_id == bindparam("client")))
+# An outer join: a row that waited for its lock is still there, if it has another owner by then.
+CLIENTS_WITH_OWNERS = (
+    select(*CLIENT_COLUMNS).select_from(Client).outerjoin(User, User.id == Client.user_id)
+)
+_BY_CLIENT_ID = Prepared(CLIENTS_WITH_OWNERS.where(Client.client_id == bindparam("client")))
 _LOCKED = Prepared(
-    select(*_COLUMNS).where(Client.id == bindparam("id")).with_for_update(read=True, of=Client)
+    CLIENTS_WITH_OWNERS.where(Client.id == bindparam("id")).with_for_update(read=True, of=Client)
 )
+_BY_ID = "SELECT 1 FROM clients WHERE id = $1 FOR SHARE"
 
 
 @dataclass(frozen=True)
 class ClientRow(ClientRules):
-    """The columns of a client that token requests need, which cost a fraction of the object."""
+    """The columns of a client that OAuth requests need, which cost a fraction of the object.
+
+    `has_admin` tells whether its owner is an active admin.
+    """
 
     id: int
     client_id: str
     user_id: int
+    name: str
     client_type: str
     secret_hash: bytes | None
     scopes: tuple[str, ...]
     grant_types: tuple[str, ...]
     redirect_uris: tuple[str, ...]
     by_operator: bool
+    has_admin: bool
+
+    @property
+    def is_backed(self) -> bool:
+        """Whether the client may use its ADMINS_GRANTS.
+
+        Its owner has to be an active admin, unless an operator created the client.
+        """
+        return self.by_operator or self.has_admin
 
     @classmethod
     def find(cls, connection: Connection, client_id: str) -> Self | None:
@@ -203,13 +215,19 @@ class ClientRow(ClientRules):
         return None if row is None else cls(*row)
 
     @classmethod
-    def lock_shared(cls, connection: Connection, id: int) -> Self | None:
-        """Lock a client against changes and deletion in the transaction that has begun.
+    def lock_shared(cls, connection: Connection, id: int, locks: Sequence[Question]) -> Self | None:
+        """Lock a client against changes and deletion, and before it what the selects lock.
 
-        Return it as it is now; None where it was deleted.
+        The transaction begins here, unless it has begun. Return the client as it is now; None where
+        it was deleted. Its owner is not locked by this.
         """
-        row = _LOCKED.first(connection, id=id)
-        return None if row is None else cls(*row)
+        rows = _LOCKED.begin(connection, locks, id=id)
+        return cls(*rows[0]) if rows else None
+
+    @staticmethod
+    def locks(id: int) -> list[Question]:
+        """Return the select that locks a client as `lock_shared` does."""
+        return [(_BY_ID, (id,))]
 
 
 # For the list of a user's clients.

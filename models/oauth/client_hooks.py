@@ -1,6 +1,7 @@
 """Hooks of oauthlib that authenticate clients and users, and decide on grants and scopes."""
 
 from collections.abc import Iterable
+from typing import Protocol
 
 from oauthlib.common import Request
 from oauthlib.oauth2 import RequestValidator
@@ -9,13 +10,12 @@ from oauthlib.oauth2.rfc6749.errors import (
     InvalidScopeError,
     UnauthorizedClientError,
 )
-from sqlalchemy import bindparam, select
+from sqlalchemy import Connection
 from sqlalchemy.orm import Session
 
 from models.attempt_limit import AttemptLimit, Unlimited
-from models.database.prepared import Prepared
-from models.oauth.client import ADMINS_GRANTS, Backer, Client, ClientRow
-from models.oauth.code import Code
+from models.oauth.client import ADMINS_GRANTS, ClientRow
+from models.oauth.code import CodeRow
 from models.oauth.grant import GrantRow
 from models.oauth.lifetimes import Lifetimes
 from models.quotas import Quotas
@@ -27,7 +27,32 @@ UNBACKED = (
 )
 
 
-_OWNER = Prepared(select(User.is_active, User.is_admin).where(User.id == bindparam("owner")))
+class Database(Protocol):
+    """The database of one request, as a context of the request has it.
+
+    Connection and session are those of the same transaction. The session costs time, and is asked
+    for only where objects are needed.
+    """
+
+    @property
+    def connection(self) -> Connection:
+        """The connection."""
+
+    @property
+    def session(self) -> Session:
+        """The session on the connection."""
+
+
+class Person(Protocol):
+    """A user, as far as codes and tokens are concerned."""
+
+    @property
+    def id(self) -> int:
+        """The id of the user's row."""
+
+    @property
+    def username(self) -> str:
+        """The username."""
 
 
 class ClientHooks(RequestValidator):
@@ -40,31 +65,35 @@ class ClientHooks(RequestValidator):
     id of its user.
     """
 
-    client: Client | ClientRow
+    client: ClientRow
 
     def __init__(
         self,
-        session: Session,
+        database: Database,
         lifetimes: Lifetimes | None = None,
         attempts: AttemptLimit | None = None,
-        user: User | None = None,
+        user: Person | None = None,
         quotas: Quotas | None = None,
+        client: ClientRow | None = None,
     ) -> None:
-        self.session = session
+        self.database = database
+        self.connection = database.connection
         self.lifetimes = lifetimes or Lifetimes()
         self.quotas = quotas or Quotas()
         self.attempts = attempts or Unlimited()
         self.consequence = False
         self.reused: tuple[str, int | None] | None = None
         self.revoked: tuple[str, int | None] | None = None
+        if client is not None:
+            self.client = client
         self._by_secret = False
         self._user = user
-        self._code: Code | None = None
+        self._code: CodeRow | None = None
         self._grant: GrantRow | None = None
         self._original_scopes: list[str] = []
 
     @property
-    def user(self) -> User | None:
+    def user(self) -> Person | None:
         """The user to whom a code or tokens are issued, once the hooks know it."""
         return self._user
 
@@ -83,7 +112,7 @@ class ClientHooks(RequestValidator):
         A secret that is sent is always checked; an empty one counts as none. Called by every
         grant and by revocation.
         """
-        client = ClientRow.find(self.session.connection(), request.client_id or "")
+        client = ClientRow.find(self.connection, request.client_id or "")
         if client is None:
             return False
         secret = getattr(request, "client_secret", None)
@@ -118,15 +147,10 @@ class ClientHooks(RequestValidator):
             raise InvalidClientError(request=request)
         if grant_type not in self.client.grant_types:
             return False
-        if grant_type in ADMINS_GRANTS and not self.client.is_backed_by(self._owner()):
+        # The owner is not locked here: `_begin_grant` checks it again.
+        if grant_type in ADMINS_GRANTS and not self.client.is_backed:
             raise UnauthorizedClientError(UNBACKED, request=request)
         return True
-
-    def _owner(self) -> Backer | None:
-        """Return the client's owner without a lock: `_begin_grant` checks it again."""
-        if self.client.by_operator:
-            return None
-        return _OWNER.first(self.session.connection(), owner=self.client.user_id)
 
     def validate_user(
         self,
@@ -145,7 +169,8 @@ class ClientHooks(RequestValidator):
             raise UnauthorizedClientError(request=request)
         # Locked together with the user, in the order of ids.
         owner = () if self.client.by_operator else (self.client.user_id,)
-        self._user = User.authenticate(self.session, username, password, self.attempts, owner)
+        session = self.database.session
+        self._user = User.authenticate(session, username, password, self.attempts, owner)
         return self._user is not None
 
     def get_default_scopes(

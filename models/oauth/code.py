@@ -1,20 +1,27 @@
 """Authorization codes (RFC 6749 section 4.1), each of which is used once."""
 
+from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy import (
     ColumnElement,
+    Connection,
     ForeignKey,
     Index,
     LargeBinary,
     String,
     Text,
+    bindparam,
     delete,
+    insert,
     select,
+    update,
 )
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from models.database.base import Base, Id, Identified, now
+from models.database.prepared import Prepared
+from models.errors import OAuthError
 
 # How many codes are deleted at most when one is added.
 _SURPLUS = 100
@@ -46,23 +53,45 @@ class Code(Identified, Base):
         Id, ForeignKey("grants.id", ondelete="CASCADE"), index=True
     )
 
-    def is_for(self, redirect_uri: str | None) -> bool:
-        """Tell whether a token request has the right redirect URI, or none (section 4.1.3)."""
-        if redirect_uri is None:
-            return not self.redirect_uri_given
-        return redirect_uri == self.redirect_uri
-
     @classmethod
-    def make_room(cls, session: Session, user_id: int, client_id: int, most: int) -> None:
+    def make_room(cls, connection: Connection, user_id: int, client_id: int, most: int) -> None:
         """Delete the oldest unused codes of a user and a client, so that fewer than `most` remain.
 
         No more than _SURPLUS are deleted at once.
         """
-        waiting = (cls.user_id == user_id, cls.client_id == client_id, cls.grant_id.is_(None))
-        oldest_last = select(cls.id).where(*waiting).order_by(cls.id.desc())
-        surplus = session.scalars(oldest_last.offset(most - 1).limit(_SURPLUS)).all()
-        if surplus:
-            cls.end(session, cls.id.in_(surplus))
+        surplus = _OLDEST.all(connection, user=user_id, client=client_id, most=most - 1)
+        # One by one, for there is one, unless the quota is lower than it was. They are locked in
+        # the order of their ids.
+        for row in sorted(surplus):
+            _DELETE.all(connection, code=row.id)
+
+    @staticmethod
+    def store(
+        connection: Connection,
+        *,
+        code_hash: bytes,
+        client_id: int,
+        user_id: int,
+        redirect_uri: str,
+        redirect_uri_given: bool,
+        code_challenge: str,
+        scope: str,
+        created: datetime,
+        expires_at: datetime,
+    ) -> None:
+        """Store a code that has just been made."""
+        _INSERT.all(
+            connection,
+            new_hash=code_hash,
+            client=client_id,
+            user=user_id,
+            uri=redirect_uri,
+            given=redirect_uri_given,
+            challenge=code_challenge,
+            new_scope=scope,
+            moment=created,
+            ends=expires_at,
+        )
 
     @classmethod
     def end(cls, session: Session, which: ColumnElement[bool]) -> None:
@@ -70,6 +99,73 @@ class Code(Identified, Base):
         session.execute(select(cls.id).where(which).order_by(cls.id).with_for_update()).all()
         session.execute(delete(cls).where(which))
 
+
+@dataclass(frozen=True)
+class CodeRow:
+    """The columns of a code that its exchange needs."""
+
+    id: int
+    user_id: int
+    redirect_uri: str
+    redirect_uri_given: bool
+    code_challenge: str
+    scope: str
+    expires_at: datetime
+    used_at: datetime | None
+    grant_id: int | None
+
+    def is_for(self, redirect_uri: str | None) -> bool:
+        """Tell whether a token request has the right redirect URI, or none (section 4.1.3)."""
+        if redirect_uri is None:
+            return not self.redirect_uri_given
+        return redirect_uri == self.redirect_uri
+
+    def redeem(self, connection: Connection, grant_id: int, moment: datetime) -> None:
+        """Mark the code as used, and bind it to the grant that it was exchanged for.
+
+        :raises OAuthError: `invalid_grant`, where it has just ended, or been used.
+        """
+        if not _REDEEM.all(connection, code=self.id, grant=grant_id, moment=moment):
+            raise OAuthError("invalid_grant", "The code has just ended.")
+
+
+_OLDEST = Prepared(
+    select(Code.id)
+    .where(
+        Code.user_id == bindparam("user"),
+        Code.client_id == bindparam("client"),
+        Code.grant_id.is_(None),
+    )
+    .order_by(Code.id.desc())
+    .offset(bindparam("most"))
+    .limit(_SURPLUS)
+)
+_DELETE = Prepared(delete(Code).where(Code.id == bindparam("code")))
+_INSERT = Prepared(
+    insert(Code)
+    .values(
+        hash=bindparam("new_hash"),
+        client_id=bindparam("client"),
+        user_id=bindparam("user"),
+        redirect_uri=bindparam("uri"),
+        redirect_uri_given=bindparam("given"),
+        code_challenge=bindparam("challenge"),
+        scope=bindparam("new_scope"),
+        created=bindparam("moment"),
+        expires_at=bindparam("ends"),
+    )
+    .inline()  # nobody asks for the new id
+)
+_REDEEM = Prepared(
+    update(Code)
+    .where(
+        Code.id == bindparam("code"),
+        Code.used_at.is_(None),
+        Code.expires_at > bindparam("moment"),
+    )
+    .values(used_at=bindparam("moment"), grant_id=bindparam("grant"))
+    .returning(Code.id)
+)
 
 # Used codes stay as long as their grant: the purge does not look for them.
 Index(

@@ -1,20 +1,30 @@
 """Hooks of oauthlib for the authorization code grant (RFC 6749 section 4.1, RFC 7636)."""
 
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any, cast
 
 from oauthlib.common import Request
-from sqlalchemy import delete, select
+from sqlalchemy import bindparam, false, func, select
 
 from models.database.base import now
-from models.oauth.client import Client
-from models.oauth.client_hooks import ClientHooks
-from models.oauth.code import Code
+from models.database.prepared import Prepared
+from models.oauth.client import Client, ClientRow
+from models.oauth.client_hooks import ClientHooks, Person
+from models.oauth.code import Code, CodeRow
 from models.oauth.consent import Consent
 from models.oauth.grant import Grant
 from models.oauth.redirect_uris import matches
 from models.oauth.token import digest
 from models.users.user import User
+
+
+@dataclass(frozen=True)
+class _Owner:
+    """The user to whom a code was issued."""
+
+    id: int
+    username: str
 
 
 class CodeHooks(ClientHooks):
@@ -25,12 +35,14 @@ class CodeHooks(ClientHooks):
     ) -> bool:
         """Find the client of an authorization request (RFC 6749 section 4.1.1).
 
-        Called by the authorization endpoint.
+        It is not read again where it is known already. Called by the authorization endpoint.
         """
-        client = Client.find(self.session, client_id)
-        if client is None:
+        known = getattr(self, "client", None)
+        if known is None or known.client_id != client_id:
+            known = ClientRow.find(self.connection, client_id)
+        if known is None:
             return False
-        self.client = request.client = client
+        self.client = request.client = known
         return True
 
     def validate_redirect_uri(
@@ -90,23 +102,21 @@ class CodeHooks(ClientHooks):
         The rows of user, client and consent are locked before. Called by the authorization
         endpoint.
         """
-        user = cast("User", self._user)
+        user = cast("Person", self._user)
         moment = now()
-        Code.make_room(self.session, user.id, self.client.id, self.quotas.grants)
-        self.session.add(
-            Code(
-                hash=digest(code["code"]),
-                client_id=self.client.id,
-                user_id=user.id,
-                redirect_uri=request.redirect_uri,
-                redirect_uri_given=not request.using_default_redirect_uri,
-                code_challenge=request.code_challenge,
-                scope=" ".join(request.scopes or ()),
-                created=moment,
-                expires_at=moment + timedelta(seconds=self.lifetimes.code),
-            )
+        Code.make_room(self.connection, user.id, self.client.id, self.quotas.grants)
+        Code.store(
+            self.connection,
+            code_hash=digest(code["code"]),
+            client_id=self.client.id,
+            user_id=user.id,
+            redirect_uri=str(request.redirect_uri),
+            redirect_uri_given=not request.using_default_redirect_uri,
+            code_challenge=str(request.code_challenge),
+            scope=" ".join(request.scopes or ()),
+            created=moment,
+            expires_at=moment + timedelta(seconds=self.lifetimes.code),
         )
-        self.session.flush()
 
     def validate_code(
         self,
@@ -117,44 +127,52 @@ class CodeHooks(ClientHooks):
         *args: object,
         **kwargs: object,
     ) -> bool:
-        """Mark a code of the client's as used (RFC 6749 section 4.1.3).
+        """Find a code of the client's that can be used (RFC 6749 section 4.1.3).
 
-        A second use ends the tokens that the first one issued (section 4.1.2). Called by the
-        authorization code grant.
+        It is marked as used when the tokens are stored. Until then it can be deleted, but not used
+        by another request. A second use ends the tokens that the first one issued (section 4.1.2).
+        Called by the authorization code grant.
         """
-        mine = select(Code).where(Code.hash == digest(code), Code.client_id == self.client.id)
-        mine = mine.execution_options(populate_existing=True)
-        unlocked = self.session.scalar(mine)
-        user = unlocked and self._lock_between(unlocked.user_id)
-        found = user and self.session.scalar(mine)
-        if not user or not found:
+        connection = self.connection
+        values = {"hashed": digest(code), "client": self.client.id}
+        unlocked = _USER_OF_CODE.first(connection, **values)
+        if unlocked is None:
             return False
-        if found.used_at is not None:
+        found = self._hold(unlocked.user_id, values)
+        if found is None:
+            return False
+        redeemed = CodeRow(*found[: len(_COLUMNS)])
+        if redeemed.used_at is not None:
             # The code is deleted with its grant, and locked after it.
-            self.session.execute(delete(Grant).where(Grant.id == found.grant_id))
+            Grant.end_one(connection, cast("int", redeemed.grant_id))
             self.consequence = True
-            self.reused = ("code", user.id)
+            self.reused = ("code", redeemed.user_id)
             return False
-        found = self.session.scalar(mine.with_for_update())
-        if found is None or found.expires_at <= now() or not user.is_active:
+        if redeemed.expires_at <= now() or not found.is_active:
             return False
-        if not found.is_for(request.redirect_uri):
+        if not redeemed.is_for(request.redirect_uri):
             return False
-        found.used_at = now()
-        self._code, self._user = found, user
-        request.scopes = found.scope.split()
+        self.client = replace(self.client, scopes=found.scopes)
+        self._code, self._user = redeemed, _Owner(redeemed.user_id, found.username)
+        request.scopes = redeemed.scope.split()
         return True
 
-    def _lock_between(self, user_id: int) -> User | None:
-        """Lock user, client and consent, so that codes are used one by one; return the user.
+    def _hold(self, user_id: int, values: dict[str, Any]) -> Any:
+        """Lock user, client and consent, so that codes are used one by one.
 
-        Return None if user or client was deleted.
+        Return the code with what the exchange needs of the three, as they are now; None where one
+        of them was deleted.
         """
-        user = User.lock_shared(self.session, user_id)
-        if user is None or Client.lock_shared(self.session, self.client.id) is None:
-            return None
-        Consent.begin(self.session, user.id, self.client.id)
-        return user
+        connection, client_id = self.connection, self.client.id
+        locks = [*User.locks({user_id: False}), *ClientRow.locks(client_id)]
+        locks += Consent.locks(user_id, client_id)
+        rows = _HELD.begin(connection, locks, **values, moment=now())
+        found = rows[0] if rows else None
+        if found is not None and not found.is_live:
+            # There is no consent yet, or it has ended: the rare case.
+            Consent.begin(self.database.session, user_id, client_id)
+            found = _HELD.first(connection, **values, moment=now())
+        return found
 
     def get_code_challenge(self, code: str, request: Request) -> Any:
         """Return the challenge of the code (RFC 7636 section 4.4).
@@ -189,7 +207,36 @@ class CodeHooks(ClientHooks):
     def invalidate_authorization_code(
         self, client_id: str, code: str, request: Request, *args: object, **kwargs: object
     ) -> None:
-        """Do nothing: `validate_code` has marked it as used.
+        """Do nothing: `save_bearer_token` has marked it as used.
 
         Called by the authorization code grant.
         """
+
+
+_COLUMNS = (
+    Code.id,
+    Code.user_id,
+    Code.redirect_uri,
+    Code.redirect_uri_given,
+    Code.code_challenge,
+    Code.scope,
+    Code.expires_at,
+    Code.used_at,
+    Code.grant_id,
+)
+_mine = (Code.hash == bindparam("hashed"), Code.client_id == bindparam("client"))
+_USER_OF_CODE = Prepared(select(Code.user_id).where(*_mine))
+_HELD = Prepared(
+    select(
+        *_COLUMNS,
+        Client.scopes.label("scopes"),
+        User.username,
+        User.is_active,
+        func.coalesce(Consent.is_live(bindparam("moment")), false()).label("is_live"),
+    )
+    .select_from(Code)
+    .join(Client, Client.id == Code.client_id)
+    .join(User, User.id == Code.user_id)
+    .outerjoin(Consent, (Consent.user_id == Code.user_id) & (Consent.client_id == Code.client_id))
+    .where(*_mine)
+)

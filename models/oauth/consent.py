@@ -10,6 +10,7 @@ from typing import Any, Self
 from sqlalchemy import (
     BindParameter,
     ColumnElement,
+    Connection,
     ForeignKey,
     Index,
     Text,
@@ -28,7 +29,9 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from models.database.base import Base, Id, Identified, Words, now
+from models.database.connections import Question
 from models.database.pagination import Listing
+from models.database.prepared import Prepared
 from models.errors import NotFound
 from models.oauth.client import Client
 from models.oauth.code import Code
@@ -83,6 +86,11 @@ class Consent(Identified, Base):
         locked = select(cls).where(*between).with_for_update(of=cls)
         return session.scalar(locked, execution_options={"populate_existing": True})
 
+    @staticmethod
+    def locks(user_id: int, client_id: int) -> list[Question]:
+        """Return the select that locks a consent, if there is one, as `lock_between` does."""
+        return [(_BETWEEN, (user_id, client_id))]
+
     @classmethod
     def remember(
         cls,
@@ -101,11 +109,17 @@ class Consent(Identified, Base):
         session.flush()
 
     @classmethod
-    def covers(cls, session: Session, user_id: int, client_id: int, scopes: Iterable[str]) -> bool:
+    def covers(
+        cls, connection: Connection, user_id: int, client_id: int, scopes: Iterable[str]
+    ) -> bool:
         """Tell whether the user has already allowed the client all these scopes."""
-        between = (cls.user_id == user_id, cls.client_id == client_id)
-        remembered = session.scalar(select(cls.scope).where(*between)) or ""
-        return set(scopes) <= set(remembered.split())
+        found = _REMEMBERED.first(connection, user=user_id, client=client_id)
+        return set(scopes) <= set(found.scope.split() if found else ())
+
+    @staticmethod
+    def is_live(moment: Any) -> ColumnElement[bool]:
+        """Return the condition that a consent is remembered, or there is a live token."""
+        return _is_live(moment)
 
     @classmethod
     def forget(cls, session: Session, client_id: int) -> None:
@@ -153,6 +167,12 @@ class Consent(Identified, Base):
         session.execute(delete(cls).where(cls.id == found.id))
 
 
+_BETWEEN = "SELECT 1 FROM consents WHERE user_id = $1 AND client_id = $2 FOR UPDATE"
+_REMEMBERED = Prepared(
+    select(Consent.scope).where(
+        Consent.user_id == bindparam("user"), Consent.client_id == bindparam("client")
+    )
+)
 Index(None, Consent.client_id, Consent.id)
 Index(
     "ix_consents_remembered_client_id",

@@ -2,10 +2,11 @@
 
 from collections.abc import Collection
 from datetime import datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from sqlalchemy import (
     ColumnElement,
+    Connection,
     ForeignKey,
     Index,
     Text,
@@ -16,7 +17,7 @@ from sqlalchemy import (
     union_all,
     update,
 )
-from sqlalchemy.orm import Mapped, Session, mapped_column
+from sqlalchemy.orm import Mapped, Session, aliased, mapped_column
 
 from models.database.base import Base, Id, Identified, now
 from models.database.prepared import Prepared
@@ -76,7 +77,9 @@ class Grant(Identified, Base):
         cls._end(session, mine & (cls.expires_at > now()))
 
     @classmethod
-    def make_room(cls, session: Session, user_id: int | None, client_id: int, most: int) -> None:
+    def make_room(
+        cls, connection: Connection, user_id: int | None, client_id: int, most: int
+    ) -> None:
         """End the oldest live grants of a user (or none) and a client: fewer than `most` remain.
 
         No more than _SURPLUS end at once. They expire, and the purge deletes them: a grant may have
@@ -85,16 +88,19 @@ class Grant(Identified, Base):
         moment = now()
         values = {"client": client_id, "moment": moment, "most": most - 1}
         if user_id is None:
-            surplus = _OLDEST_OF_SERVICE.all(session.connection(), **values)
+            # A service's requests find the same surplus, and do not wait for each other.
+            surplus, end = _OLDEST_OF_SERVICE.all(connection, **values), _END_IF_FREE
         else:
-            surplus = _OLDEST_OF_USER.all(session.connection(), user=user_id, **values)
-        if not surplus:
-            return
-        which = cls.id.in_([row.id for row in surplus])
-        # A service's requests find the same surplus, and do not wait for each other.
-        lock = select(cls.id).where(which).order_by(cls.id)
-        locked = session.scalars(lock.with_for_update(skip_locked=user_id is None)).all()
-        session.execute(update(cls).where(cls.id.in_(locked)).values(expires_at=moment))
+            surplus, end = _OLDEST_OF_USER.all(connection, user=user_id, **values), _END
+        # One by one, for there is one, unless the quota is lower than it was. They are locked in
+        # the order of their ids.
+        for row in sorted(surplus):
+            end.all(connection, grant=row.id, moment=moment)
+
+    @staticmethod
+    def end_one(connection: Connection, grant_id: int) -> bool:
+        """End a grant; tell whether it was there."""
+        return bool(_DELETE.all(connection, grant=grant_id))
 
     @classmethod
     def scopes_of(cls, session: Session, client_id: int) -> list[str]:
@@ -136,6 +142,21 @@ def _oldest(mine: ColumnElement[bool]) -> Prepared:
 
 _OLDEST_OF_USER = _oldest(Grant.user_id == bindparam("user"))
 _OLDEST_OF_SERVICE = _oldest(Grant.user_id.is_(None))
+
+
+def _ending(which: Any) -> Prepared:
+    return Prepared(update(Grant).where(Grant.id == which).values(expires_at=bindparam("moment")))
+
+
+_DELETE = Prepared(delete(Grant).where(Grant.id == bindparam("grant")).returning(Grant.id))
+_END = _ending(bindparam("grant"))
+_free = aliased(Grant)
+_END_IF_FREE = _ending(
+    select(_free.id)
+    .where(_free.id == bindparam("grant"))
+    .with_for_update(skip_locked=True)
+    .scalar_subquery()
+)
 
 # A client's grants by scope, for a client that gets fewer scopes.
 Index(None, Grant.client_id, Grant.scope, Grant.id)

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 from math import ceil
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from oauthlib.common import Request
 from sqlalchemy import bindparam, delete, insert, select, update
 
 from models.database.base import now
-from models.database.connections import begin
 from models.database.prepared import Prepared
 from models.errors import OAuthError
 from models.oauth.client import ClientRow
@@ -45,20 +44,19 @@ class TokenHooks(ClientHooks):
         A second use shows that the token was stolen: it ends the whole family.
         Called by the refresh token grant (RFC 6749 section 6, RFC 9700 section 4.14.2).
         """
-        connection = self.session.connection()
-        begin(connection)
+        connection = self.connection
         hashed, moment = digest(refresh_token), now()
-        found = _FAMILY.first(connection, hashed=hashed, client=self.client.id)
-        if found is None:
+        found = _FAMILY.begin(connection, hashed=hashed, client=self.client.id)
+        if not found:
             return False
-        grant = GrantRow(*found)
+        grant = GrantRow(*found[0])
         is_live = grant.expires_at > moment
         if is_live and _CLAIM.first(connection, hashed=hashed, moment=moment) is not None:
             self._grant = grant
             self._original_scopes = grant.scope.split()
             return True
         if _IS_USED.first(connection, hashed=hashed) is not None:
-            self.session.execute(delete(Grant).where(Grant.id == grant.id))
+            Grant.end_one(connection, grant.id)
             self.consequence = True
             self.reused = ("refresh_token", grant.user_id)
         return False
@@ -91,50 +89,52 @@ class TokenHooks(ClientHooks):
         if "refresh_token" in token:
             ends = min(moment + timedelta(seconds=self.lifetimes.refresh_idle), grant.expires_at)
             issued.append((token["refresh_token"], REFRESH, grant.scope, ends))
-        for value, kind, scope, expires_at in issued:
-            _INSERT_TOKEN.all(
-                self.session.connection(),
-                new_hash=digest(value),
-                new_kind=kind,
-                grant=grant.id,
-                new_scope=scope,
-                moment=moment,
-                ends=expires_at,
-            )
+        values: dict[str, Any] = {"grant": grant.id, "moment": moment}
+        for number, (value, kind, scope, expires_at) in enumerate(issued):
+            values[f"hash_{number}"] = digest(value)
+            values[f"kind_{number}"] = kind
+            values[f"scope_{number}"] = scope
+            values[f"ends_{number}"] = expires_at
+        _INSERT_TOKENS[len(issued)].all(self.connection, **values)
 
     def _begin_grant(self, token: _BearerToken, moment: datetime) -> GrantRow:
-        connection = self.session.connection()
-        scope = token["scope"]
+        connection, scope = self.connection, token["scope"]
         user_id = None if self._user is None else self._user.id
-        # With these locks, a transaction that changes or deletes the client, or takes the admin's
-        # role from its owner, is either visible here or waits until this one ends.
-        begin(connection)
-        by_code, by_operator = self._code is not None, self.client.by_operator
-        needs_owner = not by_code and not by_operator
-        owner = _LOCK_OWNER.first(connection, owner=self.client.user_id) if needs_owner else None
-        client = ClientRow.lock_shared(connection, self.client.id)
-        if client is None:
-            raise OAuthError("invalid_client", "The client no longer exists.")
-        is_its_owner = client.user_id == self.client.user_id
-        if not by_code and not client.is_backed_by(owner if is_its_owner else None):
-            raise OAuthError("unauthorized_client", UNBACKED)
+        if self._code is None:
+            self._lock_client(user_id)
+        client = self.client
         if not set(scope.split()).issubset(client.scopes):
             raise OAuthError("invalid_scope", "The client may no longer get these scopes.")
-        most = self.quotas.grants
-        if user_id is None:
-            most *= _SERVICE_SHARE
-        else:
-            Consent.begin(self.session, user_id, client.id)
-        Grant.make_room(self.session, user_id, client.id, most)
+        most = self.quotas.grants * (_SERVICE_SHARE if user_id is None else 1)
+        Grant.make_room(connection, user_id, client.id, most)
         lifetimes = self.lifetimes
         seconds = lifetimes.refresh_total if "refresh_token" in token else lifetimes.access
         ends = moment + timedelta(seconds=seconds)
         values = {"client": client.id, "user": user_id, "new_scope": scope}
         [made] = _INSERT_GRANT.all(connection, **values, moment=moment, ends=ends)
         if self._code is not None:
-            self._code.grant_id = made.id
-            self.session.flush()
+            self._code.redeem(connection, made.id, moment)
         return GrantRow(made.id, user_id, scope, ends)
+
+    def _lock_client(self, user_id: int | None) -> None:
+        """Lock the client, its owner where the grant needs one, and the consent of a user.
+
+        With these locks, a transaction that changes or deletes the client, or takes the admin's
+        role from its owner, is either visible here or waits until this one ends. A code has locked
+        the client before, and needs no owner.
+        """
+        before, connection = self.client, self.connection
+        owner = {} if before.by_operator else {before.user_id: False}
+        client = ClientRow.lock_shared(connection, before.id, User.locks(owner))
+        if client is None:
+            raise OAuthError("invalid_client", "The client no longer exists.")
+        # What is said of an owner that is not locked may have changed.
+        is_held = client.by_operator or client.user_id in owner
+        if not is_held or not client.is_backed:
+            raise OAuthError("unauthorized_client", UNBACKED)
+        if user_id is not None:
+            Consent.begin(self.database.session, user_id, client.id)
+        self.client = client
 
     def revoke_token(
         self, token: str, token_type_hint: str, request: Request, *args: object, **kwargs: object
@@ -144,18 +144,15 @@ class TokenHooks(ClientHooks):
         Any other token is ignored without an error. Called by revocation (RFC 7009 section 2.1);
         the hint is not needed.
         """
-        found = self.session.execute(
-            select(Token.id, Token.kind, Token.grant_id, Grant.user_id)
-            .join(Grant, Grant.id == Token.grant_id)
-            .where(Token.hash == digest(token), Grant.client_id == self.client.id)
-        ).one_or_none()
+        connection = self.connection
+        found = _TOKEN.first(connection, hashed=digest(token), client=self.client.id)
         if found is None:
             return
         if found.kind == REFRESH:
-            ended = delete(Grant).where(Grant.id == found.grant_id).returning(Grant.id)
+            has_ended = Grant.end_one(connection, found.grant_id)
         else:
-            ended = delete(Token).where(Token.id == found.id).returning(Token.id)
-        if self.session.scalar(ended) is not None:
+            has_ended = bool(_END_TOKEN.all(connection, token=found.id))
+        if has_ended:
             self.revoked = (f"{found.kind}_token", found.user_id)
 
 
@@ -185,11 +182,12 @@ _CLAIM = Prepared(
 _IS_USED = Prepared(
     select(Token.id).where(Token.hash == bindparam("hashed"), Token.used_at.is_not(None))
 )
-_LOCK_OWNER = Prepared(
-    select(User.is_active, User.is_admin)
-    .where(User.id == bindparam("owner"))
-    .with_for_update(read=True, of=User)
+_TOKEN = Prepared(
+    select(Token.id, Token.kind, Token.grant_id, Grant.user_id)
+    .join(Grant, Grant.id == Token.grant_id)
+    .where(Token.hash == bindparam("hashed"), Grant.client_id == bindparam("client"))
 )
+_END_TOKEN = Prepared(delete(Token).where(Token.id == bindparam("token")).returning(Token.id))
 _INSERT_GRANT = Prepared(
     insert(Grant)
     .values(
@@ -201,15 +199,22 @@ _INSERT_GRANT = Prepared(
     )
     .returning(Grant.id)
 )
-_INSERT_TOKEN = Prepared(
-    insert(Token)
-    .values(
-        hash=bindparam("new_hash"),
-        kind=bindparam("new_kind"),
-        grant_id=bindparam("grant"),
-        scope=bindparam("new_scope"),
-        issued_at=bindparam("moment"),
-        expires_at=bindparam("ends"),
-    )
-    .inline()  # nobody asks for the new id
-)
+
+
+def _insert_tokens(count: int) -> Prepared:
+    """Insert so many tokens of one grant; nobody asks for their ids."""
+    rows = [
+        {
+            "hash": bindparam(f"hash_{number}", type_=Token.hash.type),
+            "kind": bindparam(f"kind_{number}", type_=Token.kind.type),
+            "grant_id": bindparam("grant", type_=Token.grant_id.type),
+            "scope": bindparam(f"scope_{number}", type_=Token.scope.type),
+            "issued_at": bindparam("moment", type_=Token.issued_at.type),
+            "expires_at": bindparam(f"ends_{number}", type_=Token.expires_at.type),
+        }
+        for number in range(count)
+    ]
+    return Prepared(insert(Token).values(rows).inline())
+
+
+_INSERT_TOKENS = {count: _insert_tokens(count) for count in (1, 2)}

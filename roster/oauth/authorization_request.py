@@ -1,19 +1,21 @@
 """The authorization request of a client, and the response for its redirect URI."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Self
 from urllib.parse import parse_qsl, urlencode
 
-from oauthlib.common import Request, add_params_to_uri
-from oauthlib.oauth2 import AuthorizationCodeGrant, AuthorizationEndpoint, BearerToken, OAuth2Error
-from sqlalchemy.orm import Session
+from oauthlib.common import Request
+from oauthlib.oauth2 import AuthorizationCodeGrant, BearerToken, OAuth2Error
+from sqlalchemy import Connection
 
-from models import Client, TokenStore
+from models import TokenStore
 from models.oauth import secret
+from models.oauth.client import ClientRow
 from models.oauth.redirect_uris import matches
 from roster.contract.definition import Definition
 from roster.http.errors import HTTPError
+from roster.oauth import past_endpoints
 from roster.oauth.forms import MAX_FIELDS, UNKNOWN, is_clean
 
 PATH = "/auth/oauth2/authorize"
@@ -32,7 +34,7 @@ class AuthorizationRequest:
     """
 
     raw: str
-    client: Client
+    client: ClientRow
     redirect_uri: str
     fields: dict[str, str]
     repeated: frozenset[str]
@@ -40,7 +42,7 @@ class AuthorizationRequest:
     issuer: str
 
     @classmethod
-    def read(cls, session: Session, raw: str, definition: Definition, issuer: str) -> Self:
+    def read(cls, connection: Connection, raw: str, definition: Definition, issuer: str) -> Self:
         """Read a request from its query.
 
         :raises HTTPError: 400, to be shown to the user, where it cannot be read, or where client or
@@ -69,20 +71,22 @@ class AuthorizationRequest:
             for name, value in pairs
             if name in longest and value
         }
-        client = Client.find(session, fields.get("client_id", ""))
-        if client is None or "client_id" in repeated:
-            raise HTTPError(400, "The application that sent you here is not known.")
-        redirect_uri = _redirect_uri(client, fields.get("redirect_uri"))
-        if redirect_uri is None or "redirect_uri" in repeated:
-            raise HTTPError(
-                400, "The application that sent you here did not say where you may be sent back to."
-            )
+        client = ClientRow.find(connection, fields.get("client_id", ""))
+        client, redirect_uri = _client_and_uri(client, fields, repeated)
         unusable = frozenset(
             name
             for name, value in fields.items()
             if len(value) > longest[name] or not is_clean(value)
         )
         return cls(raw, client, redirect_uri, fields, repeated, unusable, issuer)
+
+    def of(self, client: ClientRow | None) -> Self:
+        """Return the request with its client as it is by now, None where that was deleted.
+
+        :raises HTTPError: 400, as `read` does.
+        """
+        client, redirect_uri = _client_and_uri(client, self.fields, self.repeated)
+        return replace(self, client=client, redirect_uri=redirect_uri)
 
     def scopes(self, store: TokenStore) -> list[str]:
         """Validate the request and return the requested scopes.
@@ -99,18 +103,15 @@ class AuthorizationRequest:
             raise InvalidRequestError("The code_challenge_method must be S256.")
         if not _CHALLENGE.fullmatch(self.fields.get("code_challenge", "")):
             raise InvalidRequestError("The code_challenge must be a SHA-256 in base64url.")
-        endpoint = self._endpoint(store)
-        scopes, _ = endpoint.validate_authorization_request(self._uri, "GET", None, {})
-        return list(scopes)
+        grant = _CodeGrant(store, issuer=self.issuer)
+        return past_endpoints.validate_authorization_request(grant, self.fields)
 
     def grant(self, store: TokenStore, scopes: list[str]) -> str:
         """Issue a code for some scopes; return the URL that carries it to the client."""
-        endpoint = self._endpoint(store)
+        grant = _CodeGrant(store, issuer=self.issuer)
+        bearer = BearerToken(store, secret.generate)
         narrowed = {**self.fields, "scope": " ".join(scopes)}
-        headers, _, _ = endpoint.create_authorization_response(
-            add_params_to_uri(self.issuer + PATH, narrowed), "GET", None, {}, scopes
-        )
-        return str(headers["Location"])
+        return past_endpoints.create_authorization_response(grant, bearer, narrowed, scopes)
 
     def refuse(self, error: str, description: str | None) -> str:
         """Return the URL that carries an error to the client (RFC 6749 4.1.2.1, RFC 9207)."""
@@ -121,17 +122,21 @@ class AuthorizationRequest:
             found["state"] = self.fields["state"]
         return _with_parameters(self.redirect_uri, found)
 
-    @property
-    def _uri(self) -> str:
-        return str(add_params_to_uri(self.issuer + PATH, list(self.fields.items())))
 
-    def _endpoint(self, store: TokenStore) -> AuthorizationEndpoint:
-        grant = _CodeGrant(store, issuer=self.issuer)
-        bearer = BearerToken(store, secret.generate)
-        return AuthorizationEndpoint("code", bearer, {"code": grant})  # type: ignore[arg-type]
+def _client_and_uri(
+    client: ClientRow | None, fields: dict[str, str], repeated: frozenset[str]
+) -> tuple[ClientRow, str]:
+    if client is None or "client_id" in repeated:
+        raise HTTPError(400, "The application that sent you here is not known.")
+    redirect_uri = _redirect_uri(client, fields.get("redirect_uri"))
+    if redirect_uri is None or "redirect_uri" in repeated:
+        raise HTTPError(
+            400, "The application that sent you here did not say where you may be sent back to."
+        )
+    return client, redirect_uri
 
 
-def _redirect_uri(client: Client, asked: str | None) -> str | None:
+def _redirect_uri(client: ClientRow, asked: str | None) -> str | None:
     if asked is None:
         return client.redirect_uris[0] if len(client.redirect_uris) == 1 else None
     return asked if any(matches(registered, asked) for registered in client.redirect_uris) else None

@@ -9,7 +9,9 @@ from urllib.parse import urlsplit
 from werkzeug.http import dump_cookie
 from werkzeug.sansio.http import parse_cookie
 
-from models.oauth.browser_session import BrowserSession, SessionLifetimes
+from models.oauth.browser_session import BrowserSession, SessionLifetimes, SignedIn
+from models.oauth.client import ClientRow
+from models.oauth.standing import Standing, hold
 from models.users.user import User
 from roster.http.context import RequestContext
 from roster.oauth import devices
@@ -68,26 +70,26 @@ class Browser:
         return "" if is_here and asked != issuer.netloc else origin
 
     @cached_property
-    def _session(self) -> BrowserSession | None:
+    def user(self) -> SignedIn | None:
+        """The user who is signed in."""
         value = self._cookies.get(self._session_name)
         if not value:
             return None
-        return BrowserSession.find(self._context.session, value, self._lifetimes)
+        return BrowserSession.find(self._context.connection, value, self._lifetimes)
 
-    @property
-    def user(self) -> User | None:
-        """The user who is signed in."""
-        return None if self._session is None else self._session.user
+    def hold(self, client: ClientRow) -> Standing:
+        """Lock the user, a client and the consent between them until the transaction ends.
 
-    def hold(self) -> User | None:
-        """Lock the rows of the user and the session until the transaction ends; return the user.
-
-        None where one of the two has just ended.
+        Return what there is now; the browser's user is that one from here on. Without a user
+        nothing is locked but the client.
         """
-        if self.user is not None:
-            User.lock_shared(self._context.session, self.user.id)
-            self.__dict__.pop("_session", None)
-        return self.user
+        connection = self._context.connection
+        if self.user is None:
+            return Standing(client=ClientRow.lock_shared(connection, client.id, ()))
+        value = self._cookies[self._session_name]
+        found = hold(connection, self.user.id, client.id, value, self._lifetimes)
+        self.__dict__["user"] = found.user
+        return found
 
     def sign_in(self, user: User) -> None:
         """Begin a new session, and end the present one."""
@@ -103,7 +105,7 @@ class Browser:
         # Only by its id: no other user's row may be locked after that of the user who signs in.
         ended = bool(value) and BrowserSession.end(self._context.session, value or "")
         self._set(self._session_name, "", 0)
-        self.__dict__.pop("_session", None)
+        self.__dict__.pop("user", None)
         self._cookies = {name: v for name, v in self._cookies.items() if name != self._session_name}
         return ended
 

@@ -4,7 +4,8 @@ from dataclasses import dataclass
 
 from oauthlib.oauth2 import InvalidScopeError, OAuth2Error
 
-from models import Client, Consent, TokenStore, User
+from models import Consent, TokenStore
+from models.oauth.browser_session import SignedIn
 from roster import pages
 from roster.contract.definition import Definition
 from roster.contract.errors import DefinitionError
@@ -65,21 +66,21 @@ class ConsentPage:
         code = form.get("csrf", "")
         if not self.browser.is_genuine(code):
             return self.answers.out_of_date(request)
-        request = self._locked(request)
-        user = self.browser.user
+        # Whatever ends codes (a new password, a withdrawal, a client with fewer scopes) waits for
+        # this transaction or is seen here. Without the locks a code could be stored just after.
+        held = self.browser.hold(request.client)
+        request, user = request.of(held.client), held.user
         if user is None:
             return self.answers.to_login(request)
         is_allowed = form.get("decision") == "allow"
         if is_allowed and not self.browser.is_current(code):
             # Another user has signed in meanwhile: ask that one.
             return self.go_on(request)
-        store = self._store(user)
+        store = self._store(user, request)
         try:
             asked = self._asked(request, store)
         except OAuth2Error as error:
-            return self.answers.redirect(
-                request.refuse(error.error or "invalid_request", error.description)
-            )
+            return self._refuse(request, error)
         granted = [scope for scope in asked if _SCOPE + scope in form]
         if not is_allowed or not granted:
             self._record("consent.refused", request, user, asked)
@@ -100,37 +101,43 @@ class ConsentPage:
         place = self.answers.place_of(request)
         return self.answers.redirect(place) if self.answers.fits(place) else self._proceed(request)
 
-    def _locked(self, request: AuthorizationRequest) -> AuthorizationRequest:
-        """Lock all rows on which a request depends, until a code is stored, and read it again.
-
-        Whatever ends codes (a new password, a withdrawal, a client with fewer scopes) either waits
-        for this transaction or is seen here. Without the locks a code could be stored just after.
-
-        :raises HTTPError: 400, where the client or its redirect URI has just been deleted.
-        """
-        session, user = self.context.session, self.browser.hold()
-        Client.lock_shared(session, request.client.id)
-        if user is not None:
-            Consent.lock_between(session, user.id, request.client.id)
-        return self._read(request.raw)
-
-    def _proceed(self, request: AuthorizationRequest, *, is_locked: bool = False) -> Answer:
+    def _proceed(self, request: AuthorizationRequest) -> Answer:
         user = self.browser.user
         if user is None:
             return self.answers.to_login(request)
-        store = self._store(user)
         try:
-            scopes = self._asked(request, store)
+            scopes = self._asked(request, self._store(user, request))
         except OAuth2Error as error:
-            return self.answers.redirect(
-                request.refuse(error.error or "invalid_request", error.description)
-            )
-        if not self._is_remembered(request, user, scopes):
+            return self._refuse(request, error)
+        if not self._may_be_remembered(request) or not Consent.covers(
+            self.context.connection, user.id, request.client.id, scopes
+        ):
             return self._question(request, user, scopes)
-        if not is_locked:
-            return self._proceed(self._locked(request), is_locked=True)
+        return self._go_by_consent(request, scopes)
+
+    def _go_by_consent(self, before: AuthorizationRequest, scopes: list[str]) -> Answer:
+        """Issue a code without a question, where the consent still covers these scopes.
+
+        The rows are locked and read once more: see `decide`.
+        """
+        held = self.browser.hold(before.client)
+        request, user = before.of(held.client), held.user
+        if user is None:
+            return self.answers.to_login(request)
+        store = self._store(user, request)
+        try:
+            # The same request of the same client has the same scopes.
+            scopes = scopes if request == before else self._asked(request, store)
+        except OAuth2Error as error:
+            return self._refuse(request, error)
+        if not self._may_be_remembered(request) or not held.remembered.issuperset(scopes):
+            return self._question(request, user, scopes)
         self._record("consent.used", request, user, scopes)
         return self.answers.redirect(request.grant(store, scopes))
+
+    def _refuse(self, request: AuthorizationRequest, error: OAuth2Error) -> Answer:
+        refused = request.refuse(error.error or "invalid_request", error.description)
+        return self.answers.redirect(refused)
 
     def _asked(self, request: AuthorizationRequest, store: TokenStore) -> list[str]:
         """Return the scopes that a request asks for, without those that are declared no longer.
@@ -142,14 +149,12 @@ class ConsentPage:
             raise InvalidScopeError(description="None of these scopes is to be had any more.")
         return asked
 
-    def _is_remembered(self, request: AuthorizationRequest, user: User, scopes: list[str]) -> bool:
+    def _may_be_remembered(self, request: AuthorizationRequest) -> bool:
         # Any app can listen on a loopback port or register a scheme and so impersonate the
         # client: RFC 8252 section 8.6.
-        is_known = not request.client.is_public or request.redirect_uri.startswith("https:")
-        session = self.context.session
-        return is_known and Consent.covers(session, user.id, request.client.id, scopes)
+        return not request.client.is_public or request.redirect_uri.startswith("https:")
 
-    def _question(self, request: AuthorizationRequest, user: User, scopes: list[str]) -> Answer:
+    def _question(self, request: AuthorizationRequest, user: SignedIn, scopes: list[str]) -> Answer:
         body = pages.render(
             "consent",
             client=request.client,
@@ -169,11 +174,11 @@ class ConsentPage:
 
     def _read(self, raw: str) -> AuthorizationRequest:
         return AuthorizationRequest.read(
-            self.context.session, raw, self.definition, self.settings.origin
+            self.context.connection, raw, self.definition, self.settings.origin
         )
 
     def _record(
-        self, action: str, request: AuthorizationRequest, user: User, scopes: list[str]
+        self, action: str, request: AuthorizationRequest, user: SignedIn, scopes: list[str]
     ) -> None:
         client_id = request.client.client_id
         record(
@@ -187,5 +192,5 @@ class ConsentPage:
             details={"scopes": " ".join(sorted(scopes))},
         )
 
-    def _store(self, user: User) -> TokenStore:
-        return token_store(self.context, self.settings, user=user)
+    def _store(self, user: SignedIn, request: AuthorizationRequest) -> TokenStore:
+        return token_store(self.context, self.settings, user=user, client=request.client)

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from models import User
 from models.errors import TooManyAttempts
+from models.oauth.client_hooks import Person
 from roster import pages
 from roster.contract.definition import Definition
 from roster.http.audit import record
@@ -105,7 +106,7 @@ class LoginPage:
             return self.answers.redirect(self.answers.place_of(None))
         return self.consent_page.go_on(request)
 
-    def _record(self, action: str, user: User, request: AuthorizationRequest | None) -> None:
+    def _record(self, action: str, user: Person, request: AuthorizationRequest | None) -> None:
         details = {"operation": self.context.operation.id} if self.context.operation else {}
         record(
             self.context,
@@ -126,5 +127,5 @@ class LoginPage:
     def _read(self, raw: str | None) -> AuthorizationRequest | None:
         if not raw:
             return None
-        session, issuer = self.context.session, self.settings.origin
-        return AuthorizationRequest.read(session, raw, self.definition, issuer)
+        connection, issuer = self.context.connection, self.settings.origin
+        return AuthorizationRequest.read(connection, raw, self.definition, issuer)

@@ -11,20 +11,21 @@ from oauthlib.oauth2 import (
     AuthorizationCodeGrant,
     BearerToken,
     ClientCredentialsGrant,
+    OAuth2Error,
     RefreshTokenGrant,
     ResourceOwnerPasswordCredentialsGrant,
-    RevocationEndpoint,
-    TokenEndpoint,
 )
 
-from models import TokenStore, User
+from models import TokenStore
 from models.errors import OAuthError
 from models.oauth import secret
-from models.oauth.client import INVALID_CLIENT
+from models.oauth.client import INVALID_CLIENT, ClientRow
+from models.oauth.client_hooks import Person
 from models.oauth.introspection import introspect
 from models.oauth.lifetimes import Lifetimes
 from roster.http.audit import record
 from roster.http.context import RequestContext
+from roster.oauth import past_endpoints
 from roster.oauth.forms import read_form, refuse, uses_basic
 from roster.settings import Settings
 
@@ -35,6 +36,12 @@ _DESCRIPTIONS = {
     "unauthorized_client": "The client may not use this grant.",
 }
 
+_GRANTS = {
+    "authorization_code": AuthorizationCodeGrant,
+    "password": ResourceOwnerPasswordCredentialsGrant,
+    "refresh_token": RefreshTokenGrant,
+    "client_credentials": ClientCredentialsGrant,
+}
 
 # RFC 7636 section 4.1.
 _VERIFIER = re.compile(r"[A-Za-z0-9._~-]{43,128}", re.ASCII)
@@ -55,22 +62,15 @@ class AuthorizationServer:
         form = self._form()
         store = self._store()
         bearer = BearerToken(store, secret.generate, store.lifetimes.access)
-        grants = {
-            "authorization_code": AuthorizationCodeGrant(store),
-            "password": ResourceOwnerPasswordCredentialsGrant(store),
-            "refresh_token": RefreshTokenGrant(store),
-            "client_credentials": ClientCredentialsGrant(store),
-        }
         if "grant_type" not in form:
             raise refuse("The parameter grant_type is missing.")
-        if form["grant_type"] not in grants:
+        make_grant = _GRANTS.get(form["grant_type"])
+        if make_grant is None:
             raise OAuthError("unsupported_grant_type", "This grant type is not supported.")
         if form["grant_type"] == "authorization_code":
             _check_verifier(form.get("code_verifier", ""))
-        # The stubs of oauthlib take the token type's and the grants' objects for their names.
-        endpoint = TokenEndpoint("password", bearer, grants)  # type: ignore[arg-type]
         with self._refusing_client():
-            answered = endpoint.create_token_response(self._uri, "POST", form, {})
+            answered = past_endpoints.create_token_response(make_grant(store), bearer, form)
             issued = self._judge(answered, store)
         if form["grant_type"] == "password" and store.user is not None:
             name = store.user.username
@@ -105,19 +105,16 @@ class AuthorizationServer:
 
         :raises OAuthError: with the error of RFC 6749 §5.2.
         """
+        form = self._form()
         store = self._store()
-        endpoint = RevocationEndpoint(store)
-        form: Any = self._form()
         with self._refusing_client():
-            answered = endpoint.create_revocation_response(self._uri, "POST", form, {})
-            self._judge(answered, store)
+            try:
+                past_endpoints.revoke(store, form)
+            except OAuth2Error as error:
+                raise _refusal(error.error, error.description) from None
         if store.revoked:
             what, user_id = store.revoked
             self._record("token.revoked", store, user_id=user_id, what=what)
-
-    @property
-    def _uri(self) -> str:
-        return self.settings.origin + self.context.path
 
     def _form(self) -> dict[str, str]:
         return read_form(self.context, from_url=self.settings.is_development)
@@ -150,11 +147,8 @@ class AuthorizationServer:
         if store.reused:
             what, user_id = store.reused
             self._record("token.reused", store, user_id=user_id, what=what)
-        code = found["error"]
-        raise OAuthError(
-            code,
-            found.get("error_description") or _DESCRIPTIONS.get(code, "The request is not valid."),
-            consequence=store.consequence,
+        raise _refusal(
+            found["error"], found.get("error_description"), consequence=store.consequence
         )
 
     def _record(self, action: str, store: TokenStore, what: str = "", **known: Any) -> None:
@@ -168,19 +162,28 @@ class AuthorizationServer:
         record(self.context, action, details=details, **known)
 
 
+def _refusal(error: Any, description: Any, *, consequence: bool = False) -> OAuthError:
+    """Make an error of oauthlib's this server's, with a description where it has none."""
+    described = description or _DESCRIPTIONS.get(error, "The request is not valid.")
+    return OAuthError(error, described, consequence=consequence)
+
+
 def _check_verifier(verifier: str) -> None:
     if not _VERIFIER.fullmatch(verifier):
         raise refuse("The code_verifier is missing or not as RFC 7636 section 4.1 defines it.")
 
 
 def token_store(
-    context: RequestContext, settings: Settings, user: User | None = None
+    context: RequestContext,
+    settings: Settings,
+    user: Person | None = None,
+    client: ClientRow | None = None,
 ) -> TokenStore:
-    """Make the store; `user` is the signed-in user to whom a code is issued."""
+    """Make the store; `user` is the signed-in user to whom a code is issued to `client`."""
     lifetimes = Lifetimes(
         access=settings.access_token_seconds,
         refresh_idle=settings.refresh_token_idle_seconds,
         refresh_total=settings.refresh_token_total_seconds,
         code=settings.code_seconds,
     )
-    return TokenStore(context.session, lifetimes, context.attempts, user, settings.quotas)
+    return TokenStore(context, lifetimes, context.attempts, user, settings.quotas, client)

@@ -8,9 +8,9 @@ import pytest
 from models import Client, User, accounts
 from models.users import passwords
 from tests.handlers.test_clients import CLIENTS, TOKEN, at, create, new, scoped
-from tests.handlers.test_codes_in_races import after_reading
 from tests.handlers.test_tokens import CountingSlots
 from tests.serving import PASSWORD, SCOPES, Person, Server, demand, pointers, replace
+from tests.statements import after_reading
 
 Change = Callable[[Server, int], None]
 GRANTS = ["client_credentials", "password"]
@@ -127,7 +127,7 @@ def test_a_role_that_goes_between_the_request_and_its_writing_gives_no_token(
 ) -> None:
     client = made_by(admin, grant)
 
-    with after_reading(server, "users", lambda: loss(server, admin.id)):
+    with after_reading(server.app.engine, "clients", lambda: loss(server, admin.id)):
         refused = ask(server, client, grant)
 
     assert refused.json()["error"] == "unauthorized_client"
@@ -146,7 +146,7 @@ def test_an_operators_word_that_goes_between_the_request_and_its_writing_gives_n
             found.by_operator = False
             session.commit()
 
-    with after_reading(server, "clients", take_back):
+    with after_reading(server.app.engine, "clients", take_back):
         refused = ask(server, client, grant)
 
     assert refused.json().get("error") == "unauthorized_client"
@@ -165,7 +165,7 @@ def test_an_owner_who_changes_between_the_request_and_its_writing_gives_no_token
             found.user_id = ada.id
             session.commit()
 
-    with after_reading(server, "clients", give_away):
+    with after_reading(server.app.engine, "clients", give_away):
         refused = ask(server, client, grant)
 
     assert refused.json().get("error") == "unauthorized_client"

@@ -1,20 +1,19 @@
 """Codes that are asked for while something ends them: none is stored just after, and lives on."""
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import pytest
-from sqlalchemy import event, func, select
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from models import Caller, Client, Consent, User, accounts
-from models.database.prepared import Prepared
 from models.oauth import registration
 from models.oauth.code import Code
 from tests.serving import PASSWORD, SCOPES, Server, replace
 from tests.signing_in import AUTHORIZE, CALLBACK, Browser, led_to, register
+from tests.statements import after_reading
 
 
 @dataclass(frozen=True)
@@ -52,32 +51,6 @@ class Between:
         registration.change(
             self.session, self.client, [operation], caller, all_scopes=SCOPES.split()
         )
-
-
-@contextmanager
-def after_reading(server: Server, table: str, action: Callable[[], None]) -> Iterator[None]:
-    """Do something, once, as soon as the server has read from a table."""
-    waiting = [action]
-
-    def listen(_connection: Any, _cursor: Any, sql: str, *_: Any) -> None:
-        if f"FROM {table}" in sql and waiting:
-            waiting.pop()()
-
-    real = Prepared.all
-
-    def all_and_listen(prepared: Prepared, connection: Any, **values: Any) -> list[Any]:
-        found = real(prepared, connection, **values)
-        listen(connection, None, prepared._form(connection).sql)
-        return found
-
-    event.listen(server.app.engine, "after_cursor_execute", listen)
-    try:
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(Prepared, "all", all_and_listen)
-            yield
-    finally:
-        event.remove(server.app.engine, "after_cursor_execute", listen)
-    assert not waiting
 
 
 def codes(server: Server) -> int:
@@ -119,7 +92,7 @@ def test_no_code_outlives_what_ends_it(
             change(Between(session, session.get_one(User, user_id), found))
             session.commit()
 
-    with after_reading(server, "browser_sessions" if asked else "consents", act):
+    with after_reading(server.app.engine, "browser_sessions" if asked else "consents", act):
         if asked:
             answer = browser.allow("users:read", "teams:read")
         else:

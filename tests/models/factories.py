@@ -2,7 +2,9 @@
 
 import threading
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from datetime import timedelta
+from functools import cached_property
 from typing import Any
 
 from passlib.context import CryptContext
@@ -24,6 +26,18 @@ ALL_GRANTS = ("client_credentials", "password", "refresh_token")
 SCOPES = ("teams:read", "users:read", "users:write")
 
 Action = Callable[[Session], Any]
+
+
+@dataclass(frozen=True)
+class Transaction:
+    """The database of one request, as a token store has it, in the transaction of a session."""
+
+    session: Session
+
+    @cached_property
+    def connection(self) -> Connection:
+        """The connection of the transaction that is under way, or begins here."""
+        return self.session.connection()
 
 
 def old_hash() -> str:

@@ -107,9 +107,9 @@ def test_the_oldest_session_ends_for_a_new_one(
         session.commit()
         clock["now"] += timedelta(seconds=1)
 
-    found = [BrowserSession.find(session, value, LIFETIMES) for value in begun]
+    found = [BrowserSession.find(session.connection(), value, LIFETIMES) for value in begun]
     assert [each is not None for each in found] == [False] * 2 + [True] * MOST
-    assert BrowserSession.find(session, foreign, LIFETIMES)
+    assert BrowserSession.find(session.connection(), foreign, LIFETIMES)
 
 
 def test_a_session_that_has_been_idle_for_too_long_ends_before_an_older_one(
@@ -119,14 +119,15 @@ def test_a_session_that_has_been_idle_for_too_long_ends_before_an_older_one(
     session.commit()
     for _ in range(2):
         clock["now"] += timedelta(seconds=90)
-        assert BrowserSession.find(session, used, LIFETIMES)
+        assert BrowserSession.find(session.connection(), used, LIFETIMES)
         session.commit()
 
     new = BrowserSession.begin(session, anna, LIFETIMES, 2)
     session.commit()
 
     assert [
-        BrowserSession.find(session, value, LIFETIMES) is not None for value in (used, idle, new)
+        BrowserSession.find(session.connection(), value, LIFETIMES) is not None
+        for value in (used, idle, new)
     ] == [True, False, True]
     assert size(session, BrowserSession) == 2
 
@@ -158,7 +159,7 @@ def test_the_oldest_living_grant_ends_for_a_new_one(
         for n in range(MOST + 2)
     ]
 
-    Grant.make_room(session, anna.id, app.id, MOST)
+    Grant.make_room(session.connection(), anna.id, app.id, MOST)
     session.commit()
 
     assert living(session) == [*kept, *mine[-MOST + 1 :]]
@@ -174,7 +175,7 @@ def test_a_service_has_grants_of_its_own(session: Session, anna: User, app: Clie
     kept = make_grant(session, app, anna).id
     mine = [make_grant(session, app).id for _ in range(4)]
 
-    Grant.make_room(session, None, app.id, MOST)
+    Grant.make_room(session.connection(), None, app.id, MOST)
     session.commit()
 
     assert living(session) == [kept, *mine[-MOST + 1 :]]
@@ -188,7 +189,7 @@ def test_far_more_than_the_quota_go_little_by_little(
 
     sizes = []
     for _ in range(3):
-        Grant.make_room(session, anna.id, app.id, MOST)
+        Grant.make_room(session.connection(), anna.id, app.id, MOST)
         session.commit()
         sizes.append(len(living(session)))
 
@@ -205,7 +206,7 @@ def test_of_grants_that_begin_at_once_no_more_than_the_quota_live(
         client = Client.lock_shared(session, ids[1])
         assert client
         Consent.begin(session, *ids)
-        Grant.make_room(session, *ids, MOST)
+        Grant.make_room(session.connection(), *ids, MOST)
         make_grant(session, client, session.get_one(User, ids[0]))
 
     assert race(engine, [begin] * MANY) == [None] * MANY
@@ -234,7 +235,7 @@ def test_the_oldest_code_that_nobody_exchanged_goes_for_a_new_one(
         session.flush()
     ids = [code.id for code in codes]
 
-    Code.make_room(session, anna.id, app.id, MOST)
+    Code.make_room(session.connection(), anna.id, app.id, MOST)
     session.commit()
 
     assert session.scalars(select(Code.id).order_by(Code.id)).all() == [ids[1], *ids[3:]]

@@ -12,6 +12,7 @@ from sqlalchemy import (
     String,
     bindparam,
     column,
+    delete,
     func,
     insert,
     literal,
@@ -19,6 +20,7 @@ from sqlalchemy import (
     select,
     table,
     text,
+    update,
 )
 from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError, ProgrammingError
 from sqlalchemy.orm import Session
@@ -100,6 +102,40 @@ def test_reading_begins_no_transaction_but_sees_the_one_that_has_begun(session: 
     assert Prepared(BY_NAME).first(connection, name="anna") is not None
     session.rollback()
     assert Prepared(BY_NAME).first(session.connection(), name="anna") is None
+
+
+def test_a_transaction_begins_with_locks_and_a_select(session: Session) -> None:
+    anna, berta = make_user(session, "anna"), make_user(session, "berta")
+    locks = User.locks({anna.id: True, berta.id: False})
+    expected = session.execute(BY_NAME, {"name": "anna"}).all()
+    session.commit()
+    connection = session.connection()
+
+    found = Prepared(BY_NAME).begin(connection, locks, name="anna")
+
+    assert is_writing(connection)
+    assert [row._asdict() for row in found] == [row._asdict() for row in expected]
+    session.execute(update(User).where(User.id == anna.id).values(username="anne"))
+    assert Prepared(BY_NAME).begin(connection, locks, name="anna") == []
+    [renamed] = Prepared(BY_NAME).begin(connection, name="anne")
+    assert renamed.id == anna.id
+
+
+def test_rows_are_deleted_in_a_transaction(engine: Engine, session: Session) -> None:
+    users = [make_user(session, name) for name in ("anna", "berta")]
+    ids = [user.id for user in users]
+    statement = delete(User).where(User.id == bindparam("user")).returning(User.username)
+    connection = session.connection()
+
+    assert Prepared(statement).all(connection, user=ids[0]) == [("anna",)]
+    assert is_writing(connection)
+    assert Prepared(statement).all(connection, user=ids[0]) == []
+
+    with Session(engine) as other:
+        assert other.scalars(select(User.id).order_by(User.id)).all() == ids
+    session.commit()
+    with Session(engine) as other:
+        assert other.scalars(select(User.id)).all() == ids[1:]
 
 
 def test_a_row_is_written_in_a_transaction(engine: Engine, session: Session) -> None:

@@ -2,18 +2,18 @@
 
 import threading
 from datetime import datetime, timedelta
-from typing import Any
 
 import pytest
-from sqlalchemy import Engine, event, select
+from sqlalchemy import Engine, select
 from sqlalchemy.orm import Session
 
 from models import User, accounts
 from models.database.base import now
 from models.oauth import browser_session
-from models.oauth.browser_session import BrowserSession, SessionLifetimes
+from models.oauth.browser_session import BrowserSession, SessionLifetimes, SignedIn
 from models.oauth.secret import digest
 from tests.models.factories import make_user, race
+from tests.statements import after_reading
 
 LIFETIMES = SessionLifetimes(idle=100, total=1000)
 
@@ -34,10 +34,9 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> dict[str, datetime]:
     return time
 
 
-def find(session: Session, value: str) -> BrowserSession | None:
+def find(session: Session, value: str) -> SignedIn | None:
     session.commit()
-    session.expire_all()
-    return BrowserSession.find(session, value, LIFETIMES)
+    return BrowserSession.find(session.connection(), value, LIFETIMES)
 
 
 def test_a_session_is_found_by_its_id_and_stored_by_its_hash(session: Session, anna: User) -> None:
@@ -46,9 +45,9 @@ def test_a_session_is_found_by_its_id_and_stored_by_its_hash(session: Session, a
 
     found = find(session, one)
 
-    assert found
-    assert found.user is anna
-    assert found.hash == digest(one)
+    assert found == (anna.id, "anna")
+    hashes = select(BrowserSession.hash).order_by(BrowserSession.id)
+    assert session.scalars(hashes).all() == [digest(one), digest(two)]
     assert one != two
     assert len(one) >= 43
     for wrong in ("", "x", one[:-1], one.swapcase()):
@@ -117,9 +116,8 @@ def test_use_keeps_a_session_alive_however_soon_it_would_end(
 
     for _ in range(5):
         clock["now"] += timedelta(seconds=20)
-        assert BrowserSession.find(session, value, lifetimes)
+        assert BrowserSession.find(session.connection(), value, lifetimes)
         session.commit()
-        session.expire_all()
 
 
 def test_a_session_that_is_used_while_something_ends_it_hinders_nobody(
@@ -132,7 +130,7 @@ def test_a_session_that_is_used_while_something_ends_it_hinders_nobody(
     is_used, is_ending = threading.Event(), threading.Event()
 
     def use(session: Session) -> bool:
-        found = BrowserSession.find(session, value, LIFETIMES)
+        found = BrowserSession.find(session.connection(), value, LIFETIMES)
         is_used.set()
         is_ending.wait(0.2)  # for nothing, where the end waits for this transaction
         return found is not None and User.lock_shared(session, user_id) is not None
@@ -156,14 +154,12 @@ def test_a_session_that_ends_while_it_is_marked_is_not_found(
     clock["now"] += timedelta(seconds=90)
     is_read, is_ending = threading.Event(), threading.Event()
 
-    @event.listens_for(engine, "after_cursor_execute")
-    def wait_after_reading(_connection: Any, _cursor: Any, sql: str, *_: Any) -> None:
-        if "FROM browser_sessions JOIN" in sql and not is_read.is_set():
-            is_read.set()
-            is_ending.wait(PATIENCE)
+    def wait() -> None:
+        is_read.set()
+        is_ending.wait(PATIENCE)
 
-    def use(session: Session) -> BrowserSession | None:
-        return BrowserSession.find(session, value, LIFETIMES)
+    def use(session: Session) -> SignedIn | None:
+        return BrowserSession.find(session.connection(), value, LIFETIMES)
 
     def end(session: Session) -> None:
         is_read.wait(PATIENCE)
@@ -171,7 +167,8 @@ def test_a_session_that_ends_while_it_is_marked_is_not_found(
         is_ending.set()
         accounts.administer(session, user, is_active=False)
 
-    assert race(engine, [use, end]) == [None, None]
+    with after_reading(engine, "browser_sessions JOIN", wait):
+        assert race(engine, [use, end]) == [None, None]
 
 
 def test_an_inactive_user_has_no_session(session: Session, anna: User) -> None:

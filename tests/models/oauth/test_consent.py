@@ -19,6 +19,7 @@ from models.oauth.secret import digest, generate
 from models.oauth.token import REFRESH
 from tests.models.factories import (
     SCOPES,
+    Transaction,
     acting,
     count,
     make_client,
@@ -64,7 +65,7 @@ def make_code(session: Session, client: Client, user: User, **fields: Any) -> st
 
 def exchange(session: Session, client_id: str, code: str, **fields: str) -> dict[str, Any]:
     """RequestContext a code over oauthlib's token endpoint; raise what the server would."""
-    store = TokenStore(session)
+    store = TokenStore(Transaction(session))
     bearer: Any = BearerToken(store, token_generator=generate)
     grants: dict[str, Any] = {"authorization_code": AuthorizationCodeGrant(store)}
     form = {
@@ -245,15 +246,15 @@ def test_a_code_of_an_inactive_user_is_worth_nothing(
 def test_what_was_allowed_is_remembered_and_adds_up(
     session: Session, app: Client, anna: User
 ) -> None:
-    assert not Consent.covers(session, anna.id, app.id, READ)
+    assert not Consent.covers(session.connection(), anna.id, app.id, READ)
 
     Consent.remember(session, anna.id, app.id, READ)
     Consent.remember(session, anna.id, app.id, ["teams:read"])
 
-    assert Consent.covers(session, anna.id, app.id, ["teams:read", "users:read"])
-    assert not Consent.covers(session, anna.id, app.id, ["users:read", "users:write"])
-    assert not Consent.covers(session, anna.id + 1, app.id, READ)
-    assert not Consent.covers(session, anna.id, app.id + 1, READ)
+    assert Consent.covers(session.connection(), anna.id, app.id, ["teams:read", "users:read"])
+    assert not Consent.covers(session.connection(), anna.id, app.id, ["users:read", "users:write"])
+    assert not Consent.covers(session.connection(), anna.id + 1, app.id, READ)
+    assert not Consent.covers(session.connection(), anna.id, app.id + 1, READ)
 
 
 def test_at_once_nothing_that_was_allowed_is_lost(
@@ -267,7 +268,7 @@ def test_at_once_nothing_that_was_allowed_is_lost(
     outcomes = race(engine, [remembering(scope) for scope in scopes])
 
     assert outcomes == [None] * MANY
-    assert Consent.covers(session, *ids, scopes)
+    assert Consent.covers(session.connection(), *ids, scopes)
 
 
 def test_forgetting_asks_again_and_ends_no_token(session: Session, app: Client, anna: User) -> None:
@@ -276,7 +277,7 @@ def test_forgetting_asks_again_and_ends_no_token(session: Session, app: Client, 
 
     Consent.forget(session, app.id)
 
-    assert not Consent.covers(session, anna.id, app.id, READ)
+    assert not Consent.covers(session.connection(), anna.id, app.id, READ)
     (row,) = apps(session, anna)
     assert set(row.scopes) == {"teams:read"}
 

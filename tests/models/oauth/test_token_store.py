@@ -27,6 +27,7 @@ from tests.models.factories import (
     HOUR,
     PASSWORD,
     SCOPES,
+    Transaction,
     acting,
     make_client,
     make_user,
@@ -48,9 +49,9 @@ class Answer:
         self.status = status
         self.fields: dict[str, Any] = json.loads(body) if body else {}
         if status == 200 or store.consequence:
-            store.session.commit()
+            store.database.session.commit()
         else:
-            store.session.rollback()
+            store.database.session.rollback()
 
     @property
     def error(self) -> str | None:
@@ -62,7 +63,7 @@ class Answer:
 
 def ask(session: Session, lifetimes: Lifetimes | None = None, /, **form: str) -> Answer:
     """Send a form to oauthlib's token endpoint over a token store."""
-    store = TokenStore(session, lifetimes)
+    store = TokenStore(Transaction(session), lifetimes)
     grants: dict[str, Any] = {
         "password": ResourceOwnerPasswordCredentialsGrant(store),
         "refresh_token": RefreshTokenGrant(store),
@@ -107,7 +108,7 @@ def serve(session: Session, client: Client, secret: str, /, **form: str) -> Answ
 
 def revoke(session: Session, client: Client, token: str, /, **form: str) -> Answer:
     """Send a token to oauthlib's revocation endpoint as a public client."""
-    store = TokenStore(session)
+    store = TokenStore(Transaction(session))
     sent: Any = {"client_id": client.client_id, "token": token} | form
     _, body, status = RevocationEndpoint(store).create_revocation_response(URI, "POST", sent, {})
     return Answer(store, str(body), int(status))

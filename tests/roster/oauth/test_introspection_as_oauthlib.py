@@ -14,6 +14,7 @@ from models.database.base import now
 from models.oauth.client import PUBLIC
 from models.oauth.secret import digest, generate
 from models.oauth.token import ACCESS, REFRESH
+from tests.models.factories import Transaction
 from tests.serving import SCOPES, Serve, Server
 
 PATH = "/auth/oauth2/introspect"
@@ -27,7 +28,7 @@ class Hooks(TokenStore):
         self, token: str, token_type_hint: str, request: Request, *args: object, **kwargs: object
     ) -> dict[str, Any] | None:
         moment = now()
-        row: Any = self.session.execute(
+        row: Any = self.database.session.execute(
             select(Token, User)
             .join(Grant, Grant.id == Token.grant_id)
             .outerjoin(User, User.id == Grant.user_id)
@@ -62,7 +63,7 @@ def answered_by_oauthlib(server: Server, form: Any) -> tuple[int, Any]:
     if not form.get("client_secret"):  # RFC 7662 section 2.1; oauthlib leaves that to the hooks
         return 400, "invalid_client"
     with server.session() as session:
-        endpoint = IntrospectEndpoint(Hooks(session))
+        endpoint = IntrospectEndpoint(Hooks(Transaction(session)))
         uri = server.origin + PATH
         _, body, status = endpoint.create_introspect_response(uri, "POST", form, {})
     found = json.loads(body)
