@@ -8,8 +8,9 @@ REDOC := redoc@2.5.4
 # The benchmark's load comes from wrk; where that is not installed, from a package.
 LOAD := $(if $(shell command -v wrk),,$(COMMA)load)
 
-# The tools for Node, where that is installed.
+# The tools for Node, and the benchmark's peer that runs on it, where that is installed.
 NODE_MODULES := $(if $(shell command -v npm),tests/node/node_modules/.package-lock.json)
+NODE_PEER := $(if $(shell command -v npm),tests/benchmarks/peers/node/node_modules/.package-lock.json)
 
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --no-input --disable-pip-version-check --quiet
@@ -36,7 +37,7 @@ test: .venv/installed-test .venv/installed-openapi-core ## run the suite, on SQL
 test-live: .venv/installed-test ## run the tests that start browsers, servers, commands and other programs, some minutes
 	$(BIN)/python -m pytest --numprocesses auto -m 'live and not slow'
 
-test-slow: .venv/installed-test ## run the tests that take minutes: requests made up by schemathesis, pairs of writers, random actions
+test-slow: .venv/installed-test $(NODE_PEER) ## run the tests that take minutes: requests made up by schemathesis, pairs of writers, random actions
 	$(BIN)/python -m pytest --numprocesses auto -m slow
 
 test-field: .venv/installed-test ## run the tests with poolers, standbys, frozen and full parts around the server, some minutes
@@ -64,7 +65,7 @@ clients-test: .venv/installed-clients .venv/installed-test $(NODE_MODULES) ## co
 coverage: .venv/installed-test ## run the suite, and fail where code or branches are not run; takes half as long again
 	$(BIN)/python -m pytest --numprocesses auto -m 'not slow and not field and not cluster and not clients' --cov
 
-bench: .venv/installed-bench ## measure Roster beside its peers; BENCH=--help tells what can be chosen
+bench: .venv/installed-bench $(NODE_PEER) ## measure Roster beside its peers; BENCH=--help tells what can be chosen
 	$(BIN)/python -m tests.benchmarks $(BENCH)
 
 bench-scale: .venv/installed-test ## compare requests with few rows and with millions, some 15 minutes
@@ -108,8 +109,8 @@ lint-definition: .venv/installed-lint $(NODE_MODULES)
 lint-packages: .venv/installed-lint
 	$(BIN)/python -m tests.audit_dependencies
 
-tests/node/node_modules/.package-lock.json: tests/node/package.json tests/node/package-lock.json
-	npm ci --prefix tests/node --ignore-scripts --no-audit --no-fund --silent
+%/node_modules/.package-lock.json: %/package.json %/package-lock.json
+	npm ci --prefix $* --ignore-scripts --no-audit --no-fund --silent
 	@touch $@
 
 docs: .venv/installed ## write the reference, one page with all in it, to build/docs/index.html
@@ -141,7 +142,7 @@ constraints: $(BIN)/python ## pin the newest versions anew in constraints.txt, a
 	$(HASHED) --upgrade --build-deps-for wheel --only-build-deps --output-file ops/image/build.txt pyproject.toml
 
 clean: ## remove what the other commands made, but no database
-	rm -rf .venv build dist tests/node/node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis .schemathesis .coverage .coverage.*
+	rm -rf .venv build dist tests/node/node_modules tests/benchmarks/peers/node/node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis .schemathesis .coverage .coverage.*
 	find . -name __pycache__ -prune -exec rm -rf {} +
 
 $(BIN)/python:

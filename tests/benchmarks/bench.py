@@ -8,23 +8,29 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from tests.benchmarks import data, databases, machine
+from tests.benchmarks import authorization, databases, machine
 from tests.benchmarks.databases import LABELS, Copy
 from tests.benchmarks.load import Figures, Generator, LoadError
 from tests.benchmarks.machine import Cores
-from tests.benchmarks.operations import Operation, operations
-from tests.benchmarks.results import Results, Round
+from tests.benchmarks.operations import Operation
+from tests.benchmarks.results import Results, Round, Storm
 from tests.benchmarks.servers import ROSTER, SERVE, Kind, Server, serving
-from tests.benchmarks.verify import verify
+from tests.benchmarks.suites import Suite
+
+# So many secrets are made for a second of load, until the speed of a server is known; and how many
+# times as many as it took, as a server may be slow at first.
+_SPENT_PER_SECOND = 8000
+_RESERVE = 3
 
 
 @dataclass(frozen=True)
 class Plan:
     """What is to be measured, and for how long."""
 
+    suite: Suite
     kinds: Sequence[Kind]
     operations: Sequence[str]
     connections: int
@@ -41,6 +47,8 @@ class Bench:
     generator: Generator
     cores: Cores
     say: Callable[[str], None]
+    # By server and operation, the most requests in a second that were seen.
+    fastest: dict[tuple[str, str], float] = field(default_factory=dict)
 
     def measure(self, database: str, folder: Path) -> Results:
         """Measure all servers on one kind of database.
@@ -54,27 +62,40 @@ class Bench:
         results = Results()
         with machine.pinned(self.cores.load), ExitStack() as stack:
             known, copy = stack.enter_context(databases.KINDS[database](folder))
-            servers = self._start(stack, copy, folder, results)
-            self.say(f"{LABELS[database]}: {len(servers)} servers run; comparing their answers")
-            verify(servers, known)
-            wanted = [each for each in operations(known) if each.name in self.plan.operations]
+            kinds = [kind for kind in self.plan.kinds if database in kind.databases]
+            servers = self._start(kinds, stack, copy, folder, results)
+            where = f"{LABELS[database]}, {self.plan.suite.label}"
+            self.say(f"{where}: {len(servers)} servers run; comparing their answers")
+            self.plan.suite.verify(servers, known)
+            found = {each.name: each for each in self.plan.suite.operations(known)}
+            wanted = [each for name, each in found.items() if name in self.plan.operations]
             for number in range(1, self.plan.rounds + 1):
-                self.say(f"{LABELS[database]}: round {number} of {self.plan.rounds}")
+                self.say(f"{where}: round {number} of {self.plan.rounds}")
                 for operation in wanted:
                     for server in servers:
+                        if operation.name in server.kind.lacks:
+                            continue
                         self._measure(server, operation, results, warm_up=number == 1)
                     if number == 1 and operation.name == "mix":
                         results.memory = _memory(servers)
             results.memory_after_logins = _memory(servers)
             for server in servers:
                 if server.kind is ROSTER:
-                    self._hammer(server, {each.name: each for each in operations(known)}, results)
+                    for name in self.plan.suite.stormed:
+                        self._hammer(server, found[name], results)
         return results
 
-    def _start(self, stack: ExitStack, copy: Copy, folder: Path, results: Results) -> list[Server]:
+    def _start(
+        self,
+        kinds: Sequence[Kind],
+        stack: ExitStack,
+        copy: Copy,
+        folder: Path,
+        results: Results,
+    ) -> list[Server]:
         """Start every server as often as there are rounds, for the time that it takes; keep one."""
         servers = []
-        for kind in self.plan.kinds:
+        for kind in kinds:
             url = copy(kind.name)
             if kind is ROSTER:
                 for _ in range(self.plan.rounds):
@@ -119,25 +140,29 @@ class Bench:
                 return figures
         raise LoadError(f"{server.kind.label} answers no {operation.label}.")
 
-    def _hammer(self, server: Server, known: dict[str, Operation], results: Results) -> None:
-        """Measure the latency of `users/me` alone, and beside as many clients that log in."""
-        me, logins = known["users_me"], known["password"]
+    def _hammer(self, server: Server, operation: Operation, results: Results) -> None:
+        """Measure the latency of an operation alone, and beside as many clients that log in."""
         seconds = self.plan.seconds
-        self.say(f"{server.kind.label}: users/me while {self.plan.connections} clients log in")
+        clients = self.plan.connections
+        self.say(f"{server.kind.label}: {operation.label} while {clients} clients log in")
+        storm = Storm()
         with ThreadPoolExecutor(1) as pool:
             for _ in range(self.plan.rounds):
-                results.quiet_p99.append(self._figures(server, me).p99)
+                storm.quiet_p99.append(self._figures(server, operation).p99)
+                logins = authorization.logins()
                 hammering = pool.submit(self.load, server, logins, seconds + 1)
                 time.sleep(0.5)
-                results.hammered_p99.append(self._figures(server, me).p99)
+                storm.hammered_p99.append(self._figures(server, operation).p99)
                 hammering.result()
+        results.storms[operation.name] = storm
 
     def load(self, server: Server, operation: Operation, seconds: float) -> Figures:
-        tokens = (
-            data.refresh_tokens(server.database_url, 2 * self.plan.connections)
-            if operation.rotates
-            else ()
-        )
+        """Make the requests of an operation for some time."""
+        tokens: Sequence[str] = ()
+        if operation.takes:
+            count = self._count(server, operation, seconds)
+            tokens = self.plan.suite.prepare(server, operation.takes, count)
+            server.settle()
         figures = self.generator.run(
             server.url,
             operation,
@@ -145,6 +170,8 @@ class Bench:
             seconds=seconds,
             tokens=tokens,
         )
+        place = (server.url, operation.name)
+        self.fastest[place] = max(self.fastest.get(place, 0.0), figures.rate)
         server.settle()
         if figures.failed:
             raise LoadError(
@@ -152,6 +179,14 @@ class Bench:
                 f" {operation.label}. Its log ends:\n{server.log_end()}"
             )
         return figures
+
+    def _count(self, server: Server, operation: Operation, seconds: float) -> int:
+        """Tell how many secrets a load needs: those that are spent must last to its end."""
+        if operation.use != "spend":
+            return max(operation.count, 2 * self.plan.connections)
+        seen = self.fastest.get((server.url, operation.name))
+        rate = _SPENT_PER_SECOND if seen is None else _RESERVE * seen
+        return int(rate * seconds) + 4 * self.plan.connections
 
 
 def _memory(servers: Sequence[Server]) -> dict[str, dict[str, float]]:

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from models import Client, Grant, Member, Team, Token, User
 from models.database import connections, migrate
 from models.database.base import now
-from models.oauth.client import GRANT_TYPES, PUBLIC
+from models.oauth.client import CONFIDENTIAL, GRANT_TYPES, PUBLIC
 from models.oauth.secret import digest, generate
 from models.oauth.token import ACCESS, REFRESH
 from models.users import passwords
@@ -22,6 +22,12 @@ TEAMS = 100
 MEMBERS = 10
 FOUNDERS = 200
 CLIENT = "benchmark"
+# The confidential clients of the authorization server: that of the code flow, and one for itself.
+WEB = "benchmark-web"
+SERVICE = "benchmark-service"
+SECRET = "k9Zr2mWq7LxVb4TnHs8PyCd3JfGa6EuX0oRiQwNvBtM"
+REDIRECT_URI = "https://app.example.com/callback"
+SCOPES = ("teams:read", "users:read")
 PASSWORD = "correct horse battery staple"
 # Settings with which every request is counted, and none is one too many.
 BOUNDLESS = {"rate_per_address": 10**9, "rate_per_token": 10**9}
@@ -61,7 +67,7 @@ def fill(url: str) -> Data:
             grant_types=GRANT_TYPES,
             redirect_uris=(),
         )
-        session.add(client)
+        session.add_all([client, *_confidential_clients(users[0])])
         teams = [_team(session, users, number) for number in range(TEAMS)]
         session.flush()
         tokens = [_token(session, client, user) for user in users]
@@ -83,20 +89,21 @@ def fill(url: str) -> Data:
 
 def refresh_tokens(url: str, count: int) -> list[str]:
     """Store new refresh tokens, each of a family of its own."""
-    with _session(url) as session:
-        client = Client.find(session, CLIENT)
-        user = User.find_by_login(session, LOGINS[0])
+    with session(url) as opened:
+        client = Client.find(opened, CLIENT)
+        user = User.find_by_login(opened, LOGINS[0])
         assert client
         assert user
-        return [_token(session, client, user, REFRESH) for _ in range(count)]
+        return [_token(opened, client, user, REFRESH) for _ in range(count)]
 
 
 @contextmanager
-def _session(url: str) -> Iterator[Session]:
+def session(url: str) -> Iterator[Session]:
+    """Open a session, which is committed at the end."""
     engine = connections.connect(url)
-    with connections.session_factory(engine)() as session:
-        yield session
-        session.commit()
+    with connections.session_factory(engine)() as opened:
+        yield opened
+        opened.commit()
     engine.dispose()
 
 
@@ -117,6 +124,31 @@ def _users(session: Session) -> list[User]:
         session.add(user)
         session.flush()  # one after the other: their ids are in this order
     return users
+
+
+def _confidential_clients(owner: User) -> list[Client]:
+    same = {
+        "user_id": owner.id,
+        "client_type": CONFIDENTIAL,
+        "secret_hash": digest(SECRET),
+        "scopes": SCOPES,
+    }
+    return [
+        Client(
+            client_id=WEB,
+            name=WEB,
+            grant_types=("authorization_code", "refresh_token"),
+            redirect_uris=(REDIRECT_URI,),
+            **same,
+        ),
+        Client(
+            client_id=SERVICE,
+            name=SERVICE,
+            grant_types=("client_credentials",),
+            redirect_uris=(),
+            **same,
+        ),
+    ]
 
 
 def _team(session: Session, users: list[User], number: int) -> Team:

@@ -50,12 +50,45 @@ class Generator(Protocol):
         """Make the requests of an operation for some time."""
 
 
+# `given` are the requests, `secrets` what stands for {token} in the only one.
+_BASIS = """
+local threads = {}
+wrong = 0
+function setup(thread)
+  threads[#threads + 1] = thread
+end
+local function format(each, secret)
+  local function fill(text)
+    return secret and text and (text:gsub("{token}", function() return secret end)) or text
+  end
+  local headers = {}
+  for name, value in pairs(each[3]) do
+    headers[name] = fill(value)
+  end
+  return wrk.format(each[1], fill(each[2]), headers, fill(each[4]))
+end
+local function place(headers)
+  return headers["Location"] or headers["location"]
+end
+local function check(status, headers, body)
+  local found = (place(headers) or ""):find(expected) or body:find(expected)
+  if status < 400 and not found then
+    wrong = wrong + 1
+  end
+end
+"""
+
 _BY_TURNS = """
 local requests = {}
 local n = 0
 function init(args)
   for _, each in ipairs(given) do
-    requests[#requests + 1] = wrk.format(each[1], each[2], each[3], each[4])
+    if #secrets == 0 then
+      requests[#requests + 1] = format(each)
+    end
+    for _, secret in ipairs(secrets) do
+      requests[#requests + 1] = format(each, secret)
+    end
   end
 end
 function request()
@@ -64,29 +97,72 @@ function request()
 end
 """
 
-# Connections are not told apart here, so they take the oldest token and bring the next one.
-_ROTATING = """
-local first, last = 1, #tokens
+# Connections are not told apart here, so they take the oldest secret, and bring the next one.
+_TAKING = """
+local first, last = 1, #secrets
 function request()
-  local token = tokens[first] or ""
-  tokens[first] = nil
+  local secret = secrets[first] or ""
+  secrets[first] = nil
   first = first + 1
-  local each = given[1]
-  return wrk.format(each[1], each[2], each[3], (each[4]:gsub("{token}", token)))
+  return format(given[1], secret)
 end
+"""
+
+_ROTATING = """
 function response(status, headers, body)
   last = last + 1
-  tokens[last] = body:match('"refresh_token" *: *"([^"]+)"')
+  secrets[last] = body:match('"refresh_token" *: *"([^"]+)"')
+  check(status, headers, body)
+end
+"""
+
+# The cookie is that by which oidc-provider finds the request again; it is sent to all alike.
+_FOLLOWING = """
+local places = {}
+local first, last = 1, 0
+local beginning
+function init(args)
+  beginning = format(given[1])
+end
+function request()
+  local path = places[first]
+  if not path then
+    return beginning
+  end
+  places[first] = nil
+  first = first + 1
+  local name = path:gsub("%?.*", ""):match("[^/]*$")
+  return wrk.format("GET", path, {["Cookie"] = "_interaction=" .. name})
+end
+function response(status, headers, body)
+  local found = place(headers)
+  if found then
+    last = last + 1
+    places[last] = found:gsub("^https?://[^/]+", "")
+  else
+    check(status, headers, body)
+  end
+end
+"""
+
+_CHECKING = """
+function response(status, headers, body)
+  check(status, headers, body)
 end
 """
 
 _DONE = """
 function done(summary, latency, requests)
   local errors = summary.errors
+  local wrong = 0
+  for _, thread in ipairs(threads or {}) do
+    wrong = wrong + thread:get("wrong")
+  end
   io.write(string.format(
-    '\\n{"requests": %d, "microseconds": %d, "p50": %f, "p99": %f, "refused": %d, "broken": %d}\\n',
+    '\\n{"requests": %d, "microseconds": %d, "p50": %f, "p99": %f,'
+    .. ' "refused": %d, "broken": %d, "wrong": %d}\\n',
     summary.requests, summary.duration, latency:percentile(50), latency:percentile(99),
-    errors.status, errors.connect + errors.read + errors.write + errors.timeout))
+    errors.status, errors.connect + errors.read + errors.write + errors.timeout, wrong))
 end
 """
 
@@ -111,13 +187,15 @@ class Wrk:
         """Make the requests of an operation for some time."""
         with tempfile.TemporaryDirectory(prefix="roster-wrk-") as folder:
             script = Path(folder) / "script.lua"
-            script.write_text(_script(operation, tokens))
+            secrets = Path(folder) / "secrets"
+            secrets.write_text("".join(f"{token}\n" for token in tokens))
+            script.write_text(_script(operation, secrets))
             command = [
                 *(self._path, "--threads", "1", "--connections", str(connections)),
                 *("--duration", "1h", "--timeout", "30s", "--script", str(script)),
                 url + operation.requests[0].path,
             ]
-            return _measure(self.name, command, interrupt_after=seconds)
+            return _measure(self.name, command, operation.steps, interrupt_after=seconds)
 
 
 class Locust:
@@ -145,11 +223,15 @@ class Locust:
         with tempfile.NamedTemporaryFile("w", prefix="roster-locust-", suffix=".json") as file:
             json.dump(plan, file)
             file.flush()
-            return _measure(self.name, command, PLAN=file.name)
+            return _measure(self.name, command, operation.steps, PLAN=file.name)
 
 
 def _measure(
-    name: str, command: Sequence[str], interrupt_after: float | None = None, **environment: str
+    name: str,
+    command: Sequence[str],
+    steps: int,
+    interrupt_after: float | None = None,
+    **environment: str,
 ) -> Figures:
     """Run a generator, until it ends or is interrupted, and read the line with its figures."""
     with subprocess.Popen(
@@ -172,28 +254,41 @@ def _measure(
     except (StopIteration, ValueError):
         raise LoadError(f"{name} failed: {errors or output}") from None
     return Figures(
-        rate=found["requests"] / (found["microseconds"] / 1e6 or 1),
+        rate=found["requests"] / steps / (found["microseconds"] / 1e6 or 1),
         p50=found["p50"] / 1000,
         p99=found["p99"] / 1000,
         requests=found["requests"],
-        failed=found["refused"] + found["broken"],
+        failed=found["refused"] + found["broken"] + found["wrong"],
     )
 
 
-def _script(operation: Operation, tokens: Sequence[str]) -> str:
+def _script(operation: Operation, secrets: Path) -> str:
     only = operation.requests[0]
-    if operation.rotates:
-        listed = ", ".join(map(_text, tokens))
-        parts = [_given(operation.requests), f"local tokens = {{{listed}}}", _ROTATING]
-    elif len(operation.requests) > 1:
-        parts = [_given(operation.requests), _BY_TURNS]
-    else:  # a request that never changes, which wrk makes once
+    if not (operation.takes or operation.follows or operation.expects or operation.requests[1:]):
+        # A request that never changes, which wrk makes once, and whose answer it does not show.
         headers = only.headers.items()
-        parts = [
-            f"wrk.method = {_text(only.method)}",
-            *(f"wrk.headers[{_text(name)}] = {_text(value)}" for name, value in headers),
-            f"wrk.body = {_text(only.body) if only.body else 'nil'}",
-        ]
+        return "\n".join(
+            [
+                f"wrk.method = {_text(only.method)}",
+                *(f"wrk.headers[{_text(name)}] = {_text(value)}" for name, value in headers),
+                f"wrk.body = {_text(only.body) if only.body else 'nil'}",
+                _DONE,
+            ]
+        )
+    parts = [
+        _given(operation.requests),
+        "local secrets = {}",
+        f"for line in io.lines({_text(str(secrets))}) do secrets[#secrets + 1] = line end",
+        f"local expected = {_text(operation.expects)}",
+        _BASIS,
+    ]
+    if operation.follows:
+        parts.append(_FOLLOWING)
+    elif operation.use == "repeat":
+        parts += [_BY_TURNS, *([_CHECKING] if operation.expects else [])]
+    else:
+        checking = _CHECKING if operation.expects else ""
+        parts += [_TAKING, _ROTATING if operation.use == "rotate" else checking]
     return "\n".join([*parts, _DONE])
 
 

@@ -2,11 +2,13 @@
 
 import json
 import os
+import re
 import time
 from collections import deque
 from itertools import cycle
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import gevent
 from locust import FastHttpUser, constant, events, task
@@ -16,7 +18,7 @@ requests = cycle(plan["requests"])
 tokens = deque(plan["tokens"])
 times: list[float] = []
 moments: list[float] = []
-refused = broken = 0
+refused = broken = wrong = 0
 
 
 class Visitor(FastHttpUser):  # type: ignore[misc]
@@ -27,23 +29,57 @@ class Visitor(FastHttpUser):  # type: ignore[misc]
 
     @task  # type: ignore[untyped-decorator]
     def visit(self) -> None:
-        """Make one request."""
-        global refused, broken  # noqa: PLW0603 (there is one file, one plan and one count)
+        """Make one request, and the one to which it leads."""
         each = next(requests)
-        body = each["body"]
-        if plan["rotates"]:
-            body = body.replace("{token}", tokens.popleft())
+        secret = take() if plan["takes"] else ""
+        answer = self.ask(
+            each["method"],
+            filled(each["path"], secret),
+            {name: filled(value, secret) for name, value in each["headers"].items()},
+            filled(each["body"], secret),
+        )
+        if plan["follows"] and "location" in answer.headers:
+            place = urlsplit(answer.headers["location"])
+            cookie = f"_interaction={place.path.rpartition('/')[2]}"
+            answer = self.ask("GET", f"{place.path}?{place.query}", {"Cookie": cookie}, "")
+        if plan["use"] == "rotate" and answer.status_code == 200:
+            tokens.append(answer.json()["refresh_token"])
+        judge(answer)
+
+    def ask(self, method: str, path: str, headers: dict[str, str], body: str) -> Any:
+        """Make one request, and measure it."""
         began = time.perf_counter()
         answer = self.client.request(
-            each["method"], each["path"], headers=each["headers"], data=body or None
+            method, path, headers=headers, data=body or None, allow_redirects=False
         )
         ended = time.perf_counter()
         times.append(ended - began)
         moments.append(ended)
-        if plan["rotates"] and answer.status_code == 200:
-            tokens.append(answer.json()["refresh_token"])
-        refused += answer.status_code >= 400
-        broken += answer.status_code == 0
+        return answer
+
+
+def take() -> str:
+    """Take the next secret; it comes back where it may be used again."""
+    secret: str = tokens.popleft()
+    if plan["use"] == "repeat":
+        tokens.append(secret)
+    return secret
+
+
+def filled(text: str, secret: str) -> str:
+    """Put a secret into its place."""
+    return text.replace("{token}", secret)
+
+
+def judge(answer: Any) -> None:
+    """Count an answer that is none, or not the expected one."""
+    global refused, broken, wrong  # noqa: PLW0603 (there is one file, one plan and one count)
+    refused += answer.status_code >= 400
+    broken += answer.status_code == 0
+    if 0 < answer.status_code < 400:
+        place = answer.headers.get("location", "")
+        found = re.search(plan["expects"], place) or re.search(plan["expects"], answer.text or "")
+        wrong += found is None
 
 
 @events.init.add_listener  # type: ignore[untyped-decorator]
@@ -68,5 +104,6 @@ def report(**_: Any) -> None:
         "p99": ordered[len(ordered) * 99 // 100] * 1e6,
         "refused": refused,
         "broken": broken,
+        "wrong": wrong,
     }
     os.write(1, f"\n{json.dumps(figures)}\n".encode())

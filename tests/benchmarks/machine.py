@@ -11,6 +11,7 @@ from pathlib import Path
 _PACKAGES = (
     *("roster", "connexion", "Flask", "SQLAlchemy", "marshmallow", "orjson", "psycopg"),
     *("fastapi", "pydantic", "starlette", "gunicorn", "uvicorn", "uvloop", "httptools"),
+    *("Django", "django-oauth-toolkit", "Authlib"),
 )
 
 

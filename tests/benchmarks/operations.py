@@ -2,12 +2,14 @@
 
 import json
 from dataclasses import dataclass, field
+from typing import Literal
 from urllib.parse import urlencode
 
 from tests.benchmarks import data
 from tests.benchmarks.data import Data
 
 TOKEN_PATH = "/auth/oauth2/token"
+FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 LABELS = {
     "users_me": "GET users/me",
     "users": "GET users?limit=20",
@@ -16,6 +18,14 @@ LABELS = {
     "mix": "80 % reads, 20 % writes",
     "password": "token: password",
     "refresh": "token: refresh",
+    "client_credentials": "client credentials",
+    "code": "code to tokens",
+    "rotation": "refresh",
+    "introspect_live": "introspect a live token",
+    "introspect_dead": "introspect a dead token",
+    "revoke": "revoke a token",
+    "login_page": "show the login page",
+    "consent_to_code": "consent to code",
 }
 
 
@@ -33,18 +43,33 @@ class Request:
 class Operation:
     """What is measured at once: some requests by turns.
 
-    Where it `rotates`, `{token}` in a body stands for a refresh token, the next of which is in
-    the answer.
+    Where it `takes` a kind of secret (`refresh`, `code`, ...), `{token}` in its only request stands
+    for one of that kind, which was made before. `use` says how: each again and again (`repeat`),
+    each once (`spend`), or each once and then the next one, which is in the answer (`rotate`).
+    `count` is how many are made, where that does not depend on the speed.
+
+    Where it `follows`, each redirect is followed once, and both requests together are one.
+    `expects` is a pattern, the same in Lua and in Python, that is found in the Location or the body
+    of each answer, but for the redirects that are followed.
     """
 
     name: str
     requests: tuple[Request, ...]
-    rotates: bool = False
+    takes: str = ""
+    use: Literal["repeat", "rotate", "spend"] = "repeat"
+    count: int = 32
+    follows: bool = False
+    expects: str = ""
 
     @property
     def label(self) -> str:
         """What the operation is called in the report."""
         return LABELS[self.name]
+
+    @property
+    def steps(self) -> int:
+        """How many requests it takes."""
+        return 2 if self.follows else 1
 
 
 def operations(known: Data) -> list[Operation]:
@@ -67,7 +92,7 @@ def operations(known: Data) -> list[Operation]:
         Operation("create_team", creates),
         Operation("mix", tuple(mix)),
         Operation("password", tuple(login(name) for name in data.LOGINS)),
-        Operation("refresh", (refresh("{token}"),), rotates=True),
+        Operation("refresh", (refresh("{token}"),), takes="refresh", use="rotate"),
     ]
 
 
@@ -94,4 +119,4 @@ def refresh(token: str) -> Request:
 
 def _token(**form: str) -> Request:
     body = urlencode({"client_id": data.CLIENT, **form}, safe="{}")
-    return Request("POST", TOKEN_PATH, {"Content-Type": "application/x-www-form-urlencoded"}, body)
+    return Request("POST", TOKEN_PATH, FORM, body)

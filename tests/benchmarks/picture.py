@@ -1,18 +1,17 @@
 """The picture: requests per second as bars, in SVG."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from html import escape
 
 from tests.benchmarks.databases import LABELS
 from tests.benchmarks.operations import LABELS as OPERATIONS
 from tests.benchmarks.results import Results
 from tests.benchmarks.servers import Kind
+from tests.benchmarks.suites import Suite
 
-# Token requests are left out: they measure the password hash, or have no goal.
-SHOWN = ("users_me", "users", "team", "create_team", "mix")
-
-_WIDTH, _PANEL, _LABEL, _BAR, _GAP = 880, 440, 142, 13, 16
-_TOP, _HEAD = 84, 20
+_WIDTH, _PANEL, _LABEL, _BAR, _GAP = 880, 440, 158, 13, 16
+_TOP, _HEAD, _FOOT = 54, 20, 34
 
 _TITLE = "Requests per second, one worker on one core"
 
@@ -35,46 +34,81 @@ _STYLE = """
 """
 
 
-def draw(results: Mapping[str, Results], kinds: Sequence[Kind], subtitle: str) -> str:
-    """Draw a panel for each kind of database, with a group of bars for each operation.
+@dataclass(frozen=True)
+class Part:
+    """A part of the benchmark: which servers it measured, and what came out on each database."""
 
-    The bars of one panel have one scale. The limit is ten times as long as the others, so it is
-    told in figures.
+    suite: Suite
+    kinds: Sequence[Kind]
+    results: Mapping[str, Results]
+
+    @property
+    def shown(self) -> list[str]:
+        """The operations that have bars."""
+        measured = self.results.values()
+        return [name for name in self.suite.shown if all(name in each.rounds for each in measured)]
+
+    @property
+    def barred(self) -> list[Kind]:
+        """The servers that have bars: the limit is ten times as long, so it is told in figures."""
+        return [kind for kind in self.kinds if kind.name != "limit"]
+
+    @property
+    def group(self) -> int:
+        """The height of an operation."""
+        return _HEAD + len(self.barred) * (_BAR + 3) + _GAP
+
+    @property
+    def height(self) -> int:
+        """The height of all of it."""
+        return 2 * _HEAD + len(self.shown) * self.group + _FOOT
+
+
+def draw(parts: Sequence[Part], subtitle: str) -> str:
+    """Draw, for each part, a panel for each kind of database with a group of bars per operation.
+
+    The bars of one panel have one scale.
     """
-    shown = [name for name in SHOWN if all(name in each.rounds for each in results.values())]
-    barred = [kind for kind in kinds if kind.name != "limit"]
-    group = _HEAD + len(barred) * (_BAR + 3) + _GAP
-    height = _TOP + len(shown) * group + 24
-    width = _WIDTH if len(results) > 1 else _PANEL + 20
+    parts = [part for part in parts if part.shown]
+    height = _TOP + sum(part.height for part in parts)
+    width = _WIDTH if any(len(part.results) > 1 for part in parts) else _PANEL + 20
     size = f'viewBox="0 0 {width} {height}" width="{width}" height="{height}"'
-    parts = [
+    drawn = [
         f'<svg xmlns="http://www.w3.org/2000/svg" {size} role="img" aria-label="{_TITLE}">',
         f"<style>{_STYLE}</style>",
         f'<rect class="ground" x="0.5" y="0.5" width="{width - 1}" height="{height - 1}" rx="6"/>',
         _text(20, 28, _TITLE, "title"),
         _text(20, 46, subtitle, "quiet"),
     ]
-    for number, (database, each) in enumerate(results.items()):
-        left = 20 + number * (_PANEL - 10)
-        parts.append(_text(left, 70, LABELS[database], "head"))
-        parts += _panel(each, shown, barred, left, group)
-    limit = "The limit: a bare ASGI callable with a raw database driver and orjson."
-    parts.append(_text(20, height - 16, limit, "quiet"))
-    return "\n".join([*parts, "</svg>", ""])
+    top = _TOP
+    for part in parts:
+        for number, (database, each) in enumerate(part.results.items()):
+            left = 20 + number * (_PANEL - 10)
+            head = f"{part.suite.label} on {LABELS[database]}"
+            drawn.append(_text(left, top + 22, head[:1].upper() + head[1:], "title"))
+            drawn += _panel(each, part, left, top + 2 * _HEAD)
+        top += part.height
+        drawn.append(_text(20, top - 20, part.suite.note, "quiet"))
+    return "\n".join([*drawn, "</svg>", ""])
 
 
-def _panel(
-    results: Results, shown: Sequence[str], kinds: Sequence[Kind], left: int, group: int
-) -> Iterable[str]:
-    rates = [results.rate(name, kind.name) for name in shown for kind in kinds]
+def _panel(results: Results, part: Part, left: int, first: int) -> Iterable[str]:
+    """Draw the bars of a part on one kind of database, from some height on."""
+    rates = [
+        results.rate(name, server)
+        for name in part.shown
+        for server in results.rounds[name]
+        if server != "limit"
+    ]
     scale = (_PANEL - _LABEL - 80) / max(rates, default=1)
-    for number, operation in enumerate(shown):
-        top = _TOP + number * group
+    for number, operation in enumerate(part.shown):
+        top = first + number * part.group
+        measured = results.rounds[operation]
         yield _text(left, top + 12, OPERATIONS[operation], "head")
-        if "limit" in results.rounds[operation]:
+        if "limit" in measured:
             limit = f"the limit: {results.rate(operation, 'limit'):,.0f}"
             yield _text(left + _PANEL - 40, top + 12, limit, "quiet", "end")
-        for row, kind in enumerate(kinds):
+        for row, kind in enumerate(kind for kind in part.barred if kind.name in measured):
             y = top + _HEAD + row * (_BAR + 3)
             rate = results.rate(operation, kind.name)
             name = "roster" if kind.name == "roster" else "bar"

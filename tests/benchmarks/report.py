@@ -7,15 +7,21 @@ from tests.benchmarks.databases import LABELS
 from tests.benchmarks.operations import LABELS as OPERATIONS
 from tests.benchmarks.results import Results, goals, speed_goal
 from tests.benchmarks.servers import SERVE, Kind
+from tests.benchmarks.suites import Suite
 
 _QUIET = 0.05
 
 
-def report(database: str, results: Results, kinds: Sequence[Kind]) -> str:
-    """Return the tables of one kind of database: figures, ratios, and the goals."""
-    parts = [LABELS[database], "", *_figures(results, kinds)]
+def report(database: str, suite: Suite, results: Results, kinds: Sequence[Kind]) -> str:
+    """Return the tables of a part on one kind of database: figures, ratios, and the goals."""
+    kinds = [kind for kind in kinds if database in kind.databases]
+    parts = [f"{LABELS[database]}, {suite.label}", "", *_figures(results, kinds)]
     if results.ratios():
         parts += ["", *_ratios(database, results, kinds)]
+    if suite.differences:
+        parts += ["", *suite.differences]
+    if results.storms:
+        parts += ["", *_storms(results)]
     parts += ["", *_processes(results, kinds), "", *_goals(database, results)]
     if results.disturbance() > _QUIET:
         share = f"{results.disturbance():.0%} of the server's core"
@@ -29,8 +35,9 @@ def _figures(results: Results, kinds: Sequence[Kind]) -> Iterable[str]:
         cells = [
             f"{results.rate(operation, kind.name):,.0f}"
             f" ({results.p50(operation, kind.name):.1f} / {results.p99(operation, kind.name):.1f})"
-            for kind in kinds
             if kind.name in servers
+            else ""
+            for kind in kinds
         ]
         rows.append([OPERATIONS[operation], *cells])
     return _table(rows)
@@ -42,6 +49,9 @@ def _ratios(database: str, results: Results, kinds: Sequence[Kind]) -> Iterable[
     for operation, ratios in results.ratios().items():
         cells = []
         for kind in others:
+            if kind.name not in ratios:
+                cells.append("")
+                continue
             bound = speed_goal(database, operation, kind.name)
             verdict = "" if bound is None else _verdict(ratios[kind.name] >= bound, f"{bound:.2f}")
             cells.append(f"{ratios[kind.name]:.2f}{verdict}")
@@ -51,6 +61,15 @@ def _ratios(database: str, results: Results, kinds: Sequence[Kind]) -> Iterable[
 
 def _verdict(is_met: bool, bound: str) -> str:
     return f" (goal {bound}: {'met' if is_met else 'NOT met'})"
+
+
+def _storms(results: Results) -> Iterable[str]:
+    rows = [["Roster's p99 in ms", "alone", "beside clients that log in", "times"]]
+    for operation, storm in results.storms.items():
+        times = (median(storm.quiet_p99), median(storm.hammered_p99))
+        shown = (*(f"{each:.1f}" for each in times), f"{storm.ratio:.1f}")
+        rows.append([OPERATIONS[operation], *shown])
+    return _table(rows)
 
 
 def _processes(results: Results, kinds: Sequence[Kind]) -> Iterable[str]:

@@ -1,6 +1,7 @@
 """The servers: Roster and its peers, each as a process of its own, pinned to a core."""
 
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -13,7 +14,7 @@ from pathlib import Path
 
 import httpx2
 
-from tests.benchmarks import data, machine
+from tests.benchmarks import authorization, data, machine
 
 ROOT = Path(__file__).parents[2]
 PATIENCE_SECONDS = 60
@@ -30,11 +31,31 @@ class ServerError(Exception):
 
 @dataclass(frozen=True)
 class Kind:
-    """A kind of server: how it is called, and how it is started."""
+    """A kind of server: how it is called, and how it is started.
+
+    It `lacks` some operations, and runs on some kinds of databases only. Where it `keeps_families`,
+    a refresh token that comes back is refused, but ends no other token.
+    """
 
     name: str
     label: str
     command: tuple[str, ...]
+    lacks: frozenset[str] = frozenset()
+    databases: tuple[str, ...] = ("sqlite", "postgresql")
+    keeps_families: bool = False
+
+    @property
+    def is_there(self) -> bool:
+        """Whether what it needs beside Python is installed."""
+        return self.command[0] != "node" or (shutil.which("node") is not None and _NODE.exists())
+
+
+def _gunicorn(app: str, threads: int) -> tuple[str, ...]:
+    return (
+        *(sys.executable, "-m", "gunicorn", app, "--bind", "127.0.0.1:{port}"),
+        *("--worker-class", "gthread", "--threads", str(threads)),
+        *("--keep-alive", "75", "--log-level", "warning"),
+    )
 
 
 def _uvicorn(app: str, *more: str) -> tuple[str, ...]:
@@ -59,13 +80,34 @@ KINDS = (
     Kind(
         "flask",
         "plain Flask",
-        (
-            *(sys.executable, "-m", "gunicorn", "tests.benchmarks.peers.flask_peer:app"),
-            *("--bind", "127.0.0.1:{port}", "--worker-class", "gthread", "--threads", "16"),
-            *("--keep-alive", "75", "--log-level", "warning"),
-        ),
+        _gunicorn("tests.benchmarks.peers.flask_peer:app", threads=16),
     ),
     Kind("limit", "the limit", _uvicorn("tests.benchmarks.peers.limit_peer:app")),
+)
+_NODE = ROOT / "tests" / "benchmarks" / "peers" / "node" / "node_modules" / "oidc-provider"
+_OIDC = str(_NODE.parents[1] / "server.js")
+# Of 1, 2, 4 and 16 threads, four were the fastest on both databases, or as fast as others.
+AUTHORIZATION_KINDS = (
+    ROSTER,
+    Kind(
+        "dot",
+        "Django OAuth Toolkit",
+        _gunicorn("tests.benchmarks.peers.django_peer:app", threads=4),
+    ),
+    Kind(
+        "authlib",
+        "Authlib",
+        _gunicorn("tests.benchmarks.peers.authlib_peer:app", threads=4),
+        lacks=frozenset({"consent_to_code"}),
+        keeps_families=True,
+    ),
+    Kind("oidc_memory", "oidc-provider in memory", ("node", _OIDC, "memory")),
+    Kind(
+        "oidc_postgresql",
+        "oidc-provider",
+        ("node", _OIDC, "postgresql"),
+        databases=("postgresql",),
+    ),
 )
 
 
@@ -114,6 +156,7 @@ def serving(kind: Kind, database_url: str, folder: Path, cores: frozenset[int]) 
         "HOST": "127.0.0.1",
         "PORT": str(port),
         "DATABASE_URL": database_url,
+        "BENCH_AUTHORIZATION": authorization.KNOWN,
         "ROSTER_ENV": "production",
         "ROSTER_SECRET_KEY": "a key for the benchmark alone",
         "ROSTER_TRUSTED_PROXIES": "0",

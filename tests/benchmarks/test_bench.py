@@ -20,10 +20,19 @@ from tests.benchmarks.machine import Cores
 from tests.benchmarks.operations import Operation, Request, bearer
 from tests.benchmarks.results import Goal, Results, Round
 from tests.benchmarks.servers import KINDS, serving
+from tests.benchmarks.suites import API, AUTHORIZATION
 from tests.benchmarks.verify import DifferenceError, verify
 
 ANYWHERE: frozenset[int] = frozenset()
 LIMIT = next(kind for kind in KINDS if kind.name == "limit")
+
+
+AUTHLIB = next(kind for kind in AUTHORIZATION.kinds if kind.name == "authlib")
+
+
+def bench() -> Bench:
+    plan = Plan(API, [LIMIT], ["users_me"], connections=2, seconds=0.3, rounds=1)
+    return Bench(plan, find(), Cores(ANYWHERE, ANYWHERE), print)
 
 
 @pytest.mark.slow
@@ -44,18 +53,50 @@ def test_all_servers_answer_the_same_and_are_measured(
         assert kind.label in done.output
     written = json.loads((tmp_path / "bench.json").read_text())
     assert written["load"].split()[0] in {"wrk", "locust"}
-    measured = written["databases"][database]
+    part = written["parts"]["api"]
+    measured = part["databases"][database]
     for operation in ("mix", "refresh"):
         assert measured["operations"][operation].keys() == {kind.name for kind in KINDS}
         for server in measured["operations"][operation].values():
             assert_sensible(server)
     assert measured["ratios"]["mix"].keys() == {kind.name for kind in KINDS} - {"roster"}
     assert min(min(times) for times in measured["start_milliseconds"].values()) > 10
-    assert measured["users_me_p99"]["hammered"][0] > 0
-    assert any(goal["what"].startswith("memory") for goal in written["goals"][database])
+    assert measured["storms_p99"]["users_me"]["hammered_p99"][0] > 0
+    assert any(goal["what"].startswith("memory") for goal in part["goals"][database])
     picture = ET.parse(tmp_path / "bench.svg").getroot()
     texts = [element.text for element in picture.iter("{http://www.w3.org/2000/svg}text")]
     assert f"{measured['operations']['mix']['roster']['median']['rate']:,.0f}" in texts
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("database", ["sqlite", "postgresql"])
+@pytest.mark.parametrize("peers", ["dot,authlib", "oidc_memory,oidc_postgresql"])
+def test_authorization_servers_are_verified_and_measured(
+    database: str, peers: str, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    kinds = [kind for kind in AUTHORIZATION.kinds if kind.name in ("roster", *peers.split(","))]
+    kinds = [kind for kind in kinds if database in kind.databases]
+    if not all(kind.is_there for kind in kinds):
+        pytest.skip("there is no Node here, or `make bench` has not installed the peer's packages")
+    if database == "postgresql":
+        request.getfixturevalue("postgresql_server")
+    command = f"--parts authorization --only roster,{peers} --databases {database} --seconds 0.2"
+    command += f" --rounds 1 --warm-up 0 --connections 4 --output {tmp_path}"
+
+    done = CliRunner().invoke(main, command.split(), catch_exceptions=False)
+
+    assert done.exit_code == 0, done.output
+    part = json.loads((tmp_path / "bench.json").read_text())["parts"]["authorization"]
+    measured = part["databases"][database]
+    assert measured["operations"].keys() == {*AUTHORIZATION.names}
+    for operation, servers in measured["operations"].items():
+        assert servers.keys() == {kind.name for kind in kinds if operation not in kind.lacks}
+        for server in servers.values():
+            assert_sensible(server)
+    assert {*measured["storms_p99"]} == {*AUTHORIZATION.stormed}
+    assert any(goal["what"].startswith("rotation: times") for goal in part["goals"][database])
+    for kind in kinds:
+        assert kind.label in (tmp_path / "bench.svg").read_text()
 
 
 def assert_sensible(server: dict[str, Any]) -> None:
@@ -110,17 +151,64 @@ def test_a_server_that_does_not_refuse_stops_the_benchmark(
         verify([server], known)
 
 
+def test_an_authorization_server_that_does_not_refuse_stops_the_benchmark(
+    sqlite: tuple[Data, Copy], tmp_path: Path
+) -> None:
+    known, copy = sqlite
+    url = copy("forgiving")
+
+    with serving(AUTHLIB, url, tmp_path, ANYWHERE) as server:
+        connection = sqlite3.connect(url.removeprefix("sqlite:///"))
+        connection.execute(
+            "CREATE TRIGGER forgive AFTER UPDATE ON oauth2_token BEGIN"
+            " UPDATE oauth2_token SET refresh_token_revoked_at = 0; END"
+        )
+        connection.commit()
+        connection.close()
+
+        with pytest.raises(DifferenceError, match="Authlib answers a used refresh token by 200"):
+            AUTHORIZATION.verify([server], known)
+
+
+def test_an_unexpected_answer_under_load_stops_the_benchmark(
+    sqlite: tuple[Data, Copy], tmp_path: Path
+) -> None:
+    known, copy = sqlite
+    me = Request("GET", "/api/v1/users/me", bearer(known.member_token))
+
+    with (
+        serving(LIMIT, copy("unexpected"), tmp_path, ANYWHERE) as server,
+        pytest.raises(LoadError, match=r"the limit failed (\d+) of \1 requests of GET users/me"),
+    ):
+        bench().load(server, Operation("users_me", (me,), expects='"username" *: *"nobody"'), 0.3)
+
+
+def test_secrets_are_taken_by_turns_or_once(sqlite: tuple[Data, Copy], tmp_path: Path) -> None:
+    known, copy = sqlite
+    kept, spent = [known.member_token, known.admin_token], ["unknown", "other", "third"]
+    request = Request("GET", "/api/v1/users/me", bearer("{token}"))
+
+    with serving(LIMIT, copy("taken"), tmp_path, ANYWHERE) as server:
+        repeated = Operation("users_me", (request,), takes="access")
+        figures = find().run(server.url, repeated, connections=2, seconds=0.3, tokens=kept)
+        assert figures.requests > len(kept)
+        assert figures.failed == 0
+
+        once = Operation("users_me", (request,), takes="access", use="spend")
+        figures = find().run(server.url, once, connections=2, seconds=0.3, tokens=[*kept, *spent])
+        # The first one may be taken for a try.
+        assert figures.requests - 2 <= figures.failed < figures.requests
+
+
 def test_an_error_under_load_stops_the_benchmark(sqlite: tuple[Data, Copy], tmp_path: Path) -> None:
     _known, copy = sqlite
-    plan = Plan([LIMIT], ["users_me"], connections=2, seconds=0.3, rounds=1)
-    bench = Bench(plan, find(), Cores(ANYWHERE, ANYWHERE), print)
     refused = Operation("users_me", (Request("GET", "/api/v1/users/me", bearer("unknown")),))
 
     with (
         serving(LIMIT, copy("refusing"), tmp_path, ANYWHERE) as server,
         pytest.raises(LoadError, match=r"the limit failed (\d+) of \1 requests of GET users/me"),
     ):
-        bench.load(server, refused, plan.seconds)
+        bench().load(server, refused, 0.3)
 
 
 def test_the_medians_of_the_rounds_count() -> None:

@@ -7,7 +7,6 @@ few reads as may be: token, grant and user in one, and a team with its members i
 import hashlib
 import os
 import secrets
-import sqlite3
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -18,13 +17,10 @@ from argon2.exceptions import Argon2Error
 from sqlalchemy import (
     DateTime,
     Dialect,
-    Engine,
     ForeignKey,
     Select,
     bindparam,
-    create_engine,
     delete,
-    event,
     func,
     or_,
     select,
@@ -40,6 +36,8 @@ from sqlalchemy.orm import (
     sessionmaker,
 )
 from sqlalchemy.types import TypeDecorator
+
+from tests.benchmarks.peers.engines import connect
 
 ORIGIN = f"http://127.0.0.1:{os.environ.get('PORT', '5000')}"
 API = "/api/v1"
@@ -160,22 +158,6 @@ class Token(Base):
     issued_at: Mapped[datetime] = mapped_column(default=now)
     expires_at: Mapped[datetime]
     used_at: Mapped[datetime | None]
-
-
-def connect(url: str) -> Engine:
-    """Return an engine with a pool that 16 clients never wait for."""
-    if not url.startswith("sqlite"):
-        url = url.replace("postgresql://", "postgresql+psycopg://", 1)
-        return create_engine(url, pool_size=40, max_overflow=0)
-    engine = create_engine(url, pool_size=40, max_overflow=0, connect_args={"timeout": 10})
-
-    @event.listens_for(engine, "connect")
-    def prepare(connection: sqlite3.Connection, _record: object) -> None:
-        connection.execute("PRAGMA journal_mode = WAL")
-        connection.execute("PRAGMA synchronous = NORMAL")
-        connection.execute("PRAGMA foreign_keys = ON")
-
-    return engine
 
 
 engine = connect(os.environ["DATABASE_URL"])

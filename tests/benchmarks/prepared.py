@@ -1,0 +1,142 @@
+"""Secrets that requests take: codes, tokens and browser sessions, made before a measurement.
+
+Roster's are rows in its database. A peer makes its own, by the means of its library, where it is
+asked for them by POST /prepare.
+"""
+
+import secrets
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+import httpx2
+from sqlalchemy import delete, insert, select
+from sqlalchemy.orm import Session
+
+from models import Client, Consent, Grant, Token, User
+from models.database.base import now
+from models.oauth.browser_session import BrowserSession
+from models.oauth.code import Code
+from models.oauth.secret import digest, generate
+from models.oauth.token import ACCESS, REFRESH
+from tests.benchmarks import authorization as known
+from tests.benchmarks import data
+from tests.benchmarks.servers import ROSTER, Server
+
+_PATIENCE_SECONDS = 120
+
+
+def prepare(server: Server, what: str, count: int) -> Sequence[str]:
+    """Make secrets of a kind: `code`, `access`, `refresh`, `expired`, `dead` or `session`.
+
+    They belong to the users by turns. Dead are expired access tokens and unknown ones by turns;
+    sessions are values of the Cookie header.
+    """
+    if what == "dead":
+        expired = prepare(server, "expired", (count + 1) // 2)
+        return [token for each in expired for token in (each, secrets.token_urlsafe(32))][:count]
+    if server.kind is ROSTER:
+        with data.session(server.database_url) as session:
+            return _MAKERS[what](session, count)
+    answer = httpx2.post(
+        f"{server.url}/prepare",
+        params={"what": what, "count": count},
+        timeout=_PATIENCE_SECONDS,
+        trust_env=False,
+    )
+    answer.raise_for_status()
+    made: list[str] = answer.json()
+    return made
+
+
+def _owners(session: Session, count: int) -> tuple[int, list[int]]:
+    """Return the row of the client, and so many rows of users by turns."""
+    client = session.scalars(select(Client.id).where(Client.client_id == data.WEB)).one()
+    users = session.scalars(
+        select(User.id).where(User.username.in_(known.USERS)).order_by(User.id)
+    ).all()
+    return client, [users[number % len(users)] for number in range(count)]
+
+
+def _codes(session: Session, count: int) -> list[str]:
+    client, owners = _owners(session, count)
+    made = [generate() for _ in owners]
+    moment = now()
+    same = {
+        "client_id": client,
+        "redirect_uri": data.REDIRECT_URI,
+        "redirect_uri_given": True,
+        "code_challenge": known.challenge(known.VERIFIER),
+        "scope": known.SCOPE,
+        "created": moment,
+        "expires_at": moment + timedelta(seconds=known.CODE_SECONDS),
+    }
+    rows = [
+        {**same, "hash": digest(code), "user_id": owner}
+        for code, owner in zip(made, owners, strict=True)
+    ]
+    session.execute(insert(Code), rows)
+    return made
+
+
+def _tokens(session: Session, count: int, kind: str, ends: datetime) -> list[str]:
+    client, owners = _owners(session, count)
+    made = [generate() for _ in owners]
+    same: dict[str, Any] = {"client_id": client, "scope": known.SCOPE, "created": now()}
+    family = now() + timedelta(seconds=known.GRANT_SECONDS)
+    grants = session.scalars(
+        insert(Grant).returning(Grant.id, sort_by_parameter_order=True),
+        [{**same, "user_id": owner, "expires_at": family} for owner in owners],
+    ).all()
+    rows = [
+        {
+            "hash": digest(token),
+            "kind": kind,
+            "grant_id": grant,
+            "scope": known.SCOPE,
+            "issued_at": now(),
+            "expires_at": ends,
+        }
+        for token, grant in zip(made, grants, strict=True)
+    ]
+    session.execute(insert(Token), rows)
+    return made
+
+
+def _access(session: Session, count: int) -> list[str]:
+    return _tokens(session, count, ACCESS, now() + timedelta(seconds=known.ACCESS_SECONDS))
+
+
+def _expired(session: Session, count: int) -> list[str]:
+    return _tokens(session, count, ACCESS, now() - timedelta(seconds=10))
+
+
+def _refresh(session: Session, count: int) -> list[str]:
+    return _tokens(session, count, REFRESH, now() + timedelta(seconds=known.REFRESH_SECONDS))
+
+
+def _sessions(session: Session, count: int) -> list[str]:
+    """Sign users in, and remember that each allowed the client all that it asks for."""
+    client, owners = _owners(session, count)
+    made = [generate() for _ in owners]
+    ends = now() + timedelta(seconds=known.SESSION_SECONDS)
+    session.execute(delete(Consent).where(Consent.client_id == client))
+    session.execute(
+        insert(Consent),
+        [{"client_id": client, "user_id": each, "scope": known.SCOPE} for each in {*owners}],
+    )
+    rows = [
+        {"hash": digest(value), "user_id": owner, "expires_at": ends}
+        for value, owner in zip(made, owners, strict=True)
+    ]
+    session.execute(insert(BrowserSession), rows)
+    return [f"roster_session={value}" for value in made]
+
+
+_MAKERS = {
+    "access": _access,
+    "code": _codes,
+    "expired": _expired,
+    "refresh": _refresh,
+    "session": _sessions,
+}
