@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 
-from sqlalchemy import text
+from sqlalchemy import select, text
 from sqlalchemy.orm import Session
 
 from models import Client, Grant, Member, Team, Token, User
@@ -31,8 +31,9 @@ SCOPES = ("teams:read", "users:read")
 PASSWORD = "correct horse battery staple"
 # Settings with which every request is counted, and none is one too many.
 BOUNDLESS = {"rate_per_address": 10**9, "rate_per_token": 10**9}
-# So many log in by turns that no two of 16 clients guess at one account at the same time.
-LOGINS = tuple(f"user{number}" for number in range(1, 33))
+# So many log in by turns that no two of 16 clients guess at one account at the same time. Their
+# tokens serve nothing else, for a grant too many ends the oldest one.
+LOGINS = tuple(f"user{number}" for number in range(301, 333))
 
 
 @dataclass(frozen=True)
@@ -88,13 +89,14 @@ def fill(url: str) -> Data:
 
 
 def refresh_tokens(url: str, count: int) -> list[str]:
-    """Store new refresh tokens, each of a family of its own."""
+    """Store new refresh tokens of the users that log in, each of a family of its own."""
     with session(url) as opened:
         client = Client.find(opened, CLIENT)
-        user = User.find_by_login(opened, LOGINS[0])
+        users = opened.scalars(select(User).where(User.username.in_(LOGINS))).all()
         assert client
-        assert user
-        return [_token(opened, client, user, REFRESH) for _ in range(count)]
+        return [
+            _token(opened, client, users[number % len(users)], REFRESH) for number in range(count)
+        ]
 
 
 @contextmanager
