@@ -17,16 +17,22 @@ from roster.redis_client import client_of
 @pytest.fixture
 def redis_url(tmp_path: Path) -> Iterator[str]:
     """Start a Redis, which listens on a Unix socket only."""
-    command = shutil.which("redis-server")
-    if command is None:
+    if shutil.which("redis-server") is None:
         pytest.skip("No redis-server is installed here.")
-    place = tmp_path / "redis.sock"
-    options = ("--port", "0", "--unixsocket", str(place), "--save", "", "--dir", str(tmp_path))
-    with subprocess.Popen([command, *options], stdout=subprocess.DEVNULL) as process:
+    with redis_in(tmp_path) as (url, _):
+        yield url
+
+
+@contextmanager
+def redis_in(folder: Path) -> Iterator[tuple[str, int]]:
+    """Run a Redis that listens on a Unix socket in a folder; yield its URL and its process id."""
+    place = folder / "redis.sock"
+    options = ("--port", "0", "--unixsocket", str(place), "--save", "", "--dir", str(folder))
+    with subprocess.Popen(["redis-server", *options], stdout=subprocess.DEVNULL) as process:
         while not place.exists():
             assert process.poll() is None
             time.sleep(0.01)
-        yield f"redis+unix://{place}"
+        yield f"redis+unix://{place}", process.pid
         process.terminate()
 
 

@@ -99,6 +99,13 @@ def process_seconds(processes: list[int]) -> float | None:
     return ticks / os.sysconf("SC_CLK_TCK")
 
 
+def with_children(process: int) -> list[int]:
+    """Return a process and those that it started, the last one at the end (Linux alone)."""
+    children = Path(f"/proc/{process}/task/{process}/children")
+    below = children.read_text().split() if children.exists() else []
+    return [process, *map(int, below)]
+
+
 def memory(process: int) -> dict[str, float]:
     """Return a process's memory in MiB (Linux alone).
 

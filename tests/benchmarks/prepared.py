@@ -35,7 +35,7 @@ def prepare(server: Server, what: str, count: int) -> Sequence[str]:
     if what == "dead":
         expired = prepare(server, "expired", (count + 1) // 2)
         return [token for each in expired for token in (each, secrets.token_urlsafe(32))][:count]
-    if server.kind is ROSTER:
+    if server.kind.name == ROSTER.name:
         with data.session(server.database_url) as session:
             return _MAKERS[what](session, count)
     answer = httpx2.post(

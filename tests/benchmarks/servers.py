@@ -125,9 +125,7 @@ class Server:
     @property
     def processes(self) -> list[int]:
         """The server's processes, the worker last."""
-        children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children")
-        below = children.read_text().split() if children.exists() else []
-        return [self.process.pid, *map(int, below)]
+        return machine.with_children(self.process.pid)
 
     @property
     def worker(self) -> int:
