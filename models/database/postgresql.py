@@ -13,7 +13,6 @@ import psycopg
 from psycopg.adapt import PyFormat, Transformer
 from psycopg.errors import (
     ConnectionTimeout,
-    Diagnostic,
     DuplicatePreparedStatement,
     QueryCanceled,
     error_from_result,
@@ -23,17 +22,9 @@ from psycopg.pq.abc import PGresult
 from sqlalchemy import URL, Engine, create_engine, event
 
 from models.database import failures
+from models.database.confirming import Confirmation
 from models.database.preparing import Preparing, name_of
-from models.database.timeouts import ConnectAttempts, Watchdog
-
-# For a server that disappeared without closing the connection, where TCP would wait for hours. They
-# have no effect on a Unix socket, and do not limit the time of a statement.
-_TCP = {
-    "keepalives_idle": 30,
-    "keepalives_interval": 10,
-    "keepalives_count": 3,
-    "tcp_user_timeout": 60_000,  # milliseconds
-}
+from models.database.timeouts import TCP, ConnectAttempts, Watchdog
 
 _PARAMETER = re.compile(r"\$(\d+)")
 # How many seconds after the server's own timeout the connection is closed.
@@ -63,7 +54,7 @@ def connect_postgresql(
 
     @event.listens_for(engine, "do_connect")
     def open_connection(_: object, __: object, arguments: Any, named: Any) -> Any:
-        named = {"connect_timeout": connect_seconds, **_TCP, **named, "client_encoding": "utf8"}
+        named = {"connect_timeout": connect_seconds, **TCP, **named, "client_encoding": "utf8"}
         said = str(named.get("options", ""))
         unsaid = {name: value for name, value in limits.items() if value and name not in said}
         with attempts.one():
@@ -111,8 +102,7 @@ class PostgreSQLConnection(psycopg.Connection[Any]):
         self._begin = ["BEGIN"]
         self._is_standby = self.pgconn.parameter_status(b"in_hot_standby") == b"on"
         self._inode = os.fstat(self.pgconn.socket).st_ino
-        self._is_confirmed = True
-        self.add_notice_handler(self._notice)
+        self._confirmation = Confirmation(self)
         _watchdog.watch(self)
 
     def set_up(self, limits: Mapping[str, int], prepares: bool | None, seconds: int) -> None:
@@ -178,20 +168,11 @@ class PostgreSQLConnection(psycopg.Connection[Any]):
     def commit(self) -> None:
         """Commit, if a transaction has begun.
 
-        :raises psycopg.OperationalError: also if the wait for a synchronous standby was cancelled:
-            the transaction is committed, but could be lost with this server.
+        :raises psycopg.OperationalError: also if a synchronous standby has not confirmed it.
         """
         if self.in_transaction:
-            self._is_confirmed = True
             self._execute(["COMMIT"])
-            if not self._is_confirmed:
-                raise psycopg.OperationalError("no standby has confirmed the commit")
-
-    def _notice(self, diagnostic: Diagnostic) -> None:
-        # A COMMIT that is cancelled while it waits for a standby ends with a warning, and not with
-        # an error. The text is translated, the name of the function is not.
-        if diagnostic.source_function == "SyncRepWaitForLSN":
-            self._is_confirmed = False
+            self._confirmation.check()
 
     def _execute(self, statements: Sequence[str]) -> list[Any]:
         # psycopg's cursor has more functions, and takes four times as long.

@@ -8,6 +8,14 @@ from typing import Protocol
 from weakref import WeakSet
 
 _BETWEEN_LOOKS = 1.0  # seconds
+# For a server that disappeared without closing the connection, where TCP would wait for hours. They
+# have no effect on a Unix socket, and do not limit the time of a statement.
+TCP = {
+    "keepalives_idle": 30,
+    "keepalives_interval": 10,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 60_000,  # milliseconds
+}
 
 
 class Watched(Protocol):
