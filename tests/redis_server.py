@@ -32,8 +32,10 @@ def redis_in(folder: Path) -> Iterator[tuple[str, int]]:
         while not place.exists():
             assert process.poll() is None
             time.sleep(0.01)
-        yield f"redis+unix://{place}", process.pid
-        process.terminate()
+        try:
+            yield f"redis+unix://{place}", process.pid
+        finally:
+            process.terminate()
 
 
 @contextmanager

@@ -35,12 +35,16 @@ _NAMESPACE = "roster:"
 class _Guesses:
     """The limits on one kind of guesses: per account and place, per account, per address.
 
-    For a device or an address from which the owner has signed in, only the first one counts.
+    For a device or an address from which the owner has signed in, only the first one counts. A
+    guess is counted before it is checked, and removed after a success, so that parallel guesses are
+    not more. Where `is_random` is what is guessed, a few more are none that could be right, and
+    only failures are counted: a client authenticates often at the same time.
     """
 
     at_place: RateLimitItem
     at_account: RateLimitItem | None = None
     from_address: RateLimitItem | None = None
+    is_random: bool = False
 
 
 @dataclass(frozen=True)
@@ -79,7 +83,9 @@ class Limits:
                 _most(at_place, seconds, "current-password"),
                 _most(at_account, seconds, "current-password-account"),
             ),
-            "secret": _Guesses(_most(settings.limit_per_client_and_address, seconds, "secret")),
+            "secret": _Guesses(
+                _most(settings.limit_per_client_and_address, seconds, "secret"), is_random=True
+            ),
         }
         self._known = _most(1, _KNOWN_SECONDS, "known")
         self._becoming_known = _most(_MAX_KNOWN, _KNOWN_SECONDS, "becoming-known")
@@ -101,7 +107,7 @@ class Limits:
         context.at_end(attempts.settle)
 
     def enter(self, kind: str, account: str, address: str, device: Device | None = None) -> Attempt:
-        """Count a guess at an account before it is checked.
+        """Begin a guess at an account before it is checked, and count it where it has to be.
 
         :raises TooManyAttempts: after too many failures; the guess must not be checked then.
         """
@@ -114,7 +120,9 @@ class Limits:
         # Strangers must not be able to lock the owner of an account out everywhere.
         is_known = kind == "login" and (is_owners or self._knows(account, address))
         attempt = Attempt(kind, account, address, device.id if device else None, is_known)
-        # Counted first and removed after a success, so that parallel guesses are not more.
+        if guesses.is_random:
+            self._check(guesses.at_place, account, attempt.place)
+            return attempt
         self._count(guesses.at_place, account, attempt.place)
         if not is_known:
             self._count(guesses.at_account, account)
@@ -130,10 +138,12 @@ class Limits:
             self._remember(attempt.account, attempt.address)
 
     def failed(self, attempt: Attempt) -> None:
-        """Count a failure against its address."""
-        from_address = self._kinds[attempt.kind].from_address
-        if from_address and attempt.device is None:
-            self._limiter.hit(from_address, attempt.address)
+        """Count a failure against its address, and against its account where it is not yet."""
+        guesses = self._kinds[attempt.kind]
+        if guesses.is_random:
+            self._limiter.hit(guesses.at_place, attempt.account, attempt.place)
+        if guesses.from_address and attempt.device is None:
+            self._limiter.hit(guesses.from_address, attempt.address)
 
     def new_device(self, account: str) -> Device | None:
         """Make a device for an account that has just signed in; None where it has too many."""

@@ -328,6 +328,19 @@ def test_client_secrets_are_counted_apart(limits: Callable[..., Limits]) -> None
     fail(some, "site", HERE)
 
 
+def test_a_client_may_authenticate_often_at_the_same_time(limits: Callable[..., Limits]) -> None:
+    some = limits()
+    at_once = [AddressAttempts(some, HERE) for _ in range(50)]
+    for each in at_once:
+        each.count("secret", "site")
+
+    for each in at_once:
+        each.succeeded("secret", "site")
+        each.settle()
+
+    fail(some, "site", HERE, kind="secret")
+
+
 def test_the_window_passes(limits: Callable[..., Limits], monkeypatch: pytest.MonkeyPatch) -> None:
     some = limits(limit_per_account_and_address=1, limit_window_seconds=60)
     fail(some, "ada", HERE)
