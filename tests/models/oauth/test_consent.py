@@ -1,5 +1,6 @@
 """Consents and codes: what users allowed, and what happens when all come at once."""
 
+import threading
 from datetime import timedelta
 from typing import Any
 
@@ -33,6 +34,8 @@ from tests.signing_in import CALLBACK, CHALLENGE, VERIFIER
 from tests.statements import recorded
 
 MANY = 20
+# How long one thread waits for another before the test fails, in seconds.
+PATIENCE = 10
 READ = ["users:read"]
 
 
@@ -104,6 +107,36 @@ def test_a_code_is_exchanged_once_and_then_ends_its_family(
     assert count(outcomes, dict) == 1, outcomes
     assert count(outcomes, OAuthError) == MANY - 1, outcomes
     assert size(session, Grant) == size(session, Token) == 0
+
+
+def test_an_exchange_holds_the_consent_that_replaces_an_ended_one_meanwhile(
+    engine: Engine, session: Session, app: Client, anna: User
+) -> None:
+    client_id, user_id = app.client_id, anna.id
+    first, second = (make_code(session, app, anna) for _ in range(2))
+    Consent.begin(session, user_id, app.id)  # with no scope and no token: it is replaced
+    session.commit()
+    is_replaced, is_held, is_withdrawn = (threading.Event() for _ in range(3))
+
+    def replace(session: Session) -> None:
+        exchange(session, client_id, first)
+        is_replaced.set()
+        is_held.wait(0.3)  # for nothing, as the other exchange waits for this transaction
+
+    def hold(session: Session) -> None:
+        is_replaced.wait(PATIENCE)
+        exchange(session, client_id, second)
+        is_held.set()
+        is_withdrawn.wait(0.3)  # for nothing, as the withdrawal waits for this transaction
+
+    def withdraw(session: Session) -> None:
+        is_held.wait(PATIENCE)
+        Consent.withdraw(session, user_id, client_id)
+        session.commit()
+        is_withdrawn.set()
+
+    assert race(engine, [replace, hold, withdraw]) == [None] * 3
+    assert size(session, Grant) == size(session, Code) == size(session, Consent) == 0
 
 
 def test_many_codes_are_exchanged_at_once_and_authorise_an_app_once(
