@@ -14,9 +14,11 @@ from models.database.base import now
 from models.database.pagination import Window
 from models.errors import NotFound, OAuthError
 from models.oauth import registration
+from models.oauth.browser_session import BrowserSession, SessionLifetimes
 from models.oauth.client import PUBLIC
 from models.oauth.code import Code
 from models.oauth.secret import digest, generate
+from models.oauth.standing import hold
 from models.oauth.token import REFRESH
 from tests.models.factories import (
     SCOPES,
@@ -109,23 +111,41 @@ def test_a_code_is_exchanged_once_and_then_ends_its_family(
     assert size(session, Grant) == size(session, Token) == 0
 
 
-def test_an_exchange_holds_the_consent_that_replaces_an_ended_one_meanwhile(
-    engine: Engine, session: Session, app: Client, anna: User
+def issue_by_consent(session: Session, client: Client, user: User, browser_session: str) -> None:
+    """Issue a code to a signed-in user, if the consent is remembered."""
+    standing = hold(session.connection(), user.id, client.id, browser_session, SessionLifetimes())
+    assert standing.remembered.issuperset(READ)
+    values = {"redirect_uri": CALLBACK, "redirect_uri_given": True, "code_challenge": CHALLENGE}
+    ids = {"client_id": client.id, "user_id": user.id}
+    ends = now() + timedelta(minutes=1)
+    session.add(Code(hash=digest(generate()), scope="users:read", expires_at=ends, **ids, **values))
+    session.flush()
+
+
+@pytest.mark.parametrize("begins", ["exchange", "code"])
+def test_a_consent_is_held_that_replaces_an_ended_one_meanwhile(
+    engine: Engine, session: Session, app: Client, anna: User, begins: str
 ) -> None:
-    client_id, user_id = app.client_id, anna.id
-    first, second = (make_code(session, app, anna) for _ in range(2))
-    Consent.begin(session, user_id, app.id)  # with no scope and no token: it is replaced
+    client_id, user_id, app_id = app.client_id, anna.id, app.id
+    code = make_code(session, app, anna)
+    browser_session = BrowserSession.begin(session, anna, SessionLifetimes())
+    Consent.begin(session, user_id, app_id)  # with no scope and no token: it is replaced
     session.commit()
     is_replaced, is_held, is_withdrawn = (threading.Event() for _ in range(3))
 
     def replace(session: Session) -> None:
-        exchange(session, client_id, first)
+        User.lock_shared(session, user_id)
+        Client.lock_shared(session, app_id)
+        Consent.remember(session, user_id, app_id, READ)
         is_replaced.set()
-        is_held.wait(0.3)  # for nothing, as the other exchange waits for this transaction
+        is_held.wait(0.3)  # for nothing, as the other one waits for this transaction
 
-    def hold(session: Session) -> None:
+    def begin(session: Session) -> None:
         is_replaced.wait(PATIENCE)
-        exchange(session, client_id, second)
+        if begins == "exchange":
+            exchange(session, client_id, code)
+        else:
+            issue_by_consent(session, app, anna, browser_session)
         is_held.set()
         is_withdrawn.wait(0.3)  # for nothing, as the withdrawal waits for this transaction
 
@@ -135,7 +155,7 @@ def test_an_exchange_holds_the_consent_that_replaces_an_ended_one_meanwhile(
         session.commit()
         is_withdrawn.set()
 
-    assert race(engine, [replace, hold, withdraw]) == [None] * 3
+    assert race(engine, [replace, begin, withdraw]) == [None] * 3
     assert size(session, Grant) == size(session, Code) == size(session, Consent) == 0
 
 
