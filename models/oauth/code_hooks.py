@@ -5,7 +5,7 @@ from datetime import timedelta
 from typing import Any, cast
 
 from oauthlib.common import Request
-from sqlalchemy import bindparam, false, func, select
+from sqlalchemy import bindparam, select
 
 from models.database.base import now
 from models.database.prepared import Prepared
@@ -167,12 +167,13 @@ class CodeHooks(ClientHooks):
         locks = [*User.locks({user_id: False}), *ClientRow.locks(client_id)]
         locks += Consent.locks(user_id, client_id)
         rows = _HELD.begin(connection, locks, **values, moment=now())
-        found = rows[0] if rows else None
-        if found is not None and not found.is_live:
-            # There is no consent yet, or it has ended: the rare case.
-            Consent.begin(self.database.session, user_id, client_id)
-            found = _HELD.first(connection, **values, moment=now())
-        return found
+        if rows and rows[0].is_live:
+            return rows[0]
+        if _USER_OF_CODE.first(connection, **values) is None:
+            return None
+        # There is no consent yet, or it has ended: the rare case.
+        Consent.begin(self.database.session, user_id, client_id)
+        return _HELD.first(connection, **values, moment=now())
 
     def get_code_challenge(self, code: str, request: Request) -> Any:
         """Return the challenge of the code (RFC 7636 section 4.4).
@@ -232,11 +233,13 @@ _HELD = Prepared(
         Client.scopes.label("scopes"),
         User.username,
         User.is_active,
-        func.coalesce(Consent.is_live(bindparam("moment")), false()).label("is_live"),
+        Consent.is_live(bindparam("moment")).label("is_live"),
     )
     .select_from(Code)
     .join(Client, Client.id == Code.client_id)
     .join(User, User.id == Code.user_id)
-    .outerjoin(Consent, (Consent.user_id == Code.user_id) & (Consent.client_id == Code.client_id))
+    .join(Consent, (Consent.user_id == Code.user_id) & (Consent.client_id == Code.client_id))
     .where(*_mine)
+    # The row that was locked before may have been replaced while its lock was waited for.
+    .with_for_update(of=Consent)
 )

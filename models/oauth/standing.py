@@ -3,7 +3,7 @@
 from datetime import timedelta
 from typing import NamedTuple
 
-from sqlalchemy import Connection, and_, bindparam
+from sqlalchemy import Connection, and_, bindparam, select
 from sqlalchemy.orm import aliased
 
 from models.database.base import now
@@ -44,6 +44,7 @@ def hold(
         connection,
         [*locks, *Consent.locks(user_id, client_id)],
         client=client_id,
+        user=user_id,
         hashed=digest(session),
         moment=moment,
         seen_after=moment - timedelta(seconds=lifetimes.idle),
@@ -59,12 +60,19 @@ def hold(
 
 
 _person = aliased(User)
+# The row that was locked before may have been replaced while its lock was waited for.
+_remembered = (
+    select(Consent.user_id, Consent.scope)
+    .where(Consent.user_id == bindparam("user"), Consent.client_id == bindparam("client"))
+    .with_for_update()
+    .subquery("remembered")
+)
 _STANDING = Prepared(
     CLIENTS_WITH_OWNERS.add_columns(
         _person.id.label("signed_in"),
         _person.username,
         _person.is_active,
-        Consent.scope.label("remembered"),
+        _remembered.c.scope.label("remembered"),
     )
     .outerjoin(
         BrowserSession,
@@ -75,6 +83,6 @@ _STANDING = Prepared(
         ),
     )
     .outerjoin(_person, _person.id == BrowserSession.user_id)
-    .outerjoin(Consent, and_(Consent.user_id == _person.id, Consent.client_id == Client.id))
+    .outerjoin(_remembered, _remembered.c.user_id == _person.id)
     .where(Client.id == bindparam("client"))
 )

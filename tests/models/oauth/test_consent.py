@@ -1,5 +1,6 @@
 """Consents and codes: what users allowed, and what happens when all come at once."""
 
+import threading
 from datetime import timedelta
 from typing import Any
 
@@ -13,9 +14,11 @@ from models.database.base import now
 from models.database.pagination import Window
 from models.errors import NotFound, OAuthError
 from models.oauth import registration
+from models.oauth.browser_session import BrowserSession, SessionLifetimes
 from models.oauth.client import PUBLIC
 from models.oauth.code import Code
 from models.oauth.secret import digest, generate
+from models.oauth.standing import hold
 from models.oauth.token import REFRESH
 from tests.models.factories import (
     SCOPES,
@@ -33,6 +36,8 @@ from tests.signing_in import CALLBACK, CHALLENGE, VERIFIER
 from tests.statements import recorded
 
 MANY = 20
+# How long one thread waits for another before the test fails, in seconds.
+PATIENCE = 10
 READ = ["users:read"]
 
 
@@ -104,6 +109,54 @@ def test_a_code_is_exchanged_once_and_then_ends_its_family(
     assert count(outcomes, dict) == 1, outcomes
     assert count(outcomes, OAuthError) == MANY - 1, outcomes
     assert size(session, Grant) == size(session, Token) == 0
+
+
+def issue_by_consent(session: Session, client: Client, user: User, browser_session: str) -> None:
+    """Issue a code to a signed-in user, if the consent is remembered."""
+    standing = hold(session.connection(), user.id, client.id, browser_session, SessionLifetimes())
+    assert standing.remembered.issuperset(READ)
+    values = {"redirect_uri": CALLBACK, "redirect_uri_given": True, "code_challenge": CHALLENGE}
+    ids = {"client_id": client.id, "user_id": user.id}
+    ends = now() + timedelta(minutes=1)
+    session.add(Code(hash=digest(generate()), scope="users:read", expires_at=ends, **ids, **values))
+    session.flush()
+
+
+@pytest.mark.parametrize("begins", ["exchange", "code"])
+def test_a_consent_is_held_that_replaces_an_ended_one_meanwhile(
+    engine: Engine, session: Session, app: Client, anna: User, begins: str
+) -> None:
+    client_id, user_id, app_id = app.client_id, anna.id, app.id
+    code = make_code(session, app, anna)
+    browser_session = BrowserSession.begin(session, anna, SessionLifetimes())
+    Consent.begin(session, user_id, app_id)  # with no scope and no token: it is replaced
+    session.commit()
+    is_replaced, is_held, is_withdrawn = (threading.Event() for _ in range(3))
+
+    def replace(session: Session) -> None:
+        User.lock_shared(session, user_id)
+        Client.lock_shared(session, app_id)
+        Consent.remember(session, user_id, app_id, READ)
+        is_replaced.set()
+        is_held.wait(0.3)  # for nothing, as the other one waits for this transaction
+
+    def begin(session: Session) -> None:
+        is_replaced.wait(PATIENCE)
+        if begins == "exchange":
+            exchange(session, client_id, code)
+        else:
+            issue_by_consent(session, app, anna, browser_session)
+        is_held.set()
+        is_withdrawn.wait(0.3)  # for nothing, as the withdrawal waits for this transaction
+
+    def withdraw(session: Session) -> None:
+        is_held.wait(PATIENCE)
+        Consent.withdraw(session, user_id, client_id)
+        session.commit()
+        is_withdrawn.set()
+
+    assert race(engine, [replace, begin, withdraw]) == [None] * 3
+    assert size(session, Grant) == size(session, Code) == size(session, Consent) == 0
 
 
 def test_many_codes_are_exchanged_at_once_and_authorise_an_app_once(
