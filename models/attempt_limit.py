@@ -7,7 +7,7 @@ class AttemptLimit(Protocol):
     """Count attempts at accounts, each as a failure until it has succeeded.
 
     The kind is `login` for a password with which a login begins, `current_password` for one that a
-    user with a token repeats, and `secret` for client secrets.
+    user with a token repeats, and `secret` for client secrets, of which failures alone are counted.
     """
 
     def count(self, kind: str, account: str) -> None:
