@@ -55,10 +55,15 @@ class Somebody:
         self.acknowledged: dict[int, str] = {}
         self.doubtful: dict[int, tuple[str, str]] = {}
         self.wrong: list[str] = []
-        self._http = HTTPConnection(urlsplit(url).netloc, timeout=timeout)
+        self._timeout = timeout
+        self.move_to(url)
         self._token = ""
         self._team = 0
         self._made = 0
+
+    def move_to(self, url: str) -> None:
+        """Make all further requests to the server at a URL."""
+        self._http = HTTPConnection(urlsplit(url).netloc, timeout=self._timeout)
 
     def ask(
         self, method: str, path: str, body: Any = None, kind: str = "application/json"
