@@ -105,6 +105,6 @@ def test_the_whole_suite_passes_beside_it_and_a_resource_by_command(copy: Path) 
     pytest.importorskip("ruff")
     passes(
         copy,
-        (*ROSTER, "new", "garden_gates", "--in", "team"),
+        (*ROSTER, "new", "bird_houses", "--in", "team"),
         ("-m", "pytest", "-q", "--numprocesses", "2", "-m", QUICK, "--prove"),
     )
