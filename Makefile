@@ -48,7 +48,7 @@ DATABASE ?= sqlite
 fuzz: .venv/installed-test ## fuzz a live server for SECONDS, 600, on DATABASE, sqlite or postgresql; SEED repeats a run
 	$(BIN)/python -m tests.fuzzing --seconds $(SECONDS) --database $(DATABASE) $(if $(SEED),--seed $(SEED))
 
-test-cluster: .venv/installed-test ## run a cluster of six hosts under load, and let one after the other fail, some minutes; needs root
+test-cluster: .venv/installed-test .venv/installed-patroni ## run a cluster of six hosts under load, and let one after the other fail, some minutes; needs root
 	$(BIN)/python -m pytest -rP -m cluster
 
 test-rules: .venv/installed-test ## hold the server against a model of its rules for RULES_MINUTES, 5 on each database
@@ -165,4 +165,9 @@ $(BIN)/python:
 .venv/installed-openapi-core: tests/proof/requirements.txt | $(BIN)/python
 	@$(BIN)/python -m venv --without-pip .venv/openapi-core
 	$(PIP) --python .venv/openapi-core/bin/python install --requirement $<
+	@touch $@
+
+# For the Python of the system, which every user may run.
+.venv/installed-patroni: tests/cluster/requirements.txt | $(BIN)/python
+	$(PIP) --python /usr/bin/python3 install --target .venv/patroni --upgrade --requirement $<
 	@touch $@
