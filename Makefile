@@ -16,7 +16,7 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip --no-input --disable-pip-version-check --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help serve test test-live test-slow test-field test-cluster test-rules fuzz clients clients-test coverage bench bench-scale bench-hostile \
+.PHONY: help serve test test-live test-slow test-field test-cluster test-rules fuzz clients clients-test coverage bench bench-scale bench-costs bench-hostile \
     docs release format lint lint-format lint-code lint-security lint-packages lint-types lint-roster lint-changes lint-definition check migration \
     constraints clean
 .DELETE_ON_ERROR:
@@ -70,6 +70,9 @@ bench: .venv/installed-bench $(NODE_PEER) ## measure Roster beside its peers; BE
 
 bench-scale: .venv/installed-test ## compare requests with few rows and with millions, some 15 minutes
 	$(BIN)/python -m tests.benchmarks.scale
+
+bench-costs: .venv/installed-test ## measure what a request of each kind costs Roster, PostgreSQL and Redis, some minutes
+	$(BIN)/python -m tests.benchmarks.costs
 
 bench-hostile: .venv/installed-test ## measure what the costliest requests cost that one can make up, some minutes
 	$(BIN)/python -m tests.benchmarks.hostile

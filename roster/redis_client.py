@@ -32,16 +32,16 @@ def check_url(url: str) -> str:
 
 
 def client_of(url: str) -> Any:
-    """Make a client of the Redis at a URL."""
+    """Make a client of the Redis at a URL, which closes its connections when it is closed."""
     redis: Any = import_module("redis")
-    return redis.Redis(connection_pool=pool_of(url))
+    return redis.Redis.from_pool(pool_of(url))
 
 
 def pool_of(url: str) -> Any:
     """Make a pool of connections to the Redis at a URL.
 
-    With `redis+sentinel:` those are asked that the URL names which Redis is the master of the
-    service, at each new connection. `redis+unix:` is what redis-py calls `unix:`.
+    With `redis+sentinel:` each new connection first asks the Sentinels that the URL names which
+    Redis is the master of the service. `redis+unix:` is what redis-py calls `unix:`.
     """
     redis: Any = import_module("redis")
     parts = urlsplit(url)
@@ -67,13 +67,18 @@ def failure() -> type[Exception]:
     return kind
 
 
+def reason_of(error: Exception) -> str:
+    """Return the first line of an error, without the connections that redis-py describes in it."""
+    return str(error).partition("\n")[0].partition(" : <")[0]
+
+
 def _service(parts: SplitResult) -> tuple[list[tuple[str, int]], str, dict[str, str]]:
     """Return the Sentinels' hosts and ports, the service and the options that a URL names."""
     each = [urlsplit(f"//{host}") for host in parts.netloc.rpartition("@")[2].split(",")]
     hosts = [(one.hostname, one.port or _SENTINELS_PORT) for one in each if one.hostname]
     service, options = parts.path.removeprefix("/"), dict(parse_qsl(parts.query))
-    is_known = len(hosts) == len(each) and set(options) <= set(_OPTIONS)
-    if not is_known or not service or "/" in service:
+    are_hosts = len(hosts) == len(each) and all(one.port != 0 for one in each)
+    if not are_hosts or not set(options) <= set(_OPTIONS) or not service or "/" in service:
         raise ValueError
     return hosts, service, options
 

@@ -13,6 +13,7 @@ from starlette.exceptions import HTTPException
 from models import errors as domain
 from models.database import failures
 from roster import pages
+from roster.redis_client import reason_of
 
 PROBLEM = "application/problem+json"
 OAUTH_ERROR = "application/json"
@@ -136,7 +137,7 @@ def _describe(error: Exception) -> tuple[int, str, Sequence[tuple[str, str]], di
         return error.status_code, f"{_TITLES[error.status_code]}.", (), {}
     if isinstance(error, limits.errors.StorageError) or failures.is_passing(error):
         # Each request fails so until it is over: one line each, of what the driver says.
-        reason = str(error).partition("\n")[0]
+        reason = reason_of(error)
         _logger.error("The database, or the store of limits, does not answer: %s", reason)
         detail = "The service cannot answer just now. Try again shortly."
         return 503, detail, (), {"Retry-After": "5"}

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import cast
 
 from roster.rates.policies import WINDOW_SECONDS, Policy, Standing
-from roster.redis_client import client_of, failure
+from roster.redis_client import client_of, failure, reason_of
 
 # After a failure nobody asks for so long, so that few threads wait for what does not answer.
 _REST_SECONDS = 1.0
@@ -97,5 +97,5 @@ class SharedWindows:
             self._asked_again_at = time.monotonic() + _REST_SECONDS
             was_silent, self._is_silent = self._is_silent, True
         if not was_silent:
-            reason = str(error).partition("\n")[0]
+            reason = reason_of(error)
             _logger.error("The Redis of the rate limits does not answer: %s", reason)

@@ -11,6 +11,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import httpx2
 import psycopg
@@ -52,7 +53,7 @@ class Cluster:
 
     def database_url(self, host: str = "front") -> str:
         """Return the URL of the database: of the primary, or of a host's."""
-        return f"postgresql://roster:{_SECRET.replace(' ', '%20')}@{ADDRESSES[host]}/roster"
+        return f"postgresql://roster:{quote(_SECRET)}@{ADDRESSES[host]}/roster"
 
     def primary(self) -> str | None:
         """Return the name of the host that Patroni calls the primary."""
@@ -122,6 +123,8 @@ class Cluster:
                 "PATRONI_NAME": host.name,
                 "PATRONI_ETCD3_HOSTS": ",".join(f"{ADDRESSES[name]}:2379" for name in DATABASES),
                 "PATRONI_RESTAPI_CONNECT_ADDRESS": f"{host.address}:8008",
+                "PATRONI_RESTAPI_USERNAME": "patroni",
+                "PATRONI_RESTAPI_PASSWORD": _SECRET,
                 "PATRONI_POSTGRESQL_CONNECT_ADDRESS": f"{host.address}:5432",
                 "PATRONI_POSTGRESQL_DATA_DIR": str(place / "postgresql"),
                 "PATRONI_POSTGRESQL_BIN_DIR": FOLDERS[-1],

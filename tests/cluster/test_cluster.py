@@ -14,7 +14,7 @@ import click
 import httpx2
 import pytest
 
-from tests.cluster.machines import ADDRESSES, SERVERS, Cluster, running, wait_for
+from tests.cluster.machines import ADDRESSES, DATABASES, SERVERS, Cluster, running, wait_for
 from tests.cluster.network import Host
 from tests.field.daemons import private_folder
 from tests.field.pair import NOBODY
@@ -173,6 +173,13 @@ def mend(cluster: Cluster, host: Host, fault: str) -> None:
         host.thaw()
     else:
         host.join()
+
+
+def test_nobody_changes_the_cluster_without_the_password(cluster: Cluster) -> None:
+    for name in DATABASES:
+        interface = f"http://{ADDRESSES[name]}:8008"
+        refused = httpx2.patch(f"{interface}/config", json={"ttl": 30}, trust_env=False)
+        assert refused.status_code == 401
 
 
 @pytest.mark.parametrize(

@@ -85,11 +85,9 @@ class Somebody:
             self.answers[0] += 1
             return 0, {}, {}
         self.answers[answer.status] += 1
-        if answer.status == 503 and "Retry-After" not in answer.headers:
-            self.wrong.append(f"{method} {path}: 503 without Retry-After")
-        # A proxy's own answers are HTML.
-        is_json = "json" in answer.headers.get("Content-Type", "")
-        return answer.status, json.loads(text) if is_json else None, answer.headers
+        if answer.status in UNANSWERED and "Retry-After" not in answer.headers:
+            self.wrong.append(f"{method} {path}: {answer.status} without Retry-After")
+        return answer.status, json.loads(text) if text else None, answer.headers
 
     def close(self) -> None:
         """Close the connection to the server; the next request opens another one."""

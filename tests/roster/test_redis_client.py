@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 import pytest
 
-from roster.redis_client import check_url, client_of, failure
+from roster.redis_client import check_url, client_of, failure, reason_of
 from tests.live import PATIENCE_SECONDS, free_port
 
 PASSWORD = "correct:horse/battery"
@@ -43,6 +43,7 @@ def test_a_client_is_made_for_every_address_that_is_taken(url: str) -> None:
         "redis+sentinel:///counts",
         "redis+sentinel://secret.example,/counts",
         "redis+sentinel://secret.example:port/counts",
+        "redis+sentinel://secret.example:0/counts",
         "redis+sentinel://secret.example/counts/0",
         "redis+sentinel://secret.example/counts?db=1",
     ],
@@ -51,6 +52,33 @@ def test_no_other_address_is_taken(url: str) -> None:
     with pytest.raises(ValueError, match="must be a Redis URL") as told:
         check_url(url)
     assert "secret" not in str(told.value)
+
+
+def test_a_client_that_is_closed_leaves_no_connection(redis_url: str) -> None:
+    watching, client = client_of(redis_url), client_of(redis_url)
+    watching.ping()
+    client.ping()
+    assert len(watching.client_list()) == 2
+
+    client.close()
+
+    assert len(watching.client_list()) == 1
+    watching.close()
+
+
+@pytest.mark.parametrize("text", ["redis", "redis+sentinel"])
+def test_a_failure_is_told_without_the_connection(text: str) -> None:
+    port = free_port()
+    client = client_of(f"{text}://user:{quote(PASSWORD, safe='')}@127.0.0.1:{port}/0")
+    with pytest.raises(failure()) as told:
+        client.ping()
+
+    reason = reason_of(told.value)
+
+    assert reason
+    assert not {
+        each for each in ("password", PASSWORD, "object at", "Connection(") if each in reason
+    }
 
 
 @contextmanager
