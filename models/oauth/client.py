@@ -200,10 +200,7 @@ class ClientRow(ClientRules):
 
     @property
     def is_backed(self) -> bool:
-        """Whether the client may use its ADMINS_GRANTS.
-
-        Its owner has to be an active admin, unless an operator created the client.
-        """
+        """Whether the client may use its ADMINS_GRANTS, as `Client.is_backed_by` tells."""
         return self.by_operator or self.has_admin
 
     @classmethod

@@ -15,7 +15,7 @@ from models.oauth.client import ClientRow
 from models.oauth.redirect_uris import matches
 from roster.contract.definition import Definition
 from roster.http.errors import HTTPError
-from roster.oauth import past_endpoints
+from roster.oauth import oauthlib_bypass
 from roster.oauth.forms import MAX_FIELDS, UNKNOWN, is_clean
 
 PATH = "/auth/oauth2/authorize"
@@ -104,14 +104,14 @@ class AuthorizationRequest:
         if not _CHALLENGE.fullmatch(self.fields.get("code_challenge", "")):
             raise InvalidRequestError("The code_challenge must be a SHA-256 in base64url.")
         grant = _CodeGrant(store, issuer=self.issuer)
-        return past_endpoints.validate_authorization_request(grant, self.fields)
+        return oauthlib_bypass.validate_authorization_request(grant, self.fields)
 
     def grant(self, store: TokenStore, scopes: list[str]) -> str:
         """Issue a code for some scopes; return the URL that carries it to the client."""
         grant = _CodeGrant(store, issuer=self.issuer)
         bearer = BearerToken(store, secret.generate)
         narrowed = {**self.fields, "scope": " ".join(scopes)}
-        return past_endpoints.create_authorization_response(grant, bearer, narrowed, scopes)
+        return oauthlib_bypass.create_authorization_response(grant, bearer, narrowed, scopes)
 
     def refuse(self, error: str, description: str | None) -> str:
         """Return the URL that carries an error to the client (RFC 6749 4.1.2.1, RFC 9207)."""

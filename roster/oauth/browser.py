@@ -9,9 +9,9 @@ from urllib.parse import urlsplit
 from werkzeug.http import dump_cookie
 from werkzeug.sansio.http import parse_cookie
 
+from models.oauth.authorization_rows import AuthorizationRows, hold
 from models.oauth.browser_session import BrowserSession, SessionLifetimes, SignedIn
 from models.oauth.client import ClientRow
-from models.oauth.standing import Standing, hold
 from models.users.user import User
 from roster.http.context import RequestContext
 from roster.oauth import devices
@@ -77,7 +77,7 @@ class Browser:
             return None
         return BrowserSession.find(self._context.connection, value, self._lifetimes)
 
-    def hold(self, client: ClientRow) -> Standing:
+    def hold(self, client: ClientRow) -> AuthorizationRows:
         """Lock the user, a client and the consent between them until the transaction ends.
 
         Return what there is now; the browser's user is that one from here on. Without a user
@@ -85,7 +85,7 @@ class Browser:
         """
         connection = self._context.connection
         if self.user is None:
-            return Standing(client=ClientRow.lock_shared(connection, client.id, ()))
+            return AuthorizationRows(client=ClientRow.lock_shared(connection, client.id, ()))
         value = self._cookies[self._session_name]
         found = hold(connection, self.user.id, client.id, value, self._lifetimes)
         self.__dict__["user"] = found.user

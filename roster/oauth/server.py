@@ -25,7 +25,7 @@ from models.oauth.introspection import introspect
 from models.oauth.lifetimes import Lifetimes
 from roster.http.audit import record
 from roster.http.context import RequestContext
-from roster.oauth import past_endpoints
+from roster.oauth import oauthlib_bypass
 from roster.oauth.forms import read_form, refuse, uses_basic
 from roster.settings import Settings
 
@@ -70,7 +70,7 @@ class AuthorizationServer:
         if form["grant_type"] == "authorization_code":
             _check_verifier(form.get("code_verifier", ""))
         with self._refusing_client():
-            answered = past_endpoints.create_token_response(make_grant(store), bearer, form)
+            answered = oauthlib_bypass.create_token_response(make_grant(store), bearer, form)
             issued = self._judge(answered, store)
         if form["grant_type"] == "password" and store.user is not None:
             name = store.user.username
@@ -109,7 +109,7 @@ class AuthorizationServer:
         store = self._store()
         with self._refusing_client():
             try:
-                past_endpoints.revoke(store, form)
+                oauthlib_bypass.revoke(store, form)
             except OAuth2Error as error:
                 raise _refusal(error.error, error.description) from None
         if store.revoked:

@@ -1,4 +1,4 @@
-"""What runs on the hosts of a cluster, by the files of ops/cluster."""
+"""The programs on the hosts of a cluster, configured by the files of ops/cluster."""
 
 import json
 import os

@@ -45,7 +45,7 @@ class Customer(Somebody):
         self.revoked: list[str] = []
 
     def login(self) -> int:
-        """Revoke the token of before, and log in."""
+        """Revoke the present token, and log in."""
         if self._token:
             form = f"token={self._token}&client_id={self.client}"
             kind = {"Content-Type": "application/x-www-form-urlencoded"}

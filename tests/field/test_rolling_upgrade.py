@@ -1,4 +1,4 @@
-"""The next release takes over: it migrates and starts beside the server of the one before."""
+"""A rolling upgrade: the next release migrates and starts beside a server of the one before."""
 
 import sys
 from concurrent.futures import Future, ThreadPoolExecutor

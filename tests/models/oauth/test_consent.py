@@ -14,11 +14,11 @@ from models.database.base import now
 from models.database.pagination import Window
 from models.errors import NotFound, OAuthError
 from models.oauth import registration
+from models.oauth.authorization_rows import hold
 from models.oauth.browser_session import BrowserSession, SessionLifetimes
 from models.oauth.client import PUBLIC
 from models.oauth.code import Code
 from models.oauth.secret import digest, generate
-from models.oauth.standing import hold
 from models.oauth.token import REFRESH
 from tests.models.factories import (
     SCOPES,
@@ -113,8 +113,8 @@ def test_a_code_is_exchanged_once_and_then_ends_its_family(
 
 def issue_by_consent(session: Session, client: Client, user: User, browser_session: str) -> None:
     """Issue a code to a signed-in user, if the consent is remembered."""
-    standing = hold(session.connection(), user.id, client.id, browser_session, SessionLifetimes())
-    assert standing.remembered.issuperset(READ)
+    held = hold(session.connection(), user.id, client.id, browser_session, SessionLifetimes())
+    assert held.remembered.issuperset(READ)
     values = {"redirect_uri": CALLBACK, "redirect_uri_given": True, "code_challenge": CHALLENGE}
     ids = {"client_id": client.id, "user_id": user.id}
     ends = now() + timedelta(minutes=1)

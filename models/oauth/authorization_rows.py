@@ -1,4 +1,4 @@
-"""What a code for a signed-in user rests on: session, user, client and consent, read at once."""
+"""The rows on which a code for a signed-in user depends: session, user, client and consent."""
 
 from datetime import timedelta
 from typing import NamedTuple
@@ -15,8 +15,8 @@ from models.oauth.secret import digest
 from models.users.user import User
 
 
-class Standing(NamedTuple):
-    """What there is: no user, where the session has ended or the user is inactive.
+class AuthorizationRows(NamedTuple):
+    """What they hold: no user, where the session has ended or the user is inactive.
 
     `remembered` are the scopes that the user has allowed the client already.
     """
@@ -32,7 +32,7 @@ def hold(
     client_id: int,
     session: str,
     lifetimes: SessionLifetimes,
-) -> Standing:
+) -> AuthorizationRows:
     """Lock user, client and consent until the transaction ends; return what there is now.
 
     `session` is the id of the user's browser session. The transaction begins here, unless it has
@@ -40,7 +40,7 @@ def hold(
     """
     moment = now()
     locks = [*User.locks({user_id: False}), *ClientRow.locks(client_id)]
-    rows = _STANDING.begin(
+    rows = _ROWS.begin(
         connection,
         [*locks, *Consent.locks(user_id, client_id)],
         client=client_id,
@@ -50,9 +50,9 @@ def hold(
         seen_after=moment - timedelta(seconds=lifetimes.idle),
     )
     if not rows:
-        return Standing()
+        return AuthorizationRows()
     [found] = rows
-    return Standing(
+    return AuthorizationRows(
         SignedIn(found.signed_in, found.username) if found.is_active else None,
         ClientRow(*found[: len(CLIENT_COLUMNS)]),
         frozenset((found.remembered or "").split()),
@@ -67,7 +67,7 @@ _remembered = (
     .with_for_update()
     .subquery("remembered")
 )
-_STANDING = Prepared(
+_ROWS = Prepared(
     CLIENTS_WITH_OWNERS.add_columns(
         _person.id.label("signed_in"),
         _person.username,

@@ -1,11 +1,10 @@
-"""Calls of oauthlib past its endpoints, which would parse each request once more.
+"""Calls of oauthlib's grants that bypass its endpoints, which would parse each request once more.
 
 oauthlib's grants decide, as they do behind its endpoints, and ask the same hooks in the same order.
-What is left out is what the endpoints do before: write the parameters into a URL, parse it, and
-parse it again for each parameter that must not be repeated. This server has read each request
-strictly by then: a parameter is there once, or the request is refused. Without that an
-authorization request takes a third less time, and a token request a tenth. A test compares the
-answers with those of the endpoints.
+The endpoints write the parameters into a URL before, parse it, and parse it again for each
+parameter that must not be repeated. This is left out: the server has read each request strictly by
+then, and refused it where a parameter is repeated. Without the endpoints an authorization request
+takes a third less time, and a token request a tenth. A test compares the answers with theirs.
 """
 
 from collections.abc import Mapping, Sequence

@@ -1,4 +1,4 @@
-"""Calls of oauthlib past its endpoints refuse and grant exactly what the endpoints do."""
+"""Calls that bypass oauthlib's endpoints refuse and grant exactly what the endpoints do."""
 
 import json
 from collections.abc import Callable
@@ -30,7 +30,7 @@ from models.oauth.client import PUBLIC
 from models.oauth.code import Code
 from models.oauth.secret import digest, generate
 from models.oauth.token import ACCESS, REFRESH
-from roster.oauth import past_endpoints
+from roster.oauth import oauthlib_bypass
 from roster.oauth.server import _GRANTS
 from tests.models.factories import Transaction
 from tests.serving import PASSWORD, Server
@@ -195,7 +195,7 @@ def test_tokens(server: Server, world: World, grant_type: str) -> None:
 
     def past_it(store: TokenStore, form: Any) -> Any:
         bearer = BearerToken(store, generate, store.lifetimes.access)
-        return unrandom(past_endpoints.create_token_response(make_grant(store), bearer, form))
+        return unrandom(oauthlib_bypass.create_token_response(make_grant(store), bearer, form))
 
     def test(form: dict[str, str]) -> None:
         expected = outcome(server, lambda store: by_endpoint(store, form))
@@ -224,7 +224,7 @@ def test_revocations(server: Server, world: World) -> None:
 
     def past_it(store: TokenStore, form: Any) -> Any:
         try:
-            past_endpoints.revoke(store, form)
+            oauthlib_bypass.revoke(store, form)
         except OAuth2Error as error:
             return error.status_code, error.error, error.description
         return 200, None, ""
@@ -258,7 +258,7 @@ def test_authorizations(server: Server, world: World) -> None:
 
     def validated_past_it(store: TokenStore, fields: dict[str, str]) -> Any:
         grant = AuthorizationCodeGrant(store)
-        return past_endpoints.validate_authorization_request(grant, fields)
+        return oauthlib_bypass.validate_authorization_request(grant, fields)
 
     def led_to(place: str) -> Any:
         parts = urlsplit(place)
@@ -273,7 +273,7 @@ def test_authorizations(server: Server, world: World) -> None:
 
     def issued_past_it(store: TokenStore, fields: dict[str, str], scopes: list[str]) -> Any:
         grant, bearer = AuthorizationCodeGrant(store), BearerToken(store, generate)
-        found = past_endpoints.create_authorization_response(grant, bearer, fields, scopes)
+        found = oauthlib_bypass.create_authorization_response(grant, bearer, fields, scopes)
         return led_to(found)
 
     def test(fields: dict[str, str]) -> None:
