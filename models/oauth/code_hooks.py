@@ -133,12 +133,11 @@ class CodeHooks(ClientHooks):
         by another request. A second use ends the tokens that the first one issued (section 4.1.2).
         Called by the authorization code grant.
         """
-        connection = self.connection
-        values = {"hashed": digest(code), "client": self.client.id}
-        unlocked = _USER_OF_CODE.first(connection, **values)
-        if unlocked is None:
+        connection, hashed = self.connection, digest(code)
+        unlocked = _OWNER_OF_CODE.first(connection, hashed=hashed)
+        if unlocked is None or unlocked.client_id != self.client.id:
             return False
-        found = self._hold(unlocked.user_id, values)
+        found = self._hold(unlocked.user_id, hashed)
         if found is None:
             return False
         redeemed = CodeRow(*found[: len(_COLUMNS)])
@@ -157,7 +156,7 @@ class CodeHooks(ClientHooks):
         request.scopes = redeemed.scope.split()
         return True
 
-    def _hold(self, user_id: int, values: dict[str, Any]) -> Any:
+    def _hold(self, user_id: int, hashed: bytes) -> Any:
         """Lock user, client and consent, so that codes are used one by one.
 
         Return the code with what the exchange needs of the three, as they are now; None where one
@@ -166,14 +165,14 @@ class CodeHooks(ClientHooks):
         connection, client_id = self.connection, self.client.id
         locks = [*User.locks({user_id: False}), *ClientRow.locks(client_id)]
         locks += Consent.locks(user_id, client_id)
-        rows = _HELD.begin(connection, locks, **values, moment=now())
+        rows = _HELD.begin(connection, locks, hashed=hashed, moment=now())
         if rows and rows[0].is_live:
             return rows[0]
-        if _USER_OF_CODE.first(connection, **values) is None:
+        if _OWNER_OF_CODE.first(connection, hashed=hashed) is None:
             return None
         # There is no consent yet, or it has ended: the rare case.
         Consent.begin(self.database.session, user_id, client_id)
-        return _HELD.first(connection, **values, moment=now())
+        return _HELD.first(connection, hashed=hashed, moment=now())
 
     def get_code_challenge(self, code: str, request: Request) -> Any:
         """Return the challenge of the code (RFC 7636 section 4.4).
@@ -225,8 +224,11 @@ _COLUMNS = (
     Code.used_at,
     Code.grant_id,
 )
-_mine = (Code.hash == bindparam("hashed"), Code.client_id == bindparam("client"))
-_USER_OF_CODE = Prepared(select(Code.user_id).where(*_mine))
+# By the hash alone: in a new database, which has no statistics yet, PostgreSQL would look through
+# all codes of the client for it.
+_OWNER_OF_CODE = Prepared(
+    select(Code.user_id, Code.client_id).where(Code.hash == bindparam("hashed"))
+)
 _HELD = Prepared(
     select(
         *_COLUMNS,
@@ -239,7 +241,7 @@ _HELD = Prepared(
     .join(Client, Client.id == Code.client_id)
     .join(User, User.id == Code.user_id)
     .join(Consent, (Consent.user_id == Code.user_id) & (Consent.client_id == Code.client_id))
-    .where(*_mine)
+    .where(Code.hash == bindparam("hashed"))
     # The row that was locked before may have been replaced while its lock was waited for.
     .with_for_update(of=Consent)
 )

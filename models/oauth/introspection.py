@@ -37,7 +37,7 @@ _CLIENT_AND_TOKEN = Prepared(
         Token,
         and_(
             Token.hash == bindparam("hash"),
-            Token.used_at.is_(None),
+            Token.is_unused(),
             Token.expires_at > bindparam("moment"),
         ),
     )

@@ -2,7 +2,17 @@
 
 from datetime import datetime
 
-from sqlalchemy import ForeignKey, Index, LargeBinary, String, Text
+from sqlalchemy import (
+    ColumnElement,
+    ForeignKey,
+    Index,
+    LargeBinary,
+    String,
+    Text,
+    case,
+    false,
+    true,
+)
 from sqlalchemy.orm import Mapped, mapped_column
 
 from models.database.base import Base, Id, Identified, now
@@ -28,6 +38,15 @@ class Token(Identified, Base):
     issued_at: Mapped[datetime] = mapped_column(default=now)
     expires_at: Mapped[datetime]
     used_at: Mapped[datetime | None]
+
+    @classmethod
+    def is_unused(cls) -> ColumnElement[bool]:
+        """Return the condition that a token was not used, for one that is found by its hash.
+
+        It is written so that the index of unused tokens does not serve it. In a new database, which
+        has no statistics yet, PostgreSQL would take that one instead of the hash's.
+        """
+        return case((cls.used_at.is_(None), true()), else_=false())
 
 
 # Used refresh tokens stay until their grant ends: the purge does not look for them.

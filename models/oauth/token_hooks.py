@@ -173,7 +173,7 @@ _CLAIM = Prepared(
     update(Token)
     .where(
         Token.hash == bindparam("hashed"),
-        Token.used_at.is_(None),
+        Token.is_unused(),
         Token.expires_at > bindparam("moment"),
     )
     .values(used_at=bindparam("moment"))
