@@ -105,8 +105,11 @@ class TokenHooks(ClientHooks):
         client = self.client
         if not set(scope.split()).issubset(client.scopes):
             raise OAuthError("invalid_scope", "The client may no longer get these scopes.")
-        most = self.quotas.grants * (_SERVICE_SHARE if user_id is None else 1)
-        Grant.make_room(connection, user_id, client.id, most)
+        most = self.quotas.grants
+        if user_id is None:
+            Grant.make_room_for_service(connection, client.id, most * _SERVICE_SHARE)
+        else:
+            Grant.make_room(connection, user_id, client.id, most)
         lifetimes = self.lifetimes
         seconds = lifetimes.refresh_total if "refresh_token" in token else lifetimes.access
         ends = moment + timedelta(seconds=seconds)

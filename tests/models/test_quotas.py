@@ -175,10 +175,41 @@ def test_a_service_has_grants_of_its_own(session: Session, anna: User, app: Clie
     kept = make_grant(session, app, anna).id
     mine = [make_grant(session, app).id for _ in range(4)]
 
-    Grant.make_room(session.connection(), None, app.id, MOST)
+    Grant.make_room_for_service(session.connection(), app.id, MOST)
     session.commit()
 
     assert living(session) == [kept, *mine[-MOST + 1 :]]
+
+
+def test_a_service_that_gets_many_has_about_its_quota(session: Session, app: Client) -> None:
+    most = 100
+    kept = make_grant(session, app, app_owner(session)).id
+    session.add_all(grant_of(app, None) for _ in range(most))
+    session.commit()
+    after = []
+    for _ in range(200):
+        Grant.make_room_for_service(session.connection(), app.id, most)
+        make_grant(session, app)
+        after.append(len(living(session)))
+
+    # Once in five times: a run of ninety without is as likely as one in a billion.
+    assert all(most <= each < most + 90 for each in after)
+    assert min(after[100:]) == most + 1
+    assert kept in living(session)
+
+
+def test_grants_of_a_service_that_another_request_is_ending_are_left_to_it(
+    engine: Engine, session: Session, app: Client
+) -> None:
+    mine = [make_grant(session, app).id for _ in range(4)]
+    if engine.dialect.name != "postgresql":
+        pytest.skip("SQLite has one writer at a time.")
+    with Session(engine) as other:
+        Grant.lock(other, mine[0])
+        Grant.make_room_for_service(session.connection(), app.id, 2)
+        session.commit()
+
+    assert living(session) == [mine[0], mine[-1]]
 
 
 def test_far_more_than_the_quota_go_little_by_little(

@@ -1,0 +1,98 @@
+"""The plans of prepared statements in PostgreSQL, in a new database and in one that is used.
+
+A plan serves for all values, until the statistics change. In a new database there are none, and
+the tables may grow before there are.
+"""
+
+import gc
+import re
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from sqlalchemy import Connection, Engine, insert, text, update
+
+import roster.application  # noqa: F401 (imports all that has statements)
+from models import Base, Code, Grant
+from models.database.base import now
+from models.database.connections import connect
+from models.database.prepared import Prepared
+from models.oauth.secret import digest
+from tests.benchmarks import scale_data
+from tests.benchmarks.scale_data import BUSY, FIRST, Size
+from tests.plans import nodes, overlooked
+
+SIZE = Size(users=10_000, teams=500, tokens=20_000)
+
+
+@pytest.fixture
+def engine(migrated_url: str) -> Iterator[Engine]:
+    engine = connect(migrated_url)
+    yield engine
+    engine.dispose()
+
+
+def prepared(connection: Connection) -> Iterator[str]:
+    """Yield the prepared statements of the server, not those of other tests."""
+    for each in gc.get_objects():
+        if isinstance(each, Prepared):
+            sql = each._form(connection).sql
+            read = set(re.findall(r"\b(?:FROM|INTO|UPDATE|JOIN) (\w+)", sql))
+            if read and read <= set(Base.metadata.tables):
+                yield sql
+
+
+def fill(engine: Engine, clients: int) -> None:
+    """Add users, grants and tokens, grants of a service, and codes that nobody exchanged.
+
+    The grants and codes are of so many clients, one of them with most of them.
+    """
+    scale_data.fill(engine, SIZE)
+    moment = now()
+    grants = [
+        {"client_id": FIRST + BUSY, "scope": "", "expires_at": moment + timedelta(seconds=number)}
+        for number in range(-4000, 1000)
+    ]
+    code = {
+        "redirect_uri": "",
+        "redirect_uri_given": True,
+        "code_challenge": "",
+        "scope": "",
+        "expires_at": moment + timedelta(seconds=60),
+    }
+    codes = [
+        {
+            **code,
+            "hash": digest(f"unused-{number}"),
+            "client_id": FIRST + (BUSY if number % 10 else 0),
+            "user_id": FIRST + number % SIZE.users,
+        }
+        for number in range(2000)
+    ]
+    with engine.begin() as connection:
+        connection.execute(insert(Grant), grants)
+        connection.execute(insert(Code), codes)
+        for table in (Grant, Code):
+            few = FIRST + table.client_id % clients
+            connection.execute(update(table).values(client_id=few))
+        connection.execute(text("ANALYZE"))
+
+
+@pytest.mark.parametrize("migrated_url", ["postgresql"], indirect=True)
+@pytest.mark.parametrize("clients", [0, 3, 1000], ids=["new", "few clients", "many clients"])
+def test_rows_are_found_by_the_index_that_fits(engine: Engine, clients: int) -> None:
+    if clients:
+        fill(engine, clients)
+    found, wrong = 0, []
+    with engine.connect() as connection:
+        driver: Any = connection.connection.driver_connection
+        statements = set(prepared(connection))
+        for sql in statements:
+            explained = driver.execute(f"EXPLAIN (GENERIC_PLAN, FORMAT JSON) {sql}", prepare=False)
+            plan = explained.fetchone()[0][0]["Plan"]
+            found += any("Index Cond" in node for node in nodes(plan))
+            wrong += [(sql, told) for told in overlooked(plan)]
+
+    assert wrong == []
+    assert found > len(statements) / 2
