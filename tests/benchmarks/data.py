@@ -82,10 +82,17 @@ def fill(url: str) -> Data:
             founders=tuple(tokens[-FOUNDERS:]),
         )
         session.commit()
+    engine.dispose()
+    analyze(url)
+    return known
+
+
+def analyze(url: str) -> None:
+    """Let the database learn how its rows are distributed."""
+    engine = connections.connect(url)
     with engine.begin() as connection:
         connection.execute(text("ANALYZE"))
     engine.dispose()
-    return known
 
 
 def refresh_tokens(url: str, count: int) -> list[str]:

@@ -32,8 +32,15 @@ def prepare(server: Server, what: str, count: int) -> Sequence[str]:
     They belong to the users by turns. Dead are expired access tokens and unknown ones by turns;
     sessions are values of the Cookie header.
     """
+    made = _prepare(server, what, count)
+    # PostgreSQL does this by itself within a minute of so many new rows.
+    data.analyze(server.database_url)
+    return made
+
+
+def _prepare(server: Server, what: str, count: int) -> Sequence[str]:
     if what == "dead":
-        expired = prepare(server, "expired", (count + 1) // 2)
+        expired = _prepare(server, "expired", (count + 1) // 2)
         return [token for each in expired for token in (each, secrets.token_urlsafe(32))][:count]
     if server.kind.name == ROSTER.name:
         with data.session(server.database_url) as session:
@@ -79,40 +86,52 @@ def _codes(session: Session, count: int) -> list[str]:
     return made
 
 
-def _tokens(session: Session, count: int, kind: str, ends: datetime) -> list[str]:
-    client, owners = _owners(session, count)
+def _tokens(
+    session: Session, kind: str, ends: datetime, owners: list[int], grants: int
+) -> list[str]:
+    """Make a token for each owner; the first so many grants have them by turns."""
+    client, _ = _owners(session, 0)
     made = [generate() for _ in owners]
     same: dict[str, Any] = {"client_id": client, "scope": known.SCOPE, "created": now()}
     family = now() + timedelta(seconds=known.GRANT_SECONDS)
-    grants = session.scalars(
+    ids = session.scalars(
         insert(Grant).returning(Grant.id, sort_by_parameter_order=True),
-        [{**same, "user_id": owner, "expires_at": family} for owner in owners],
+        [{**same, "user_id": owner, "expires_at": family} for owner in owners[:grants]],
     ).all()
     rows = [
         {
             "hash": digest(token),
             "kind": kind,
-            "grant_id": grant,
+            "grant_id": ids[number % len(ids)],
             "scope": known.SCOPE,
             "issued_at": now(),
             "expires_at": ends,
         }
-        for token, grant in zip(made, grants, strict=True)
+        for number, token in enumerate(made)
     ]
     session.execute(insert(Token), rows)
     return made
 
 
+def _access_tokens(session: Session, count: int, seconds: int) -> list[str]:
+    """Make access tokens, of one grant of each user: more of them are more than the quota."""
+    _, owners = _owners(session, count)
+    ends = now() + timedelta(seconds=seconds)
+    return _tokens(session, ACCESS, ends, owners, len(known.USERS))
+
+
 def _access(session: Session, count: int) -> list[str]:
-    return _tokens(session, count, ACCESS, now() + timedelta(seconds=known.ACCESS_SECONDS))
+    return _access_tokens(session, count, known.ACCESS_SECONDS)
 
 
 def _expired(session: Session, count: int) -> list[str]:
-    return _tokens(session, count, ACCESS, now() - timedelta(seconds=10))
+    return _access_tokens(session, count, -10)
 
 
 def _refresh(session: Session, count: int) -> list[str]:
-    return _tokens(session, count, REFRESH, now() + timedelta(seconds=known.REFRESH_SECONDS))
+    _, owners = _owners(session, count)
+    ends = now() + timedelta(seconds=known.REFRESH_SECONDS)
+    return _tokens(session, REFRESH, ends, owners, count)
 
 
 def _sessions(session: Session, count: int) -> list[str]:
