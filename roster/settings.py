@@ -11,6 +11,7 @@ from pydantic_core import PydanticCustomError
 
 from models.database.connections import TimeLimits
 from models.database.urls import check_url
+from models.oauth.lifetimes import Lifetimes
 from models.quotas import Quotas
 from roster import redis_client
 from roster.environment import is_link, is_text
@@ -147,6 +148,16 @@ class Settings(SettingFields):
         host = "127.0.0.1" if is_every(self.host) else self.host
         host = f"[{host}]" if ":" in host else host
         return self.issuer or f"http://{host}:{self.port}"
+
+    @cached_property
+    def lifetimes(self) -> Lifetimes:
+        """How long codes and tokens live."""
+        return Lifetimes(
+            access=self.access_token_seconds,
+            refresh_idle=self.refresh_token_idle_seconds,
+            refresh_total=self.refresh_token_total_seconds,
+            code=self.code_seconds,
+        )
 
     @cached_property
     def quotas(self) -> Quotas:

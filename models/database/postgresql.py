@@ -1,7 +1,6 @@
 """PostgreSQL: connections of psycopg, of which only the necessary parts are used."""
 
 import os
-import re
 import socket
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -23,10 +22,10 @@ from sqlalchemy import URL, Engine, create_engine, event
 
 from models.database import failures
 from models.database.confirming import Confirmation
-from models.database.preparing import Preparing, name_of
+from models.database.encoding import check_encoding
+from models.database.preparing import Preparing, execution, name_of, written_out
 from models.database.timeouts import TCP, ConnectAttempts, Watchdog
 
-_PARAMETER = re.compile(r"\$(\d+)")
 # How many seconds after the server's own timeout the connection is closed.
 _GRACE = 3
 _watchdog = Watchdog()
@@ -60,7 +59,7 @@ def connect_postgresql(
         with attempts.one():
             connection = PostgreSQLConnection.connect(*arguments, **named)
             try:
-                _check_encoding(connection)
+                check_encoding(connection)
                 connection.set_up(unsaid, prepares, connect_seconds)
             except BaseException:
                 connection.close()
@@ -68,16 +67,6 @@ def connect_postgresql(
         return connection
 
     return engine
-
-
-class _UnfitEncodingError(psycopg.OperationalError, failures.UnfitError):
-    """The database's encoding does not store all of Unicode."""
-
-
-def _check_encoding(connection: psycopg.Connection[Any]) -> None:
-    encoding = connection.info.parameter_status("server_encoding") or "UTF8"
-    if encoding != "UTF8":
-        raise _UnfitEncodingError(f"the encoding of this database is {encoding}, and must be UTF8")
 
 
 class PostgreSQLConnection(psycopg.Connection[Any]):
@@ -100,6 +89,7 @@ class PostgreSQLConnection(psycopg.Connection[Any]):
         self._prepared = Preparing(self._names.clear)
         self._prepares = True
         self._begin = ["BEGIN"]
+        self._later: list[str] = []
         self._is_standby = self.pgconn.parameter_status(b"in_hot_standby") == b"on"
         self._inode = os.fstat(self.pgconn.socket).st_ino
         self._confirmation = Confirmation(self)
@@ -137,6 +127,7 @@ class PostgreSQLConnection(psycopg.Connection[Any]):
         one are returned.
         """
         if self.in_transaction:
+            self._write_now()
             return self._execute([self._written_out(*select) for select in selects])
         if not self._prepares:
             return self._begin_written_out(selects)
@@ -154,16 +145,23 @@ class PostgreSQLConnection(psycopg.Connection[Any]):
         return self._execute([*self._begin, *(self._written_out(*select) for select in selects)])
 
     def _named(self, sql: str, values: Sequence[Any]) -> str:
-        name = self._names.get(sql) or self._prepare(sql)
-        given = f"({', '.join(self._literals(values))})" if values else ""
-        return f"EXECUTE {name.decode()}{given}"
+        return execution(self._transformer, self._names.get(sql) or self._prepare(sql), values)
 
     def _written_out(self, sql: str, values: Sequence[Any]) -> str:
-        literals = self._literals(values)
-        return _PARAMETER.sub(lambda found: literals[int(found[1]) - 1], sql)
+        return written_out(self._transformer, sql, values)
 
-    def _literals(self, values: Sequence[Any]) -> list[str]:
-        return [self._transformer.as_literal(value).decode() for value in values]
+    def write_later(self, sql: str, values: Sequence[Any]) -> None:
+        """Execute a statement that returns nothing before the next one, or with the commit.
+
+        The commit is sent in one message with it, so that it costs no time of its own.
+        """
+        write = self._named if self._prepares else self._written_out
+        self._later.append(write(sql, values))
+
+    def _write_now(self) -> None:
+        if self._later:
+            later, self._later = self._later, []
+            self._execute(later)
 
     def commit(self) -> None:
         """Commit, if a transaction has begun.
@@ -171,11 +169,15 @@ class PostgreSQLConnection(psycopg.Connection[Any]):
         :raises psycopg.OperationalError: also if a synchronous standby has not confirmed it.
         """
         if self.in_transaction:
-            self._execute(["COMMIT"])
+            later, self._later = self._later, []
+            try:
+                self._execute([*later, "COMMIT"])
+            except BaseException:
+                self.rollback()  # SQLAlchemy does not, because for it the transaction has ended
+                raise
             self._confirmation.check()
 
     def _execute(self, statements: Sequence[str]) -> list[Any]:
-        # psycopg's cursor has more functions, and takes four times as long.
         if not statements:
             return []
         result = self._wait_for(self.pgconn.exec_, "; ".join(statements).encode())
@@ -183,6 +185,7 @@ class PostgreSQLConnection(psycopg.Connection[Any]):
 
     def rollback(self) -> None:
         """Roll back, if a transaction has begun and the connection is open."""
+        self._later.clear()
         if self.in_transaction and not self.closed:
             super().rollback()
 
@@ -191,6 +194,7 @@ class PostgreSQLConnection(psycopg.Connection[Any]):
 
         The server prepares it once. psycopg's cursors have more functions, and take twice as long.
         """
+        self._write_now()
         parameters = self._transformer.dump_sequence(values, [PyFormat.TEXT] * len(values))
         if not self._prepares:
             return self._read(self._wait_for(self.pgconn.exec_params, sql.encode(), parameters))
@@ -260,6 +264,7 @@ class PostgreSQLConnection(psycopg.Connection[Any]):
 
     def wait(self, *arguments: Any, **options: Any) -> Any:
         """Wait for the server as psycopg does, with a timeout."""
+        self._write_now()
         return self._wait_for(super().wait, *arguments, **options)
 
     def hang_up(self) -> None:
@@ -273,11 +278,8 @@ class PostgreSQLConnection(psycopg.Connection[Any]):
                 line.shutdown(socket.SHUT_RDWR)
 
     def is_alive(self) -> bool:
-        """Tell whether the connection is open, without sending anything.
-
-        A server that ends a connection sends a message, and closes it: the first call reads the
-        message, the second one the end. Neither waits.
-        """
+        """Tell whether the connection is open, without sending anything, or waiting."""
+        # A server that ends a connection sends a message, and closes it: hence two calls.
         try:
             self.pgconn.consume_input()
             self.pgconn.consume_input()

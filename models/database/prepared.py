@@ -78,6 +78,19 @@ class Prepared:
         except form.error as error:
             return self._again(connection, values, error)
 
+    def write_later(self, connection: Connection, **values: Any) -> None:
+        """Execute a write that returns nothing, on PostgreSQL at the latest with the commit.
+
+        There it is sent in one message with the commit, which then raises its errors.
+        """
+        form = self._form(connection)
+        driver: Any = connection.connection.dbapi_connection
+        begin(connection)
+        try:
+            driver.write_later(form.sql, form.bind(values))
+        except form.error as error:
+            self._again(connection, values, error)
+
     def _again(
         self, connection: Connection, values: dict[str, Any], error: BaseException
     ) -> list[Any]:

@@ -1,10 +1,14 @@
-"""Names of the statements that PostgreSQL prepares."""
+"""Statements that PostgreSQL prepares: their names, and their texts with values in them."""
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Sequence
 from hashlib import sha256
 from typing import Any
 
 from psycopg._preparing import Prepare, PrepareManager
+from psycopg.abc import Transformer
+
+_PARAMETER = re.compile(r"\$(\d+)")
 
 
 class Preparing(PrepareManager):
@@ -37,3 +41,19 @@ def name_of(sql: bytes, types: tuple[int, ...] = ()) -> bytes:
     connections prepared. The name has at most 63 bytes, PostgreSQL's limit.
     """
     return b"roster_" + sha256(sql + repr(types).encode()).hexdigest()[:48].encode()
+
+
+def execution(transformer: Transformer, name: bytes, values: Sequence[Any]) -> str:
+    """Write the execution of a prepared statement, as a part of a message with several."""
+    given = f"({', '.join(_literals(transformer, values))})" if values else ""
+    return f"EXECUTE {name.decode()}{given}"
+
+
+def written_out(transformer: Transformer, sql: str, values: Sequence[Any]) -> str:
+    """Write a statement with its values in the place of the parameters `$1`, `$2`."""
+    literals = _literals(transformer, values)
+    return _PARAMETER.sub(lambda found: literals[int(found[1]) - 1], sql)
+
+
+def _literals(transformer: Transformer, values: Sequence[Any]) -> list[str]:
+    return [transformer.as_literal(value).decode() for value in values]

@@ -146,7 +146,7 @@ class SQLiteConnection(sqlite3.Connection):
         return self.execute(sql, values).fetchall()
 
     # An insert is executed like a select, and returns rows too.
-    write = fetch
+    write = write_later = fetch
 
     def may_try_again(self, _error: BaseException) -> bool:
         """Tell whether a failed select may be executed again, which changes nothing."""

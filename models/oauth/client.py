@@ -3,9 +3,8 @@
 import hmac
 import secrets
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from functools import cache
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 from sqlalchemy import (
     Connection,
@@ -42,6 +41,8 @@ INVALID_CLIENT = "The client is unknown or its secret is wrong or missing."
 
 class ClientRules:
     """What follows from the columns of a client, of the object and of the row alike."""
+
+    __slots__ = ()
 
     @property
     def is_public(self: Any) -> bool:
@@ -179,13 +180,7 @@ _LOCKED = Prepared(
 _BY_ID = "SELECT 1 FROM clients WHERE id = $1 FOR SHARE"
 
 
-@dataclass(frozen=True)
-class ClientRow(ClientRules):
-    """The columns of a client that OAuth requests need, which cost a fraction of the object.
-
-    `has_admin` tells whether its owner is an active admin.
-    """
-
+class _ClientColumns(NamedTuple):
     id: int
     client_id: str
     user_id: int
@@ -197,6 +192,15 @@ class ClientRow(ClientRules):
     redirect_uris: tuple[str, ...]
     by_operator: bool
     has_admin: bool
+
+
+class ClientRow(ClientRules, _ClientColumns):
+    """The columns of a client that OAuth requests need, which cost a fraction of the object.
+
+    `has_admin` tells whether its owner is an active admin.
+    """
+
+    __slots__ = ()
 
     @property
     def is_backed(self) -> bool:

@@ -1,7 +1,7 @@
 """Hooks of oauthlib that authenticate clients and users, and decide on grants and scopes."""
 
 from collections.abc import Iterable
-from typing import Protocol
+from typing import Any, Protocol
 
 from oauthlib.common import Request
 from oauthlib.oauth2 import RequestValidator
@@ -61,8 +61,8 @@ class ClientHooks(RequestValidator):
     Results of one hook for the next are stored here, and not in oauthlib's Request, where any
     parameter of a request becomes an attribute, `user` and `client` too. If `consequence` is true
     after a refusal, the transaction has to be committed. `client` exists after it was
-    authenticated. `reused` and `revoked` are what was used twice and what was ended, each with the
-    id of its user.
+    authenticated. `issued` is the response with the tokens that were stored (section 5.1); `reused`
+    and `revoked` are what was used twice and what was ended, each with the id of its user.
     """
 
     client: ClientRow
@@ -82,6 +82,7 @@ class ClientHooks(RequestValidator):
         self.quotas = quotas or Quotas()
         self.attempts = attempts or Unlimited()
         self.consequence = False
+        self.issued: dict[str, Any] | None = None
         self.reused: tuple[str, int | None] | None = None
         self.revoked: tuple[str, int | None] | None = None
         if client is not None:
@@ -147,7 +148,7 @@ class ClientHooks(RequestValidator):
             raise InvalidClientError(request=request)
         if grant_type not in self.client.grant_types:
             return False
-        # The owner is not locked here: `_begin_grant` checks it again.
+        # The owner is not locked here: `_new_grant` checks it again.
         if grant_type in ADMINS_GRANTS and not self.client.is_backed:
             raise UnauthorizedClientError(UNBACKED, request=request)
         return True

@@ -1,7 +1,7 @@
 """Authorization codes (RFC 6749 section 4.1), each of which is used once."""
 
-from dataclasses import dataclass
 from datetime import datetime
+from typing import Any, NamedTuple
 
 from sqlalchemy import (
     ColumnElement,
@@ -18,6 +18,7 @@ from sqlalchemy import (
     update,
 )
 from sqlalchemy.orm import Mapped, Session, mapped_column
+from sqlalchemy.sql.dml import ReturningUpdate
 
 from models.database.base import Base, Id, Identified, now
 from models.database.prepared import Prepared
@@ -80,7 +81,7 @@ class Code(Identified, Base):
         expires_at: datetime,
     ) -> None:
         """Store a code that has just been made."""
-        _INSERT.all(
+        _INSERT.write_later(
             connection,
             new_hash=code_hash,
             client=client_id,
@@ -100,8 +101,7 @@ class Code(Identified, Base):
         session.execute(delete(cls).where(which))
 
 
-@dataclass(frozen=True)
-class CodeRow:
+class CodeRow(NamedTuple):
     """The columns of a code that its exchange needs."""
 
     id: int
@@ -126,7 +126,26 @@ class CodeRow:
         :raises OAuthError: `invalid_grant`, where it has just ended, or been used.
         """
         if not _REDEEM.all(connection, code=self.id, grant=grant_id, moment=moment):
-            raise OAuthError("invalid_grant", "The code has just ended.")
+            raise self.ended()
+
+    @staticmethod
+    def ended() -> OAuthError:
+        """Return the error for a code that has ended since it was found."""
+        return OAuthError("invalid_grant", "The code has just ended.")
+
+
+def redeeming(grant: Any) -> ReturningUpdate[tuple[int]]:
+    """Return the statement that marks a code as used, if it can be, and binds it to a grant."""
+    return (
+        update(Code)
+        .where(
+            Code.id == bindparam("code"),
+            Code.used_at.is_(None),
+            Code.expires_at > bindparam("moment"),
+        )
+        .values(used_at=bindparam("moment"), grant_id=grant)
+        .returning(Code.id)
+    )
 
 
 _OLDEST = Prepared(
@@ -156,16 +175,7 @@ _INSERT = Prepared(
     )
     .inline()  # nobody asks for the new id
 )
-_REDEEM = Prepared(
-    update(Code)
-    .where(
-        Code.id == bindparam("code"),
-        Code.used_at.is_(None),
-        Code.expires_at > bindparam("moment"),
-    )
-    .values(used_at=bindparam("moment"), grant_id=bindparam("grant"))
-    .returning(Code.id)
-)
+_REDEEM = Prepared(redeeming(bindparam("grant")))
 
 # Used codes stay as long as their grant: the purge does not look for them.
 Index(

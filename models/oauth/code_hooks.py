@@ -1,8 +1,7 @@
 """Hooks of oauthlib for the authorization code grant (RFC 6749 section 4.1, RFC 7636)."""
 
-from dataclasses import dataclass, replace
 from datetime import timedelta
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 from oauthlib.common import Request
 from sqlalchemy import bindparam, select
@@ -19,8 +18,7 @@ from models.oauth.token import digest
 from models.users.user import User
 
 
-@dataclass(frozen=True)
-class _Owner:
+class _Owner(NamedTuple):
     """The user to whom a code was issued."""
 
     id: int
@@ -151,7 +149,7 @@ class CodeHooks(ClientHooks):
             return False
         if not redeemed.is_for(request.redirect_uri):
             return False
-        self.client = replace(self.client, scopes=found.scopes)
+        self.client = self.client._replace(scopes=found.scopes)
         self._code, self._user = redeemed, _Owner(redeemed.user_id, found.username)
         request.scopes = redeemed.scope.split()
         return True

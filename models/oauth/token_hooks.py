@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 from math import ceil
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from oauthlib.common import Request
-from sqlalchemy import bindparam, delete, insert, select, update
+from sqlalchemy import bindparam, delete, select, update
 
 from models.database.base import now
 from models.database.prepared import Prepared
@@ -16,6 +16,7 @@ from models.oauth.client import ClientRow
 from models.oauth.client_hooks import UNBACKED, ClientHooks, asked_scope
 from models.oauth.consent import Consent
 from models.oauth.grant import Grant, GrantRow
+from models.oauth.issuing import NewGrant, NewToken, add_tokens, begin_grant
 from models.oauth.token import ACCESS, REFRESH, Token, digest
 from models.users.user import User
 
@@ -82,22 +83,21 @@ class TokenHooks(ClientHooks):
         if "refresh_token" not in self.client.grant_types:
             token.pop("refresh_token", None)
         moment = now()
-        grant = self._grant or self._begin_grant(token, moment)
+        grant = self._grant or self._new_grant(token, moment)
         ends = min(moment + timedelta(seconds=self.lifetimes.access), grant.expires_at)
         token["expires_in"] = ceil((ends - moment).total_seconds())
-        issued = [(token["access_token"], ACCESS, token["scope"], ends)]
+        issued = [NewToken(token["access_token"], ACCESS, token["scope"], ends)]
         if "refresh_token" in token:
             ends = min(moment + timedelta(seconds=self.lifetimes.refresh_idle), grant.expires_at)
-            issued.append((token["refresh_token"], REFRESH, grant.scope, ends))
-        values: dict[str, Any] = {"grant": grant.id, "moment": moment}
-        for number, (value, kind, scope, expires_at) in enumerate(issued):
-            values[f"hash_{number}"] = digest(value)
-            values[f"kind_{number}"] = kind
-            values[f"scope_{number}"] = scope
-            values[f"ends_{number}"] = expires_at
-        _INSERT_TOKENS[len(issued)].all(self.connection, **values)
+            issued.append(NewToken(token["refresh_token"], REFRESH, grant.scope, ends))
+        if isinstance(grant, GrantRow):
+            add_tokens(self.connection, grant.id, issued, moment)
+        else:
+            begin_grant(self.connection, grant, issued, self._code)
+        self.issued = dict(token)
 
-    def _begin_grant(self, token: _BearerToken, moment: datetime) -> GrantRow:
+    def _new_grant(self, token: _BearerToken, moment: datetime) -> NewGrant:
+        """Lock what a new grant depends on, make room for it, and return it, not stored yet."""
         connection, scope = self.connection, token["scope"]
         user_id = None if self._user is None else self._user.id
         if self._code is None:
@@ -112,12 +112,7 @@ class TokenHooks(ClientHooks):
             Grant.make_room(connection, user_id, client.id, most)
         lifetimes = self.lifetimes
         seconds = lifetimes.refresh_total if "refresh_token" in token else lifetimes.access
-        ends = moment + timedelta(seconds=seconds)
-        values = {"client": client.id, "user": user_id, "new_scope": scope}
-        [made] = _INSERT_GRANT.all(connection, **values, moment=moment, ends=ends)
-        if self._code is not None:
-            self._code.redeem(connection, made.id, moment)
-        return GrantRow(made.id, user_id, scope, ends)
+        return NewGrant(client.id, user_id, scope, moment, moment + timedelta(seconds=seconds))
 
     def _lock_client(self, user_id: int | None) -> None:
         """Lock the client, its owner where the grant needs one, and the consent of a user.
@@ -191,33 +186,3 @@ _TOKEN = Prepared(
     .where(Token.hash == bindparam("hashed"), Grant.client_id == bindparam("client"))
 )
 _END_TOKEN = Prepared(delete(Token).where(Token.id == bindparam("token")).returning(Token.id))
-_INSERT_GRANT = Prepared(
-    insert(Grant)
-    .values(
-        client_id=bindparam("client"),
-        user_id=bindparam("user"),
-        scope=bindparam("new_scope"),
-        created=bindparam("moment"),
-        expires_at=bindparam("ends"),
-    )
-    .returning(Grant.id)
-)
-
-
-def _insert_tokens(count: int) -> Prepared:
-    """Insert so many tokens of one grant; nobody asks for their ids."""
-    rows = [
-        {
-            "hash": bindparam(f"hash_{number}", type_=Token.hash.type),
-            "kind": bindparam(f"kind_{number}", type_=Token.kind.type),
-            "grant_id": bindparam("grant", type_=Token.grant_id.type),
-            "scope": bindparam(f"scope_{number}", type_=Token.scope.type),
-            "issued_at": bindparam("moment", type_=Token.issued_at.type),
-            "expires_at": bindparam(f"ends_{number}", type_=Token.expires_at.type),
-        }
-        for number in range(count)
-    ]
-    return Prepared(insert(Token).values(rows).inline())
-
-
-_INSERT_TOKENS = {count: _insert_tokens(count) for count in (1, 2)}

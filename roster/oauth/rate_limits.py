@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 from limits import RateLimitItem, RateLimitItemPerSecond
 from limits.storage import RedisStorage
@@ -47,8 +47,7 @@ class _Guesses:
     is_random: bool = False
 
 
-@dataclass(frozen=True)
-class Attempt:
+class Attempt(NamedTuple):
     """A guess at an account, named by its digest, from an address or a device."""
 
     kind: str

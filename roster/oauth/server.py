@@ -22,7 +22,6 @@ from models.oauth import secret
 from models.oauth.client import INVALID_CLIENT, ClientRow
 from models.oauth.client_hooks import Person
 from models.oauth.introspection import introspect
-from models.oauth.lifetimes import Lifetimes
 from roster.http.audit import record
 from roster.http.context import RequestContext
 from roster.oauth import oauthlib_bypass
@@ -139,11 +138,10 @@ class AuthorizationServer:
     def _judge(
         self, answered: tuple[dict[str, str], str, int], store: TokenStore
     ) -> dict[str, Any]:
-        """Return the body of oauthlib's response, or raise its error."""
-        _, body, status = answered
-        found = json.loads(body) if body else {}
-        if status == 200:
-            return found
+        """Return the tokens that were issued, or raise the error of oauthlib's response."""
+        if store.issued is not None:
+            return store.issued
+        found = json.loads(answered[1])
         if store.reused:
             what, user_id = store.reused
             self._record("token.reused", store, user_id=user_id, what=what)
@@ -180,10 +178,4 @@ def token_store(
     client: ClientRow | None = None,
 ) -> TokenStore:
     """Make the store; `user` is the signed-in user to whom a code is issued to `client`."""
-    lifetimes = Lifetimes(
-        access=settings.access_token_seconds,
-        refresh_idle=settings.refresh_token_idle_seconds,
-        refresh_total=settings.refresh_token_total_seconds,
-        code=settings.code_seconds,
-    )
-    return TokenStore(context, lifetimes, context.attempts, user, settings.quotas, client)
+    return TokenStore(context, settings.lifetimes, context.attempts, user, settings.quotas, client)

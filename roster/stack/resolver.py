@@ -182,11 +182,18 @@ def _committing(
 ) -> Callable[[RequestContext], Any]:
     """Return the function that carries a request out, and commits."""
 
+    def call_and_commit(context: RequestContext) -> Any:
+        result = call(context)
+        # What was written later than it was asked for may fail with the commit.
+        if context.idempotent is None:
+            context.commit()
+        return result
+
     def carry_out(context: RequestContext) -> Any:
         if context.refusal is not None:
             raise context.refusal
         try:
-            result = _repeat(call, context)
+            result = _repeat(call_and_commit, context)
         except domain.DomainError as error:
             if error.consequence:
                 context.commit()
@@ -195,7 +202,6 @@ def _committing(
             return before.answer
         if context.idempotent is not None:
             return keep_answer(context, respond(result, context))
-        context.commit()
         return result
 
     return carry_out

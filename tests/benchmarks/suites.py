@@ -62,7 +62,7 @@ AUTHORIZATION = Suite(
     (
         "Roster stores tokens, codes, sessions and secrets as SHA-256, the peers as they are.",
         "Roster records each consent that it uses, and counts requests by address and by token.",
-        "Roster ends the oldest of 100 grants of a client and a user, and of about 1,000 of a service.",
+        "Roster ends the oldest of 100 grants of a client and a user, of about 1,000 of a service.",
         "Authlib refuses a refresh token that comes back; the others end its family, too.",
         "Django's consent is remembered as long as a token lives; Authlib's example has none.",
         "oidc-provider's clients are in its configuration. Its cookies are not signed.",

@@ -171,6 +171,80 @@ def test_a_row_that_cannot_be_written_undoes_what_was_written_before(
     assert session.scalars(select(Team.title)).all() == []
 
 
+INSERT_LATER = Prepared(
+    insert(Team)
+    .values(title=bindparam("new_title"), created=bindparam("moment"), updated=bindparam("moment"))
+    .inline()
+)
+
+
+@pytest.fixture(params=[True, False], ids=["prepared", "written out"])
+def writing(request: pytest.FixtureRequest, engine: Engine) -> Iterator[Connection]:
+    """Yield a connection whose server prepares statements, and one behind a pooler."""
+    alike = connect(engine.url, prepares=request.param)
+    with alike.connect() as connection:
+        yield connection
+    alike.dispose()
+
+
+def test_a_write_is_there_before_the_next_statement_and_with_the_commit(
+    writing: Connection, session: Session
+) -> None:
+    in_order = select(Team.title).order_by(Team.id)
+
+    def titles() -> list[str]:
+        return [row.title for row in Prepared(in_order).all(writing)]
+
+    INSERT_LATER.write_later(writing, new_title="It's one", moment=MOMENT)
+    assert is_writing(writing)
+    assert titles() == ["It's one"]
+    INSERT_LATER.write_later(writing, new_title="Two", moment=MOMENT)
+    assert writing.scalars(in_order).all() == ["It's one", "Two"]
+    INSERT_LATER.write_later(writing, new_title="Three", moment=MOMENT)
+    begin(writing, [("SELECT 1", ())])
+    INSERT_LATER.write_later(writing, new_title="Four", moment=MOMENT)
+    INSERT_LATER.write_later(writing, new_title="$1", moment=MOMENT)
+    assert session.scalars(in_order).all() == []
+    writing.commit()
+    assert not is_writing(writing)
+    assert session.scalars(in_order).all() == ["It's one", "Two", "Three", "Four", "$1"]
+
+
+def test_a_write_is_forgotten_with_its_transaction(writing: Connection, session: Session) -> None:
+    INSERT_LATER.write_later(writing, new_title="Undone", moment=MOMENT)
+    writing.rollback()
+    INSERT_LATER.write_later(writing, new_title="Kept", moment=MOMENT)
+    writing.commit()
+    writing.commit()
+    assert session.scalars(select(Team.title)).all() == ["Kept"]
+
+
+TWICE = Prepared(
+    insert(Team)
+    .values(id=literal(1_000), title=literal(""), created=bindparam("moment"), updated=MOMENT)
+    .inline()
+)
+
+
+def write_twice(writing: Connection, title: str) -> None:
+    INSERT_LATER.write_later(writing, new_title=title, moment=MOMENT)
+    TWICE.write_later(writing, moment=MOMENT)
+    writing.commit()
+
+
+def test_a_write_that_fails_with_the_commit_undoes_all(
+    writing: Connection, session: Session
+) -> None:
+    write_twice(writing, "Kept")
+    with pytest.raises(IntegrityError):
+        write_twice(writing, "Undone")
+    writing.rollback()
+    assert not writing.invalidated
+    INSERT_LATER.write_later(writing, new_title="Kept too", moment=MOMENT)
+    writing.commit()
+    assert {*session.scalars(select(Team.title))} == {"Kept", "", "Kept too"}
+
+
 def test_what_fails_is_said_in_sqlalchemys_words(engine: Engine) -> None:
     statement = Prepared(select(literal(1).label("one"), func.no_such_function().label("other")))
     with (

@@ -10,6 +10,7 @@ from starlette.testclient import TestClient
 from handlers import documentation, teams, users
 from handlers.schemas.teams import team as team_schema
 from models import Caller, Team, TeamView, User
+from models.database.prepared import Prepared
 from models.errors import Conflict
 from roster import settings
 from roster.application import Application, create_app
@@ -23,6 +24,28 @@ def titles(server: Server) -> list[str]:
 
 
 # Transactions
+
+
+def test_a_request_is_repeated_if_the_server_has_forgotten_what_it_writes_with_the_commit(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if server.app.engine.dialect.name != "postgresql":
+        pytest.skip("SQLite writes nothing with the commit.")
+    write_later = Prepared.write_later
+    forgotten: list[int] = []
+
+    def write_and_forget(prepared: Prepared, connection: Connection, **values: Any) -> None:
+        write_later(prepared, connection, **values)
+        if not forgotten:
+            driver: Any = connection.connection.dbapi_connection
+            forgotten.append(driver.pgconn.exec_(b"DEALLOCATE ALL").status)
+
+    monkeypatch.setattr(Prepared, "write_later", write_and_forget)
+
+    server.user("anna")
+
+    assert server.token("anna")
+    assert forgotten
 
 
 def test_what_a_handler_did_is_committed(server: Server) -> None:
