@@ -5,14 +5,22 @@ import random
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlencode, urlsplit
 
+from models import Code
+from models.database.base import now
+from models.development import CLIENT_SECRET
+from models.oauth.secret import digest, generate
 from roster.application import Application
+from tests.benchmarks.authorization import INTROSPECT_PATH, REVOKE_PATH, VERIFIER, challenge
+from tests.benchmarks.data import REDIRECT_URI
+from tests.benchmarks.operations import TOKEN_PATH
 from tests.benchmarks.scale_data import BUSY, DOCUMENTATION, Size, access_token, refresh_token
 
-TOKEN = "/auth/oauth2/token"
 _PLACES = 20
+_CLIENT = urlencode({"client_id": "documentation", "client_secret": CLIENT_SECRET})
 
 
 @dataclass(frozen=True)
@@ -86,6 +94,10 @@ class Visitor:
             "users, a page by cursor": self.list_users,
             "teams, a page by cursor": self.list_teams,
             "token refresh": self.refresh,
+            "client credentials": self.client_credentials,
+            "code exchange": self.exchange,
+            "introspection": self.introspect,
+            "revocation": self.revoke,
         }
 
     async def begin(self) -> None:
@@ -122,13 +134,58 @@ class Visitor:
         return await self._page("/api/v1/teams", access_token(BUSY))
 
     async def refresh(self) -> float:
-        """RequestContext a random refresh token for the next pair."""
+        """Exchange a random refresh token for the next pair."""
+        return (await self._refresh()).took
+
+    async def client_credentials(self) -> float:
+        """Request a token for a service."""
+        form = f"grant_type=client_credentials&{_CLIENT}"
+        return (await send(self._app, "POST", TOKEN_PATH, form=form)).took
+
+    async def exchange(self) -> float:
+        """Exchange a code of a random user for tokens."""
+        code = self._new_code(self._size.user_of(self._living_grant()))
+        form = f"grant_type=authorization_code&{_CLIENT}&code={code}&code_verifier={VERIFIER}"
+        form = f"{form}&redirect_uri={quote(REDIRECT_URI, safe='')}"
+        return (await send(self._app, "POST", TOKEN_PATH, form=form)).took
+
+    async def introspect(self) -> float:
+        """Ask for the state of a random access token."""
+        form = f"{_CLIENT}&token={access_token(self._living_grant())}"
+        return (await send(self._app, "POST", INTROSPECT_PATH, form=form)).took
+
+    async def revoke(self) -> float:
+        """End a new access token of a random grant."""
+        token = json.loads((await self._refresh()).body)["access_token"]
+        form = f"{_CLIENT}&token={token}"
+        return (await send(self._app, "POST", REVOKE_PATH, form=form)).took
+
+    async def _refresh(self) -> Answer:
         grant = self._living_grant()
         value = self._refresh_tokens.get(grant) or refresh_token(grant)
         form = f"grant_type=refresh_token&client_id=documentation&refresh_token={value}"
-        answer = await send(self._app, "POST", TOKEN, form=form)
+        answer = await send(self._app, "POST", TOKEN_PATH, form=form)
         self._refresh_tokens[grant] = json.loads(answer.body)["refresh_token"]
-        return answer.took
+        return answer
+
+    def _new_code(self, user_id: int) -> str:
+        """Store a code as the consent page does, and return it."""
+        code, moment = generate(), now()
+        with self._app.sessions() as session:
+            Code.store(
+                session.connection(),
+                code_hash=digest(code),
+                client_id=DOCUMENTATION,
+                user_id=user_id,
+                redirect_uri=REDIRECT_URI,
+                redirect_uri_given=True,
+                code_challenge=challenge(VERIFIER),
+                scope="users:read",
+                created=moment,
+                expires_at=moment + timedelta(seconds=60),
+            )
+            session.commit()
+        return code
 
     def _living_grant(self) -> int:
         while True:
@@ -139,7 +196,7 @@ class Visitor:
     async def _admin(self) -> str:
         if not hasattr(self, "_admins_token"):
             form = "grant_type=password&client_id=documentation&username=root&password=q"
-            answer = await send(self._app, "POST", TOKEN, form=form)
+            answer = await send(self._app, "POST", TOKEN_PATH, form=form)
             self._admins_token = str(json.loads(answer.body)["access_token"])
         return self._admins_token
 

@@ -1,10 +1,11 @@
 import json
+import re
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
 
-from tests.benchmarks import scale, scale_ending
+from tests.benchmarks import scale, scale_day, scale_ending
 from tests.benchmarks.scale_data import Size
 
 
@@ -39,3 +40,14 @@ def test_ending_very_many_grants_is_measured_on_both_databases() -> None:
     for database in ("sqlite", "postgresql"):
         for case in ("narrow a client", "delete a client", "delete its owner"):
             assert f"{database}: {case}, 50 grants: " in run.output
+
+
+@pytest.mark.slow
+def test_a_day_of_refreshes_is_measured() -> None:
+    options = ("--minutes", "2", "--seconds", "1", "--divide", "100")
+
+    run = CliRunner().invoke(scale_day.main, options, catch_exceptions=False)
+
+    assert run.exit_code == 0, run.output
+    assert "minute 2" in run.output
+    assert re.search(r"^[1-9]\d* refreshes; ", run.output, re.MULTILINE)
