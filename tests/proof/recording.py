@@ -117,8 +117,9 @@ def _ordered(key: Any) -> Any:
 
 @cache
 def identity(definition: Definition) -> str:
-    """Return what tells definitions apart."""
-    return hashlib.sha256(definition.as_json).hexdigest()[:16]
+    """Return what tells definitions apart, also by operations that are served and not published."""
+    served = sorted((each.path, each.method) for each in definition.operations)
+    return hashlib.sha256(definition.as_json + repr(served).encode()).hexdigest()[:16]
 
 
 def record_answers(folder: Path) -> None:
