@@ -115,7 +115,7 @@ class Act:
 
     def write(self, connection: Connection) -> None:
         """Write the event in the transaction of the connection, which begins if need be."""
-        _INSERT.write_later(
+        _INSERT.all(
             connection,
             new_created=now(),
             new_action=self.action,

@@ -44,9 +44,8 @@ def connect(
 ) -> Engine:
     """Return an engine for a SQLite file or a PostgreSQL database; ValueError for another.
 
-    The limits are PostgreSQL's; SQLite waits for its one lock, as long as BUSY_TIMEOUT in
-    `models/database/sqlite.py`. `prepares` tells whether PostgreSQL prepares statements, which it
-    cannot do behind a pooler; with None each connection detects that.
+    The limits are PostgreSQL's; SQLite waits for its one lock, for BUSY_TIMEOUT. `prepares` tells
+    whether PostgreSQL prepares statements, as it cannot behind a pooler; with None it is detected.
     """
     url = check_url(url)
     options: dict[str, Any] = {
@@ -205,9 +204,8 @@ def check_at_begin(connection: Connection, check: Check | None) -> None:
 def begin(connection: Connection, locks: Sequence[Question] = ()) -> list[Any] | None:
     """Begin the write transaction now, unless it has begun, and execute selects that lock rows.
 
-    They are for PostgreSQL alone: SQLite has one writer at a time. The rows of the last one are
-    returned as the driver gives them; None on SQLite. Errors of the driver are raised as
-    SQLAlchemy's.
+    They are for PostgreSQL alone: SQLite has one writer at a time. The driver's rows of the last
+    one are returned; None on SQLite. Errors of the driver are raised as SQLAlchemy's.
     """
     if not connection.in_transaction():
         connection.begin()
@@ -227,6 +225,11 @@ def begin(connection: Connection, locks: Sequence[Question] = ()) -> list[Any] |
         _with_sqlalchemy_errors(connection, "ROLLBACK", driver.rollback)
         raise
     return rows
+
+
+def write_now(connection: Connection) -> None:
+    """Execute what was to be written later, so that its errors are raised here."""
+    _with_sqlalchemy_errors(connection, "", _driver(connection).write_now)
 
 
 def _begin(connection: Connection, driver: Any, selects: Sequence[Question]) -> list[Any] | None:

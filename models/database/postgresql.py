@@ -96,7 +96,7 @@ class PostgreSQLConnection(psycopg.Connection[Any]):
         _watchdog.watch(self)
 
     def set_up(self, limits: Mapping[str, int], prepares: bool | None, seconds: int) -> None:
-        """Detect a pooler, and set the timeouts of statements.
+        """Detect a pooler, and set the timeouts of statements; not as options: poolers refuse them.
 
         `limits` and `prepares` are those of `connect_postgresql`. The server has to answer within
         `seconds`.
@@ -104,7 +104,6 @@ class PostgreSQLConnection(psycopg.Connection[Any]):
         self.patience = seconds
         # A pooler sends an id of its own instead of that of a server process.
         is_own = f"pg_backend_pid() = {self.pgconn.backend_pid}" if prepares is None else prepares
-        # Not as options of the connection, which poolers refuse.
         settings = [
             f"CASE WHEN {is_own} THEN set_config('{name}', '{seconds * 1000:d}', false) END"
             for name, seconds in limits.items()
@@ -127,7 +126,7 @@ class PostgreSQLConnection(psycopg.Connection[Any]):
         one are returned.
         """
         if self.in_transaction:
-            self._write_now()
+            self.write_now()
             return self._execute([self._written_out(*select) for select in selects])
         if not self._prepares:
             return self._begin_written_out(selects)
@@ -158,13 +157,16 @@ class PostgreSQLConnection(psycopg.Connection[Any]):
         write = self._named if self._prepares else self._written_out
         self._later.append(write(sql, values))
 
-    def _write_now(self) -> None:
+    def write_now(self) -> None:
+        """Execute what was to be written later."""
         if self._later:
             later, self._later = self._later, []
             self._execute(later)
 
     def commit(self) -> None:
         """Commit, if a transaction has begun.
+
+        A connection that is lost meanwhile leaves open whether the transaction was committed.
 
         :raises psycopg.OperationalError: also if a synchronous standby has not confirmed it.
         """
@@ -192,9 +194,9 @@ class PostgreSQLConnection(psycopg.Connection[Any]):
     def fetch(self, sql: str, values: Sequence[Any]) -> list[Any]:
         """Execute a select and return its rows; the parameters in its text are `$1`, `$2`.
 
-        The server prepares it once. psycopg's cursors have more functions, and take twice as long.
+        The server prepares it once. psycopg's cursors do more, and take twice as long.
         """
-        self._write_now()
+        self.write_now()
         parameters = self._transformer.dump_sequence(values, [PyFormat.TEXT] * len(values))
         if not self._prepares:
             return self._read(self._wait_for(self.pgconn.exec_params, sql.encode(), parameters))
@@ -221,7 +223,7 @@ class PostgreSQLConnection(psycopg.Connection[Any]):
         return name
 
     def _forget(self) -> None:
-        """Let the server forget its prepared statements, which would be stale the next time too."""
+        """Let the server forget its prepared statements, which would be stale again."""
         self._names.clear()
         if not self.in_transaction:
             self._execute(["DEALLOCATE ALL"])
@@ -264,7 +266,7 @@ class PostgreSQLConnection(psycopg.Connection[Any]):
 
     def wait(self, *arguments: Any, **options: Any) -> Any:
         """Wait for the server as psycopg does, with a timeout."""
-        self._write_now()
+        self.write_now()
         return self._wait_for(super().wait, *arguments, **options)
 
     def hang_up(self) -> None:

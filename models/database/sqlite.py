@@ -148,6 +148,9 @@ class SQLiteConnection(sqlite3.Connection):
     # An insert is executed like a select, and returns rows too.
     write = write_later = fetch
 
+    def write_now(self) -> None:
+        """Do nothing: all is written when it is to be."""
+
     def may_try_again(self, _error: BaseException) -> bool:
         """Tell whether a failed select may be executed again, which changes nothing."""
         return True

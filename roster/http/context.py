@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from models import Caller
 from models.attempt_limit import AttemptLimit, Unlimited
-from models.database.connections import Connections, session_on
+from models.database.connections import Connections, session_on, write_now
 from roster.contract.operation import Operation
 from roster.contract.routes import Route
 from roster.http.usage import Uncounted, Usage
@@ -78,9 +78,11 @@ class RequestContext:
         return self._session
 
     def flush(self) -> None:
-        """Write what the session holds back, in the transaction that is under way."""
+        """Write what is held back, in the transaction that is under way."""
         if self._session is not None:
             self._session.flush()
+        if self._connection is not None:
+            write_now(self._connection)
 
     def commit(self) -> None:
         """Commit what was written."""

@@ -42,7 +42,7 @@ _PATIENCE = 1.0
 _MAX_SQL = 2000
 _METHODS = {"DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT"}
 # Methods of the drivers that go past SQLAlchemy's cursors.
-_OF_DRIVERS = ("fetch", "write", "begin", "commit")
+_OF_DRIVERS = ("fetch", "write", "write_later", "begin", "commit")
 _SPAN = "roster_span"
 
 
@@ -119,7 +119,7 @@ class Tracing:
     def _of_driver(self, real: Callable[..., Any], name: str) -> Callable[..., Any]:
         @wraps(real)
         def call(connection: Any, *arguments: Any) -> Any:
-            if name in {"fetch", "write"}:
+            if name in {"fetch", "write", "write_later"}:
                 sql = str(arguments[0])
             elif connection.in_transaction is (name == "commit"):
                 sql = name.upper()

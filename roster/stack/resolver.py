@@ -183,10 +183,17 @@ def _committing(
     """Return the function that carries a request out, and commits."""
 
     def call_and_commit(context: RequestContext) -> Any:
-        result = call(context)
-        # What was written later than it was asked for may fail with the commit.
+        # What is written later than it is asked for may fail with the commit.
+        try:
+            result = call(context)
+        except domain.DomainError as error:
+            if error.consequence:
+                context.commit()
+            raise
         if context.idempotent is None:
             context.commit()
+        else:
+            context.flush()
         return result
 
     def carry_out(context: RequestContext) -> Any:
@@ -194,10 +201,6 @@ def _committing(
             raise context.refusal
         try:
             result = _repeat(call_and_commit, context)
-        except domain.DomainError as error:
-            if error.consequence:
-                context.commit()
-            raise
         except AnsweredError as before:
             return before.answer
         if context.idempotent is not None:

@@ -3,18 +3,20 @@
 from typing import Any
 
 import pytest
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, insert, select
 from sqlalchemy.orm import Session
 from starlette.testclient import TestClient
 
 from handlers import documentation, teams, users
 from handlers.schemas.teams import team as team_schema
 from models import Caller, Team, TeamView, User
+from models.database.base import now
 from models.database.prepared import Prepared
 from models.errors import Conflict
 from roster import settings
 from roster.application import Application, create_app
 from roster.contract.errors import DefinitionError
+from roster.http.context import current
 from tests.serving import CheckedClient, Serve, Server
 
 
@@ -26,26 +28,58 @@ def titles(server: Server) -> list[str]:
 # Transactions
 
 
-def test_a_request_is_repeated_if_the_server_has_forgotten_what_it_writes_with_the_commit(
-    server: Server, monkeypatch: pytest.MonkeyPatch
-) -> None:
+LATER = Prepared(insert(Team).values(title="Later", created=now(), updated=now()).inline())
+
+
+@pytest.fixture
+def forgetful(server: Server, monkeypatch: pytest.MonkeyPatch) -> Server:
+    """Have answers with a team write another one later; the server forgets the first statement."""
     if server.app.engine.dialect.name != "postgresql":
         pytest.skip("SQLite writes nothing with the commit.")
-    write_later = Prepared.write_later
+    dump = team_schema.dump
     forgotten: list[int] = []
 
-    def write_and_forget(prepared: Prepared, connection: Connection, **values: Any) -> None:
-        write_later(prepared, connection, **values)
+    def write_and_dump(team: Any) -> Any:
+        connection = current.get().connection
+        LATER.write_later(connection)
         if not forgotten:
             driver: Any = connection.connection.dbapi_connection
             forgotten.append(driver.pgconn.exec_(b"DEALLOCATE ALL").status)
+        return dump(team)
 
-    monkeypatch.setattr(Prepared, "write_later", write_and_forget)
+    monkeypatch.setattr(team_schema, "dump", write_and_dump)
+    return server
 
-    server.user("anna")
 
-    assert server.token("anna")
-    assert forgotten
+@pytest.mark.parametrize("headers", [{}, {"Idempotency-Key": "one"}])
+def test_a_request_is_repeated_if_the_server_has_forgotten_what_it_writes_later(
+    forgetful: Server, headers: dict[str, str]
+) -> None:
+    caller = forgetful.admin
+
+    for _ in range(2):
+        answer = caller.post("/teams", {"title": "Analysts"}, headers=headers)
+        assert answer.status_code == 201
+
+    assert titles(forgetful) == ["Analysts", "Later"] * (1 if headers else 2)
+
+
+def test_so_is_one_whose_error_has_a_consequence(
+    forgetful: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Consequential(Conflict):
+        consequence = True
+
+    def write_and_fail(team: Any) -> None:
+        write(team)
+        raise Consequential("Taken.")
+
+    caller, write = forgetful.admin, team_schema.dump
+    monkeypatch.setattr(team_schema, "dump", write_and_fail)
+
+    assert make_team_unchecked(forgetful, caller.headers).status_code == 409
+
+    assert titles(forgetful) == ["Analysts", "Later"]
 
 
 def test_what_a_handler_did_is_committed(server: Server) -> None:
