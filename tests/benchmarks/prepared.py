@@ -65,8 +65,18 @@ def _owners(session: Session, count: int) -> tuple[int, list[int]]:
     return client, [users[number % len(users)] for number in range(count)]
 
 
+def _remember(session: Session, client: int, owners: list[int]) -> None:
+    """Remember that users allowed the client all that it asks for, as the consent page does."""
+    session.execute(delete(Consent).where(Consent.client_id == client))
+    session.execute(
+        insert(Consent),
+        [{"client_id": client, "user_id": each, "scope": known.SCOPE} for each in {*owners}],
+    )
+
+
 def _codes(session: Session, count: int) -> list[str]:
     client, owners = _owners(session, count)
+    _remember(session, client, owners)
     made = [generate() for _ in owners]
     moment = now()
     same = {
@@ -139,11 +149,7 @@ def _sessions(session: Session, count: int) -> list[str]:
     client, owners = _owners(session, count)
     made = [generate() for _ in owners]
     ends = now() + timedelta(seconds=known.SESSION_SECONDS)
-    session.execute(delete(Consent).where(Consent.client_id == client))
-    session.execute(
-        insert(Consent),
-        [{"client_id": client, "user_id": each, "scope": known.SCOPE} for each in {*owners}],
-    )
+    _remember(session, client, owners)
     rows = [
         {"hash": digest(value), "user_id": owner, "expires_at": ends}
         for value, owner in zip(made, owners, strict=True)
