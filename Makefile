@@ -37,7 +37,7 @@ test: .venv/installed-test .venv/installed-openapi-core ## run the suite, on SQL
 test-live: .venv/installed-test ## run the tests that start browsers, servers, commands and other programs, some minutes
 	$(BIN)/python -m pytest --numprocesses auto -m 'live and not slow'
 
-test-slow: .venv/installed-test $(NODE_PEER) ## run the tests that take minutes: requests made up by schemathesis, pairs of writers, random actions
+test-slow: .venv/installed-test .venv/installed-openapi-core $(NODE_PEER) ## run the tests that take minutes: requests made up by schemathesis, pairs of writers, random actions
 	$(BIN)/python -m pytest --numprocesses auto -m slow
 
 test-field: .venv/installed-test ## run the tests with poolers, standbys, frozen and full parts around the server, some minutes
