@@ -291,6 +291,8 @@ def _for_sqlite(row: Sequence[Any]) -> Sequence[Any]:
 
 
 def _copy(connection: Any, tables: Iterator[Table]) -> None:
+    # Millions of rows take longer than a request may.
+    connection.execute("SET statement_timeout = 0")
     # Without the triggers of the foreign keys, which would look up each row's parents.
     connection.execute("SET session_replication_role = replica")
     for name, columns, made in tables:
@@ -304,3 +306,4 @@ def _copy(connection: Any, tables: Iterator[Table]) -> None:
                 connection.execute(f"SELECT setval(%s, (SELECT max(id) FROM {name}))", [sequence])
     connection.execute("SET session_replication_role = origin")
     connection.execute("VACUUM ANALYZE")
+    connection.execute("RESET statement_timeout")
