@@ -28,13 +28,6 @@ PREPARED = [each for each in gc.get_objects() if isinstance(each, Prepared)]
 SIZE = Size(users=10_000, teams=500, tokens=20_000)
 
 
-@pytest.fixture
-def engine(migrated_url: str) -> Iterator[Engine]:
-    engine = connect(migrated_url)
-    yield engine
-    engine.dispose()
-
-
 def texts(connection: Connection) -> Iterator[str]:
     """Yield the prepared statements that read or write tables of the server."""
     for each in PREPARED:
@@ -82,7 +75,8 @@ def fill(engine: Engine, clients: int) -> None:
 
 @pytest.mark.parametrize("migrated_url", ["postgresql"], indirect=True)
 @pytest.mark.parametrize("clients", [0, 3, 1000], ids=["new", "few clients", "many clients"])
-def test_rows_are_found_by_the_index_that_fits(engine: Engine, clients: int) -> None:
+def test_rows_are_found_by_the_index_that_fits(migrated_url: str, clients: int) -> None:
+    engine = connect(migrated_url)
     if clients:
         fill(engine, clients)
     found, wrong = 0, []
@@ -94,6 +88,7 @@ def test_rows_are_found_by_the_index_that_fits(engine: Engine, clients: int) -> 
             plan = explained.fetchone()[0][0]["Plan"]
             found += any("Index Cond" in node for node in nodes(plan))
             wrong += [(sql, told) for told in overlooked(plan)]
+    engine.dispose()
 
     assert wrong == []
     assert found > len(statements) / 2

@@ -40,6 +40,7 @@ from tests.benchmarks.scale_data import (
     fill,
     refresh_token,
 )
+from tests.plans import nodes
 from tests.serving import API, PROOF, CheckedClient, Person, Server, basic, replace
 from tests.signing_in import AUTHORIZE, Browser, Client, led_to
 
@@ -147,11 +148,11 @@ def _explain_postgresql(driver: Any, sql: str, parameters: Any) -> tuple[str, li
     numbered = re.sub(r"%\((\w+)\)s", lambda found: f"${names.index(found[1]) + 1}", sql)
     explained = driver.execute(f"EXPLAIN (GENERIC_PLAN, FORMAT JSON) {numbered}", prepare=False)
     general = explained.fetchone()[0]
-    nodes = list(_nodes(tried[0]["Plan"]))
-    generic = list(_nodes(general[0]["Plan"]))
-    everywhere = [*nodes, *generic]
+    plan = list(nodes(tried[0]["Plan"]))
+    generic = list(nodes(general[0]["Plan"]))
+    everywhere = [*plan, *generic]
     # For a value that most rows have, a scan finds the first of them at once: the rows tell.
-    ends_early = nodes[0]["Node Type"] == "Limit" and nodes[1]["Node Type"] == "Seq Scan"
+    ends_early = plan[0]["Node Type"] == "Limit" and plan[1]["Node Type"] == "Seq Scan"
     scans = [
         node["Relation Name"]
         for node in (generic if ends_early else everywhere)
@@ -159,16 +160,10 @@ def _explain_postgresql(driver: Any, sql: str, parameters: Any) -> tuple[str, li
     ]
     rows = sum(
         node["Actual Loops"] * (node["Actual Rows"] + node.get("Rows Removed by Filter", 0))
-        for node in nodes
+        for node in plan
         if "Relation Name" in node and node["Node Type"] != "ModifyTable"
     )
     return "\n".join(map(_line, everywhere)), scans, int(rows)
-
-
-def _nodes(node: Any) -> Iterator[Any]:
-    yield node
-    for inner in node.get("Plans", ()):
-        yield from _nodes(inner)
 
 
 def _line(node: Any) -> str:

@@ -96,10 +96,10 @@ class PostgreSQLConnection(psycopg.Connection[Any]):
         _watchdog.watch(self)
 
     def set_up(self, limits: Mapping[str, int], prepares: bool | None, seconds: int) -> None:
-        """Detect a pooler, and set the timeouts of statements; not as options: poolers refuse them.
+        """Detect a pooler, and set the timeouts of statements.
 
         `limits` and `prepares` are those of `connect_postgresql`. The server has to answer within
-        `seconds`.
+        `seconds`. Poolers refuse timeouts as options of the connection.
         """
         self.patience = seconds
         # A pooler sends an id of its own instead of that of a server process.
@@ -152,7 +152,7 @@ class PostgreSQLConnection(psycopg.Connection[Any]):
     def write_later(self, sql: str, values: Sequence[Any]) -> None:
         """Execute a statement that returns nothing before the next one, or with the commit.
 
-        The commit is sent in one message with it, so that it costs no time of its own.
+        It and the commit are one message then, for which the server is waited for once.
         """
         write = self._named if self._prepares else self._written_out
         self._later.append(write(sql, values))

@@ -81,7 +81,8 @@ class Prepared:
     def write_later(self, connection: Connection, **values: Any) -> None:
         """Execute a write that returns nothing, on PostgreSQL at the latest with the commit.
 
-        There it is sent in one message with the commit, which then raises its errors.
+        There it is sent in one message with the commit, which then raises its errors. Its values
+        stand in the text of that, which a server may log: let nothing wait that no log should have.
         """
         form = self._form(connection)
         driver: Any = connection.connection.dbapi_connection

@@ -183,7 +183,7 @@ def _committing(
     """Return the function that carries a request out, and commits."""
 
     def call_and_commit(context: RequestContext) -> Any:
-        # What is written later than it is asked for may fail with the commit.
+        # A write may wait for the commit, and fail with it: both belong to what is repeated.
         try:
             result = call(context)
         except domain.DomainError as error:

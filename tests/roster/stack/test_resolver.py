@@ -28,6 +28,10 @@ def titles(server: Server) -> list[str]:
 # Transactions
 
 
+class Consequential(Conflict):
+    consequence = True
+
+
 LATER = Prepared(insert(Team).values(title="Later", created=now(), updated=now()).inline())
 
 
@@ -67,9 +71,6 @@ def test_a_request_is_repeated_if_the_server_has_forgotten_what_it_writes_later(
 def test_so_is_one_whose_error_has_a_consequence(
     forgetful: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    class Consequential(Conflict):
-        consequence = True
-
     def write_and_fail(team: Any) -> None:
         write(team)
         raise Consequential("Taken.")
@@ -108,9 +109,6 @@ def test_what_a_handler_did_before_an_error_is_undone(
 def test_the_consequence_of_an_error_is_committed(
     server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    class Consequential(Conflict):
-        consequence = True
-
     def fail(_: Any) -> None:
         raise Consequential("Taken.")
 
