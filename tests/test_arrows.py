@@ -41,6 +41,7 @@ ORDER = (
     "roster.settings",
     "roster.purges",
     "roster.pages",
+    "roster.http.answers",
     "roster.http.errors",
     "roster.http.json_bodies",
     "roster.contract",

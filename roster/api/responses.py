@@ -2,35 +2,18 @@
 
 from typing import Any
 
-import flask
-
 from models.database.pagination import Page
 from roster.api.entity_tags import body_of, names, tag_of
 from roster.api.pagination import next_page
 from roster.contract.definition import Definition
 from roster.contract.links import location
 from roster.contract.operation import Operation
+from roster.http.answers import Answer, RawHeaders, raw_headers
 from roster.http.context import RequestContext
-from roster.http.errors import Answer
 from roster.settings import Settings
 
 # RFC 6749 section 5.1 asks for these with each token; the definition says where.
 _UNCACHED = {"Cache-Control": "no-store", "Pragma": "no-cache"}
-
-
-class Response(flask.Response):
-    """A response whose headers are those that it was given, and no more.
-
-    werkzeug would copy them, and read a Location as an IRI: that takes as long as all else that it
-    does for a response, and makes `com.example:/cb` of an app's `com.example:///cb`.
-    """
-
-    default_mimetype = None
-
-    def get_wsgi_headers(self, environ: Any) -> Any:
-        """Return the headers; without those of a body where there is none (204, 304)."""
-        has_body = self.status_code not in {204, 304}
-        return self.headers if has_body else super().get_wsgi_headers(environ)
 
 
 class Responder:
@@ -40,47 +23,50 @@ class Responder:
         self._settings = settings
         self._status, declared = operation.success
         declared_headers = declared.get("headers", {})
-        self._headers = {
-            name: value for name, value in _UNCACHED.items() if name in declared_headers
-        }
+        headers = {name: value for name, value in _UNCACHED.items() if name in declared_headers}
         self._has_content = bool(declared.get("content"))
         if self._has_content:
-            self._headers["Content-Type"] = _with_charset(_concrete(declared["content"]))
+            headers["Content-Type"] = _with_charset(_concrete(declared["content"]))
+        self._headers = raw_headers(headers.items())
         self._has_location = "Location" in declared_headers
         self._link = location(operation, definition)
         self._has_etag = "ETag" in declared_headers
         self._may_be_known = operation.method == "GET"
         # No cache that several share may keep what needs a token.
-        self._caching = "private, no-cache" if operation.is_protected else "no-cache"
+        caching = "private, no-cache" if operation.is_protected else "no-cache"
+        self._caching = raw_headers([("Cache-Control", caching)])
         self._has_cursor = "X-Next-Cursor" in declared_headers
 
-    def __call__(self, result: Any, context: RequestContext) -> flask.Response:
+    def __call__(self, result: Any, context: RequestContext) -> Answer:
         """Make the response with what a handler returned."""
         if isinstance(result, Answer):
-            return Response(result.body, result.status, list(result.headers))
-        headers = self._headers.copy()
+            return result
+        more: dict[str, str] = {}
         if isinstance(result, Page):
-            headers |= self._page_headers(result, context)
+            more |= self._page_headers(result, context)
             result = result.rows
         if self._has_location and (self._link or isinstance(result, str)):
-            headers["Location"] = self._location(result)
+            more["Location"] = self._location(result)
+        headers = [*self._headers, *raw_headers(more.items())] if more else self._headers
         if result is None or not self._has_content:
-            return Response(status=self._status, headers=headers)
-        response = Response(body_of(result), self._status, headers)
+            return Answer(self._status, raw_headers=headers)
+        body = body_of(result)
         if self._has_etag:
-            self._tag(response, context)
-        return response
+            return self._tagged(body, headers, context)
+        return Answer(self._status, body, raw_headers=headers)
 
-    def _tag(self, response: flask.Response, context: RequestContext) -> None:
+    def _tagged(self, body: bytes, headers: RawHeaders, context: RequestContext) -> Answer:
         """Tell the version, and let who has this very body already do without it."""
-        tag = tag_of(response.get_data())
-        response.headers["ETag"] = f'"{tag}"'
+        tag = tag_of(body)
+        tagged = [*headers, (b"etag", f'"{tag}"'.encode())]
         if not self._may_be_known:
-            return
-        response.headers["Cache-Control"] = self._caching
+            return Answer(self._status, body, raw_headers=tagged)
+        tagged += self._caching
         known = context.header(b"if-none-match")
         if known is not None and names(known, tag, weakly=True):
-            response.status_code = 304
+            # Without what would describe the body (RFC 9110 section 15.4.5).
+            return Answer(304, raw_headers=[each for each in tagged if each[0] != b"content-type"])
+        return Answer(self._status, body, raw_headers=tagged)
 
     def _page_headers(self, page: Page, context: RequestContext) -> dict[str, str]:
         headers = {}

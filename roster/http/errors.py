@@ -2,7 +2,6 @@
 
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 import limits.errors
 import orjson
@@ -13,6 +12,7 @@ from starlette.exceptions import HTTPException
 from models import errors as domain
 from models.database import failures
 from roster import pages
+from roster.http.answers import Answer
 from roster.redis_client import reason_of
 
 PROBLEM = "application/problem+json"
@@ -92,19 +92,6 @@ def insufficient_scope(scopes: frozenset[str]) -> HTTPError:
         f' error_description="{detail}", scope="{scope}"'
     )
     return HTTPError(403, detail, headers={"WWW-Authenticate": challenge})
-
-
-@dataclass(frozen=True)
-class Answer:
-    """An answer that is made, and ready to be sent: status, body and headers.
-
-    `raw_headers` are those that an ASGI application sent, in ASGI's form.
-    """
-
-    status: int
-    body: bytes = b""
-    headers: Sequence[tuple[str, str]] = ()
-    raw_headers: Sequence[tuple[bytes, bytes]] = ()
 
 
 def answer(error: Exception, media_type: str = PROBLEM) -> Answer:

@@ -5,7 +5,7 @@ from urllib.parse import urlencode
 
 from roster import pages
 from roster.contract.definition import Definition
-from roster.http.errors import Answer
+from roster.http.answers import Answer
 from roster.oauth.authorization_request import PATH, AuthorizationRequest
 from roster.oauth.browser import Browser
 

@@ -7,9 +7,9 @@ from models.errors import TooManyAttempts
 from models.oauth.client_hooks import Person
 from roster import pages
 from roster.contract.definition import Definition
+from roster.http.answers import Answer
 from roster.http.audit import record
 from roster.http.context import RequestContext
-from roster.http.errors import Answer
 from roster.oauth.authorization_request import AuthorizationRequest
 from roster.oauth.browser import Browser
 from roster.oauth.browser_answers import Answers

@@ -8,9 +8,10 @@ from typing import Any, cast
 from starlette.types import ASGIApp, Message, Scope
 
 from models.users.passwords import CORES
+from roster.http.answers import Answer
 from roster.http.context import RequestContext, current
 from roster.http.detour import Detour
-from roster.http.errors import Answer, HTTPError
+from roster.http.errors import HTTPError
 from roster.server import memory
 from roster.server.threads import BusyError, Threads
 

@@ -13,8 +13,9 @@ from models.database.connections import Connections
 from roster.contract.definition import Definition
 from roster.contract.operation import ISOLATED
 from roster.contract.routes import Route
+from roster.http.answers import Answer
 from roster.http.context import CONTEXT, RequestContext
-from roster.http.errors import PROBLEM, Answer, HTTPError, answer
+from roster.http.errors import PROBLEM, HTTPError, answer
 from roster.server.assets import Assets
 from roster.server.body import DisconnectedError, read_body
 from roster.server.headers import OPENER_POLICY, ResponseHeaders
@@ -183,11 +184,8 @@ class EntryPoint:
         route: Route | None,
         of_usage: Sequence[tuple[bytes, bytes]] = (),
     ) -> None:
-        raw = [*made.raw_headers, *of_usage]
-        raw += (
-            (name.lower().encode("latin-1"), value.encode("latin-1"))
-            for name, value in made.headers
-        )
+        raw = made.all_headers()
+        raw += of_usage
         if made.status in {401, 403}:
             raw = self._headers.with_metadata(raw)
         present = {name for name, _ in raw}

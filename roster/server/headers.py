@@ -6,9 +6,8 @@ from typing import Any
 from starlette.types import Send
 
 from roster.contract.operation import ISOLATED
+from roster.http.answers import RawHeaders
 from roster.http.errors import REALM
-
-RawHeaders = list[tuple[bytes, bytes]]
 
 OPENER_POLICY = b"cross-origin-opener-policy"
 

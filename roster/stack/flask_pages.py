@@ -6,7 +6,7 @@ from typing import Any
 
 from starlette.types import Scope
 
-from roster.http.errors import Answer
+from roster.http.answers import Answer
 from roster.stack.wsgi import FlaskAdapter
 
 

@@ -13,7 +13,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-import flask
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from sqlalchemy.exc import DBAPIError
 
@@ -23,8 +22,8 @@ from models.errors import Conflict
 from roster.contract.errors import DefinitionError
 from roster.contract.operation import Operation
 from roster.contract.parameters import argument_name
+from roster.http.answers import Answer
 from roster.http.context import RequestContext
-from roster.http.errors import Answer
 from roster.settings import Settings
 
 HEADER = "Idempotency-Key"
@@ -119,15 +118,16 @@ def check_idempotent(handler: Callable[..., Any], operation: Operation) -> None:
     raise DefinitionError(sentence, path=operation.path, method=operation.method)
 
 
-def keep_answer(context: RequestContext, response: flask.Response) -> Answer:
+def keep_answer(context: RequestContext, made: Answer) -> Answer:
     """Commit what a request with a key has written, and its answer with it; return that.
 
     :raises Conflict: where the request took so long that its key was free again.
     """
     request: _Request = context.idempotent
-    made = Answer(response.status_code, response.get_data(), list(response.headers.items()))
-    body = b64encode(made.body).decode()
-    told = json.dumps([made.status, made.headers, body]).encode()
+    headers = [
+        (name.decode("latin-1"), text.decode("latin-1")) for name, text in made.all_headers()
+    ]
+    told = json.dumps([made.status, headers, b64encode(made.body).decode()]).encode()
     nonce = os.urandom(_NONCE_BYTES)
     sealed = nonce + request.cipher.encrypt(nonce, told, None)
     # What the session holds back is written first: its errors come before the answer is kept.

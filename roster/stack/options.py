@@ -4,8 +4,9 @@ from models import Caller, Consent
 from models import errors as domain
 from roster.contract.operation import Operation
 from roster.contract.permissions import Verdict
+from roster.http.answers import Answer
 from roster.http.context import RequestContext
-from roster.http.errors import Answer, HTTPError, answer, unauthorized
+from roster.http.errors import HTTPError, answer, unauthorized
 from roster.stack.authorization import Rules
 from roster.stack.security import identify
 

@@ -5,7 +5,6 @@ from collections.abc import Callable, Generator, Sequence
 from time import monotonic, sleep
 from typing import Any
 
-import flask
 from connexion.operations import AbstractOperation
 from connexion.resolver import Resolution, Resolver
 from sqlalchemy.exc import DBAPIError
@@ -17,6 +16,7 @@ from roster.api.responses import Responder
 from roster.contract.definition import Definition
 from roster.contract.errors import DefinitionError, nearest
 from roster.contract.operation import Operation
+from roster.http.answers import Answer
 from roster.http.context import RequestContext, current
 from roster.http.errors import HTTPError, answer
 from roster.stack.audit import with_events, with_failures
@@ -72,20 +72,18 @@ class HandlerResolver(Resolver):
         return self._resolved[declared.id]
 
     @property
-    def views(self) -> dict[str, Callable[..., flask.Response]]:
+    def views(self) -> dict[str, Callable[..., Answer]]:
         """The wrapped handlers, by the handlers' names."""
         return {found.operation_id: found.function for found in self._resolved.values()}
 
-    def _view(self, operation: Operation) -> Callable[..., flask.Response]:
+    def _view(self, operation: Operation) -> Callable[..., Answer]:
         try:
             return self._wrap(find_handler(operation), operation)
         except DefinitionError as error:
             self.mistakes.append(error)
             return _absent
 
-    def _wrap(
-        self, handler: Callable[..., Any], operation: Operation
-    ) -> Callable[..., flask.Response]:
+    def _wrap(self, handler: Callable[..., Any], operation: Operation) -> Callable[..., Answer]:
         check_handler(handler, operation)
         check_idempotent(handler, operation)
         handle = self._caller(handler, operation)
@@ -113,7 +111,7 @@ class HandlerResolver(Resolver):
 
         tell = with_failures(operation, _committing(call, respond))
 
-        def view(**_: Any) -> flask.Response:
+        def view(**_: Any) -> Answer:
             context = current.get()
             try:
                 return respond(tell(context), context)
@@ -173,7 +171,7 @@ class HandlerResolver(Resolver):
         )
 
 
-def _absent(**_: Any) -> flask.Response:
+def _absent(**_: Any) -> Answer:
     raise HTTPError(500, "This operation has no handler.")
 
 

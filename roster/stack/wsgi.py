@@ -14,8 +14,31 @@ from starlette.types import Receive, Scope, Send
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
 from werkzeug.routing import MapAdapter, RequestRedirect, Rule
 
+from roster.http.answers import Answer, RawHeaders, raw_headers
+from roster.stack.late_context import Bareness, LateContext
+
+_Sent = tuple[int, RawHeaders, bytes]
 _OPERATION = "roster.operation"
 _PRINTABLE = "".join(map(chr, range(0x21, 0x7F)))
+
+
+class Response(flask.Response):
+    """A response whose headers are those that it was given, and no more.
+
+    werkzeug would read a Location as an IRI, and make `com.example:/cb` of an app's
+    `com.example:///cb`.
+    """
+
+    default_mimetype = None
+
+    def get_wsgi_headers(self, environ: Any) -> Any:
+        """Return the headers; without those of a body where there is none (204, 304)."""
+        has_body = self.status_code not in {204, 304}
+        return self.headers if has_body else super().get_wsgi_headers(environ)
+
+
+# Returns what Flask makes a response of, or an Answer.
+_View = Callable[..., Any]
 
 
 class FlaskAdapter:
@@ -24,12 +47,15 @@ class FlaskAdapter:
     a2wsgi would start another thread, and go back to the event loop for each piece of the request
     and of the answer. Flask would match the path once more. connexion's decorators would inspect
     the view and read query and body anew for each request. All else that Flask does around a view
-    is done here too: contexts, signals, hooks, error handlers, `make_response`, teardown.
+    is done here too: contexts, signals, hooks, error handlers, `make_response`, teardown. Where it
+    has nothing to do there, its contexts are made when a handler uses them.
     """
 
     def __init__(self, app: flask.Flask) -> None:
         self._app = app
+        self._is_bare = Bareness(app)
         self._rules: dict[str, Rule] = {}
+        self._views: dict[str, _View] = {}
         self._operation_endpoints: frozenset[str] = frozenset()
         self._bind = app.create_url_adapter
         # connexion would have Flask raise what are answers: redirects to a path with a slash, and
@@ -43,7 +69,7 @@ class FlaskAdapter:
             return cast(MapAdapter, _LateAdapter(self._bind, request))
         return self._bind(request)
 
-    def adopt(self, views: Mapping[str, Callable[..., Any]]) -> None:
+    def adopt(self, views: Mapping[str, _View]) -> None:
         """Have Flask call these views, found by the names of their operations' handlers.
 
         They need none of what connexion's decorators would do.
@@ -51,8 +77,10 @@ class FlaskAdapter:
         for rule in self._app.url_map.iter_rules():
             decorated = self._app.view_functions[rule.endpoint]
             if isinstance(decorated, FlaskOperation):
-                self._app.view_functions[rule.endpoint] = views[decorated.operation_id]
+                view = views[decorated.operation_id]
+                self._app.view_functions[rule.endpoint] = _for_flask(view)
                 self._rules[decorated.operation_id] = rule
+                self._views[decorated.operation_id] = view
         self._operation_endpoints = frozenset(rule.endpoint for rule in self._rules.values())
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -60,17 +88,10 @@ class FlaskAdapter:
         if scope["type"] != "http":
             return
         body = (await receive())["body"]
-        environ = environ_of(scope, body)
-        environ[_OPERATION] = scope["extensions"][ROUTING_CONTEXT]["operation_id"]
-        written: list[bytes] = []
-        pieces, status, headers = self._respond(scope, environ)
-        try:
-            written.extend(pieces)
-        finally:
-            if hasattr(pieces, "close"):
-                pieces.close()
+        answer_by = self._answer_late if self._is_bare else self._answer
+        status, headers, content = answer_by(scope, body)
         await send({"type": "http.response.start", "status": status, "headers": headers})
-        await send({"type": "http.response.body", "body": b"".join(written)})
+        await send({"type": "http.response.body", "body": content})
 
     def finds_page(self, path: str, method: str) -> bool:
         """Tell whether Flask has a rule for a path that belongs to no operation."""
@@ -87,7 +108,7 @@ class FlaskAdapter:
             return False
         return rule.endpoint not in self._operation_endpoints
 
-    def page(self, scope: Scope, body: bytes) -> tuple[int, list[tuple[bytes, bytes]], bytes]:
+    def page(self, scope: Scope, body: bytes) -> _Sent:
         """Have Flask answer a request for a page of its own: with its routing, and all its hooks.
 
         An exception that no error handler of Flask takes is raised.
@@ -99,19 +120,21 @@ class FlaskAdapter:
             started.append((status, headers))
 
         pieces: Any = self._app.wsgi_app(environ, cast("Any", start))
-        try:
-            written = b"".join(pieces)
-        finally:
-            if hasattr(pieces, "close"):
-                pieces.close()
+        written = _joined(pieces)
         status, headers = started[-1]
-        return int(status.split(" ", 1)[0]), _raw(headers), written
+        return int(status.split(" ", 1)[0]), raw_headers(headers), written
 
-    def _respond(self, scope: Scope, environ: Any) -> Any:
-        """Do what `Flask.wsgi_app` does, for a request whose operation is known."""
-        context = _MatchedContext(self._app, environ)
-        context.request.url_rule = self._rules[environ[_OPERATION]]
+    def _context(self, scope: Scope, body: bytes) -> FlaskRequestContext:
+        """Make the context of a request whose operation is known."""
+        operation = scope["extensions"][ROUTING_CONTEXT]["operation_id"]
+        context = _MatchedContext(self._app, {**environ_of(scope, body), _OPERATION: operation})
+        context.request.url_rule = self._rules[operation]
         context.request.view_args = scope["path_params"]
+        return context
+
+    def _answer(self, scope: Scope, body: bytes) -> _Sent:
+        """Do what `Flask.wsgi_app` does, for a request whose operation is known."""
+        context = self._context(scope, body)
         failure: BaseException | None = None
         try:
             context.push()
@@ -120,14 +143,68 @@ class FlaskAdapter:
             except Exception as error:  # noqa: BLE001 (Flask raises it again)
                 failure = error
                 response = self._app.handle_exception(error)
-            # The entry point leaves out the body of an answer to HEAD; the layers above this want
-            # it whole.
-            if environ["REQUEST_METHOD"] == "HEAD":
-                environ = {**environ, "REQUEST_METHOD": "GET"}
-            pieces, status, headers = response.get_wsgi_response(environ)
+            pieces, sent = _sent(response, context.request.environ)
         finally:
             context.pop(failure)
-        return pieces, int(status.split(" ", 1)[0]), _raw(headers)
+        return *sent, _joined(pieces)
+
+    def _answer_late(self, scope: Scope, body: bytes) -> _Sent:
+        """Do the same where Flask has nothing to call around the view, and so nothing to make."""
+        view = self._views[scope["extensions"][ROUTING_CONTEXT]["operation_id"]]
+        context = LateContext(self._app, lambda: self._context(scope, body))
+        context.push()
+        try:
+            try:
+                result = view(**scope["path_params"])
+            except Exception as error:  # noqa: BLE001 (Flask raises it again, if it is no answer)
+                response = self._refused(error)
+            else:
+                if type(result) is Answer and not context.has_more:
+                    return result.status, result.all_headers(), result.body
+                response = self._app.finalize_request(_made_by_flask(result))
+            pieces, sent = _sent(response, context.request.environ)
+        finally:
+            context.pop()
+        return *sent, _joined(pieces)
+
+    def _refused(self, error: Exception) -> flask.Response:
+        """Have Flask answer an exception of a view; it raises what it has no answer to."""
+        try:
+            return self._app.finalize_request(self._app.handle_user_exception(error))
+        except Exception as failure:  # noqa: BLE001 (Flask raises it again)
+            return self._app.handle_exception(failure)
+
+
+def _for_flask(view: _View) -> _View:
+    """Return a view that returns what Flask makes a response of."""
+    return lambda **arguments: _made_by_flask(view(**arguments))
+
+
+def _made_by_flask(result: Any) -> Any:
+    if not isinstance(result, Answer):
+        return result
+    headers = [
+        (name.decode("latin-1"), text.decode("latin-1")) for name, text in result.all_headers()
+    ]
+    return Response(result.body, result.status, headers)
+
+
+def _sent(response: flask.Response, environ: Any) -> Any:
+    """Return the pieces of a response, and its status and headers."""
+    # The entry point leaves out the body of an answer to HEAD; the layers above this want it whole.
+    if environ["REQUEST_METHOD"] == "HEAD":
+        environ = {**environ, "REQUEST_METHOD": "GET"}
+    pieces, status, headers = response.get_wsgi_response(environ)
+    return pieces, (int(status.split(" ", 1)[0]), raw_headers(headers))
+
+
+def _joined(pieces: Any) -> bytes:
+    """Read all pieces of a body, and close it."""
+    try:
+        return b"".join(pieces)
+    finally:
+        if hasattr(pieces, "close"):
+            pieces.close()
 
 
 class _MatchedContext(FlaskRequestContext):
@@ -160,7 +237,3 @@ def environ_of(scope: Scope, body: bytes) -> Any:
     if "HTTP_TRANSFER_ENCODING" in environ:  # a body that came in chunks has no length
         environ["wsgi.input_terminated"] = True
     return environ
-
-
-def _raw(headers: list[tuple[str, str]]) -> list[tuple[bytes, bytes]]:
-    return [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in headers]

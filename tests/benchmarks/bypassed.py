@@ -30,11 +30,12 @@ from models.database.connections import Connections
 from models.database.prepared import Prepared
 from roster import application, settings
 from roster.application import Application, create_app
+from roster.http.answers import Answer
 from roster.http.context import RequestContext, current
-from roster.http.errors import Answer
 from roster.server.dispatch import Dispatcher
 from roster.server.threads import Threads
 from roster.stack import wsgi
+from roster.stack.late_context import Bareness
 from roster.stack.wsgi import FlaskAdapter
 from tests.benchmarks import data, operations
 from tests.benchmarks.operations import Request
@@ -101,9 +102,15 @@ def _a2wsgi() -> Iterator[None]:
         yield
 
 
+def _contexts() -> AbstractContextManager[object]:
+    """Have Flask make its contexts and its response, and look for hooks, though there are none."""
+    return mock.patch.object(Bareness, "__bool__", return_value=False)
+
+
 @contextmanager
 def _flask_routing() -> Iterator[None]:
     with (
+        _contexts(),
         mock.patch.object(wsgi, "_MatchedContext", FlaskRequestContext),
         mock.patch.object(FlaskAdapter, "_url_adapter", lambda self, request: self._bind(request)),
     ):
@@ -119,9 +126,10 @@ def _view_decorators() -> Iterator[None]:
         adopt(self, views)
         for endpoint, view in decorated.items():
             if isinstance(view, FlaskOperation):
+                view._fn = wsgi._for_flask(view._fn)
                 self._app.view_functions[endpoint] = view
 
-    with mock.patch.object(FlaskAdapter, "adopt", adopt_decorated):
+    with _contexts(), mock.patch.object(FlaskAdapter, "adopt", adopt_decorated):
         yield
 
 
@@ -159,9 +167,10 @@ _PARTS: dict[str, Callable[[], AbstractContextManager[object]]] = {
         *application._STACK,
         RequestValidationMiddleware,
     ),
-    "connexion's view decorators": _view_decorators,
+    "Flask's contexts, hooks and response": _contexts,
+    "those, with Flask's routing": _flask_routing,
+    "those, with connexion's view decorators": _view_decorators,
     "connexion's WSGI adapter, with Flask's routing": _a2wsgi,
-    "Flask's routing": _flask_routing,
     "the event loop's thread pool": _thread_pool,
     "SQLAlchemy's pool": _pool,
     "SQLAlchemy's execution": _execution,

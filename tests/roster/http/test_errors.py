@@ -19,7 +19,8 @@ from models import Base, Team, TokenStore, User, development, errors
 from models.database import connections, migrate
 from roster import settings
 from roster.application import create_app
-from roster.http.errors import OAUTH_ERROR, PAGE, Answer, HTTPError, answer
+from roster.http.answers import Answer
+from roster.http.errors import OAUTH_ERROR, PAGE, HTTPError, answer
 from tests.serving import PROOF, CheckedClient, Server, replace
 
 if TYPE_CHECKING:

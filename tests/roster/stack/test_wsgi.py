@@ -1,4 +1,7 @@
-"""The bridge: Flask answers as it does behind a2wsgi, though nothing is routed or waited for."""
+"""The bridge: Flask answers as it does behind a2wsgi, though nothing is routed or waited for.
+
+Where nobody has registered a hook, its contexts are made when they are used, and nobody can tell.
+"""
 
 import asyncio
 from collections.abc import Callable, Iterator
@@ -10,10 +13,13 @@ import pytest
 from a2wsgi import WSGIMiddleware
 from connexion.apps.flask import FlaskOperation
 from connexion.middleware.abstract import ROUTING_CONTEXT
+from flask import signals
+from flask.sessions import SecureCookieSessionInterface
 from flask.signals import request_finished, request_started, request_tearing_down
 from starlette.types import Message
 from werkzeug.exceptions import Conflict
 
+from roster.http.answers import Answer
 from roster.stack.wsgi import FlaskAdapter
 from tests.roster.raw import body_of, converse, http_scope
 
@@ -123,7 +129,10 @@ def with_a_generator(thing_id: int) -> Any:
 
 
 def with_a_context_for_the_stream(thing_id: int) -> Any:
+    flask.g.thing = thing_id
+
     def stream() -> Iterator[str]:
+        yield str(flask.g.thing)
         yield flask.request.method
         yield flask.request.args["b"]
 
@@ -196,6 +205,42 @@ def aborts(thing_id: int) -> Any:
     flask.abort(409)
 
 
+def aborts_with_a_response(thing_id: int) -> Any:
+    flask.abort(flask.Response("no", 418))
+
+
+def uses_the_contexts_by_other_names(thing_id: int) -> Any:
+    flask.g.thing = thing_id
+    again: Any = flask.copy_current_request_context(lambda: flask.request.path)
+    return [
+        flask.has_request_context(),
+        flask.has_app_context(),
+        flask.url_for("change_thing", thing_id=thing_id, _external=True),
+        flask.render_template_string("{{ request.method }} {{ g.thing }} {{ session.get('a') }}"),
+        flask.get_flashed_messages(),
+        dict(flask.session),
+        str(again()),
+        flask.globals.request_ctx.request.path,
+        flask.globals.app_ctx.app.name,
+    ]
+
+
+def writes_a_session_without_a_key(thing_id: int) -> Any:
+    try:
+        flask.session["thing"] = thing_id
+    except RuntimeError as error:
+        return str(error)
+    return "written"
+
+
+def leaves_a_hook_that_fails(thing_id: int) -> Any:
+    @flask.after_this_request
+    def fail(_: flask.Response) -> flask.Response:
+        flask.abort(409)
+
+    return "done"
+
+
 @pytest.mark.parametrize(
     "view",
     [
@@ -213,7 +258,10 @@ def aborts(thing_id: int) -> Any:
         reads_in_parts,
         tells_the_context,
         uses_g_and_a_later_hook,
+        uses_the_contexts_by_other_names,
+        writes_a_session_without_a_key,
         aborts,
+        aborts_with_a_response,
     ],
 )
 def test_a_view_is_answered_as_behind_a2wsgi(view: View) -> None:
@@ -224,6 +272,169 @@ def test_a_view_is_answered_as_behind_a2wsgi(view: View) -> None:
         variable.reset(token)
 
     assert ours == theirs
+
+
+def test_a_hook_that_fails_fails_as_behind_a2wsgi() -> None:
+    failures = []
+    for bridge in BRIDGES:
+        with pytest.raises(Conflict) as raised:
+            converse(bridge(flask_app(leaves_a_hook_that_fails)), request_scope(), body_of(b""))
+        failures.append(type(raised.value))
+
+    assert failures[0] == failures[1]
+
+
+def with_an_answer(thing_id: int) -> Any:
+    return Answer(
+        201, b"made", (("X-Latin", "\xe4"),), ((b"set-cookie", b"a"), (b"set-cookie", b"b"))
+    )
+
+
+def with_an_answer_and_a_later_hook(thing_id: int) -> Any:
+    uses_g_and_a_later_hook(thing_id)
+    return Answer(200, b"done", (("Content-Type", "text/plain"),))
+
+
+def with_a_header_in_a_header(thing_id: int) -> Any:
+    return Answer(303, b"", (("Location", "https://api.example\r\nSet-Cookie: a=1"),))
+
+
+def sent_by(view: View, prepare: Any = None) -> tuple[int, list[tuple[bytes, bytes]], bytes]:
+    app = flask_app(view)
+    if prepare:
+        prepare(app)
+    status, headers, body = answer_of(converse(in_place(app), request_scope(), body_of(b"")))
+    return status, sorted(each for each in headers if each[0] != b"content-length"), body
+
+
+@pytest.mark.parametrize("view", [with_an_answer, with_an_answer_and_a_later_hook])
+def test_an_answer_is_the_same_with_a_hook_and_without(view: View) -> None:
+    hooked = sent_by(view, lambda app: app.before_request(lambda: None))
+
+    assert sent_by(view) == hooked
+
+
+def test_a_header_cannot_hold_another() -> None:
+    for prepare in (None, lambda app: app.before_request(lambda: None)):
+        with pytest.raises(ValueError, match=r"end of a line|newline"):
+            sent_by(with_a_header_in_a_header, prepare)
+
+
+class _NoRequest(flask.Request):
+    def __init__(self, *_: Any, **__: Any) -> None:
+        raise NotImplementedError
+
+
+def without_requests(app: flask.Flask) -> None:
+    app.request_class = _NoRequest
+
+
+def test_no_request_is_made_that_nobody_asks_for() -> None:
+    assert sent_by(with_an_answer, without_requests)[0] == 201
+    for view in (tells_the_request, with_an_answer_and_a_later_hook):
+        with pytest.raises(NotImplementedError):
+            sent_by(view, without_requests)
+
+
+class _Sessions(SecureCookieSessionInterface):
+    """Sessions of another kind."""
+
+
+def _patch(app: flask.Flask) -> None:
+    app.process_response = app.process_response  # type: ignore[method-assign]
+
+
+@pytest.mark.parametrize(
+    "prepare",
+    [
+        lambda app: app.before_request(lambda: None),
+        lambda app: app.after_request(lambda response: response),
+        lambda app: app.teardown_request(lambda _: None),
+        lambda app: app.teardown_appcontext(lambda _: None),
+        lambda app: app.url_value_preprocessor(lambda *_: None),
+        lambda app: app.config.update(SECRET_KEY="key"),
+        lambda app: setattr(app, "session_interface", _Sessions()),
+        _patch,
+    ],
+    ids=["before", "after", "teardown", "teardown of app", "url value", "key", "sessions", "patch"],
+)
+def test_whatever_flask_has_to_call_it_gets_a_request_for(prepare: Any) -> None:
+    def prepare_both(app: flask.Flask) -> None:
+        without_requests(app)
+        prepare(app)
+
+    with pytest.raises(NotImplementedError):
+        sent_by(with_an_answer, prepare_both)
+
+
+@pytest.mark.parametrize("name", ["make_response", "process_response", "full_dispatch_request"])
+def test_a_method_of_flask_that_a_tool_has_replaced_is_called(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    method, called = getattr(flask.Flask, name), []
+
+    def traced(*arguments: Any, **named: Any) -> Any:
+        called.append(name)
+        return method(*arguments, **named)
+
+    monkeypatch.setattr(flask.Flask, name, traced)
+
+    assert sent_by(with_an_answer)[0] == 201
+    assert called == [name]
+
+
+@pytest.mark.parametrize(
+    "signal",
+    [
+        signals.appcontext_pushed,
+        signals.appcontext_popped,
+        signals.appcontext_tearing_down,
+        signals.request_started,
+        signals.request_finished,
+        signals.request_tearing_down,
+    ],
+    ids=lambda signal: signal.name,
+)
+def test_a_signal_may_be_connected_at_any_time(signal: Any) -> None:
+    heard: list[object] = []
+    app = flask_app(with_an_answer)
+    bridge = in_place(app)
+    converse(bridge, request_scope(), body_of(b""))
+
+    def hear(sender: object, **_: Any) -> None:
+        heard.append(sender)
+
+    with signal.connected_to(hear):
+        converse(bridge, request_scope(), body_of(b""))
+
+    assert heard == [app]
+
+
+def test_flask_takes_no_hook_after_the_first_request() -> None:
+    app = flask_app(with_an_answer)
+    converse(in_place(app), request_scope(), body_of(b""))
+
+    with pytest.raises(AssertionError, match="first request"):
+        app.before_request(lambda: None)
+
+
+@pytest.mark.parametrize("bridge", BRIDGES)
+def test_the_files_of_a_form_are_closed(bridge: Callable[[flask.Flask], Any]) -> None:
+    files: list[Any] = []
+
+    def view(thing_id: int) -> str:
+        files.extend(flask.request.files.values())
+        return "done"
+
+    body = b'--x\r\nContent-Disposition: form-data; name="a"; filename="b"\r\n\r\nc\r\n--x--\r\n'
+    scope = request_scope()
+    scope["headers"] = [
+        (b"content-type", b"multipart/form-data; boundary=x"),
+        (b"content-length", str(len(body)).encode()),
+    ]
+    converse(bridge(flask_app(view)), scope, body_of(body))
+
+    assert [each.closed for each in files] == [True]
 
 
 def test_an_empty_body_is_read_as_behind_a2wsgi() -> None:

@@ -6,7 +6,7 @@ import flask
 import pytest
 from werkzeug.test import create_environ
 
-from roster.api.responses import Response
+from roster.stack.wsgi import Response
 
 ENVIRON = create_environ("/things", "http://api.example:8000")
 
