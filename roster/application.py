@@ -1,16 +1,13 @@
 """The application factory: composes the packages into one ASGI application."""
 
-import re
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from itertools import chain
-from secrets import token_hex
 from typing import Any
 
 import flask
-from asgi_correlation_id import CorrelationIdMiddleware
 from connexion import FlaskApp
 from connexion.middleware.context import ContextMiddleware
 from connexion.middleware.response_validation import ResponseValidationMiddleware
@@ -46,6 +43,7 @@ from roster.server.entry import EntryPoint
 from roster.server.hosts import known_hosts_only
 from roster.server.proxies import Proxies
 from roster.server.purging import Purging
+from roster.server.request_ids import RequestIds
 from roster.server.watching import watch
 from roster.settings import Settings, SettingsError
 from roster.stack.authorization import Rules
@@ -65,8 +63,6 @@ from roster.stack.wsgi import FlaskAdapter
 # What connexion itself puts before these answers errors, which the entry point does.
 _STACK = (OperationMiddleware, SecurityMiddleware)
 _Act = Callable[[], None]
-# A request id from outside goes into answers and logs, so only a UUID is taken over.
-_REQUEST_ID = re.compile(r"[0-9A-Fa-f]{8}(-?)(?:[0-9A-Fa-f]{4}\1){3}[0-9A-Fa-f]{12}")
 
 
 @dataclass(frozen=True)
@@ -194,13 +190,7 @@ def create_app(
         inner = AccessLog(inner, log.write, assets, client_address)
     if tracing:
         inner = tracing.traced(inner)
-    http = CorrelationIdMiddleware(
-        inner,
-        update_request_header=False,
-        generator=partial(token_hex, 16),
-        validator=lambda value: _REQUEST_ID.fullmatch(value) is not None,
-    )
-    asgi = _Outermost(http, Router(lifespan=life))
+    asgi = _Outermost(RequestIds(inner), Router(lifespan=life))
     return Application(settings, defined, engine, sessions, limits, rates, app, asgi)
 
 

@@ -1,5 +1,6 @@
 """The basis of all mapped classes: the declarative base, column types, ids and timestamps."""
 
+import re
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any, ClassVar, Self
@@ -10,6 +11,7 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 from sqlalchemy.types import TypeDecorator
 
 MAX_ID = 2**63 - 1
+_UNSTORABLE = re.compile("[\0\ud800-\udfff]")
 
 
 def now() -> datetime:
@@ -19,7 +21,7 @@ def now() -> datetime:
 
 def is_storable(text: str) -> bool:
     """Tell whether the databases can store a text: it has no NUL and no lone surrogate."""
-    return "\0" not in text and not any("\ud800" <= character <= "\udfff" for character in text)
+    return _UNSTORABLE.search(text) is None
 
 
 class UTCDateTime(TypeDecorator[datetime]):
@@ -43,6 +45,12 @@ class UTCDateTime(TypeDecorator[datetime]):
         """
         return _as_text if dialect.name == "sqlite" else super().bind_processor(dialect)
 
+    def result_processor(self, dialect: Dialect, coltype: object) -> Callable[[Any], Any] | None:
+        """Return the function that converts the driver's value; the same holds for SQLite."""
+        return (
+            _from_text if dialect.name == "sqlite" else super().result_processor(dialect, coltype)
+        )
+
     def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
         """Convert a stored timestamp to an aware one in UTC."""
         if value is None:
@@ -53,6 +61,11 @@ class UTCDateTime(TypeDecorator[datetime]):
 def _as_text(value: datetime | None) -> str | None:
     """Write a timestamp in UTC as SQLAlchemy writes a naive one for SQLite."""
     return None if value is None else _in_utc(value).isoformat(" ", "microseconds")[:26]
+
+
+def _from_text(text: str | None) -> datetime | None:
+    """Read a timestamp of SQLite, which has no time zone."""
+    return None if text is None else datetime.fromisoformat(text).replace(tzinfo=UTC)
 
 
 def _in_utc(value: datetime) -> datetime:

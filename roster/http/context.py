@@ -59,6 +59,7 @@ class RequestContext:
     idempotent: Any = None
     captcha_verdict: bool | None = None
     may_hash: bool = False
+    _by_name: dict[bytes, bytes] = field(default_factory=dict, repr=False)
     _connection: Connection | None = None
     _session: Session | None = None
     _at_end: list[Callable[[], None]] = field(default_factory=list)
@@ -102,10 +103,13 @@ class RequestContext:
 
     def header(self, name: bytes) -> str | None:
         """Return a header by its lower-case name; several of one name are joined, as in HTTP."""
-        values = [value.decode("latin-1") for key, value in self.headers if key == name]
-        # HTTP/2 parts cookies into several headers (RFC 9113 section 8.2.3).
-        joint = "; " if name == b"cookie" else ", "
-        return joint.join(values) if values else None
+        found = self._by_name
+        if not found:
+            for key, value in self.headers:
+                # HTTP/2 parts cookies into several headers (RFC 9113 section 8.2.3).
+                joint = b"; " if key == b"cookie" else b", "
+                found[key] = found[key] + joint + value if key in found else value
+        return found[name].decode("latin-1") if name in found else None
 
     def at_end(self, function: Callable[[], None]) -> None:
         """Have a function called when the request is answered, however that went."""

@@ -3,13 +3,16 @@
 import base64
 import binascii
 import io
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from functools import lru_cache
+from itertools import chain
 from typing import Any, NoReturn
 from urllib.parse import unquote_to_bytes
 
 from werkzeug.formparser import MultiPartParser
 
 from models.errors import OAuthError
+from roster.contract.routes import Route
 from roster.http.context import RequestContext
 from roster.http.forms import check_part_headers
 from roster.http.media_types import media_type_of
@@ -29,7 +32,8 @@ _MAX_CREDENTIALS_LENGTH = 10_000
 _MAX_BYTES = 12
 
 Fields = list[tuple[str, str]]
-Known = dict[str, dict[str, Any]]
+# The parameters that the definition declares, and how long the values of each may be.
+Known = Mapping[str, int]
 
 
 def read_form(context: RequestContext, *, from_url: bool) -> dict[str, str]:
@@ -48,7 +52,7 @@ def read_form(context: RequestContext, *, from_url: bool) -> dict[str, str]:
 
 
 def _read_form(context: RequestContext, *, from_url: bool) -> dict[str, str]:
-    known = _known_fields(context)
+    known = _known_fields(context.route)
     in_url = _read_url(context, known)
     if not from_url and in_url:
         raise refuse("A parameter stands in the URL; send it in the body.")
@@ -68,7 +72,7 @@ def read_page_form(context: RequestContext) -> dict[str, str]:
 
     :raises OAuthError: for a parameter that cannot be read or is repeated.
     """
-    known = _known_fields(context)
+    known = _known_fields(context.route)
     return _bounded(known, _single(_parse_fields(context.raw_body, known)))
 
 
@@ -80,13 +84,14 @@ def read_page_query(context: RequestContext) -> dict[str, str]:
     :raises OAuthError: for a parameter that cannot be read or is repeated.
     """
     parameters = context.operation.parameters if context.operation else ()
-    known = {each["name"]: each["schema"] for each in parameters if each["in"] == "query"}
+    schemas = {each["name"]: each["schema"] for each in parameters if each["in"] == "query"}
+    known = {name: _longest(schema) for name, schema in schemas.items()}
     return _single(_read_url(context, known))
 
 
 def _bounded(known: Known, fields: dict[str, str]) -> dict[str, str]:
     return {
-        name: value if len(value) <= _longest(known.get(name, {})) else UNKNOWN
+        name: value if len(value) <= known.get(name, _MAX_VALUE_LENGTH) else UNKNOWN
         for name, value in fields.items()
     }
 
@@ -107,8 +112,10 @@ def refuse(description: str) -> OAuthError:
     return OAuthError("invalid_request", description)
 
 
-def _known_fields(context: RequestContext) -> Known:
-    return next(each.form_fields for each in context.route.operations.values() if each.form_fields)
+@lru_cache
+def _known_fields(route: Route) -> Known:
+    fields = next(each.form_fields for each in route.operations.values() if each.form_fields)
+    return {name: _longest(schema) for name, schema in fields.items()}
 
 
 def _read_url(context: RequestContext, known: Known) -> Fields:
@@ -145,7 +152,7 @@ def _parse_fields(raw: bytes, known: Known) -> Fields:
             if name in known:
                 if name in found:
                     raise refuse("A parameter is given more than once.")
-                is_long = len(value) > _MAX_BYTES * _longest(known[name])
+                is_long = len(value) > _MAX_BYTES * known[name]
                 found[name] = UNKNOWN.encode() if is_long else value
         return _checked((name, _decode(value)) for name, value in found.items())
     except UnicodeDecodeError:
@@ -188,7 +195,7 @@ def is_clean(text: str) -> bool:
 def _checked(pairs: Iterable[tuple[str, str]]) -> Fields:
     """Refuse NUL and the replacement character of invalid UTF-8."""
     found = list(pairs)
-    if not all(is_clean(text) for pair in found for text in pair):
+    if not is_clean("".join(chain.from_iterable(found))):
         raise _not_clean()
     return found
 

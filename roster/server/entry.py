@@ -189,12 +189,12 @@ class EntryPoint:
         if made.status in {401, 403}:
             raw = self._headers.with_metadata(raw)
         present = {name for name, _ in raw}
-        if made.status not in {204, 304} and b"content-length" not in present:
-            raw.append((b"content-length", str(len(made.body)).encode()))
+        if b"content-length" not in present and made.status not in {204, 304}:
+            raw.append((b"content-length", b"%d" % len(made.body)))
         if route is not None and route.opener_policy != ISOLATED:
             raw.append((OPENER_POLICY, route.opener_policy.encode()))
             present.add(OPENER_POLICY)
-        raw += self._headers.missing(present)
+        raw += self._headers.missing(frozenset(present))
         body = b"" if scope["method"] == "HEAD" else made.body
         await send({"type": "http.response.start", "status": made.status, "headers": raw})
         await send({"type": "http.response.body", "body": body})

@@ -1,6 +1,6 @@
 """Response headers: those that protect a browser's user, and the completed bearer challenge."""
 
-from collections.abc import Collection, Iterator
+from functools import lru_cache
 from typing import Any
 
 from starlette.types import Send
@@ -32,11 +32,13 @@ class ResponseHeaders:
     def __init__(self, origin: str) -> None:
         secure = _SECURE_HEADERS if origin.startswith("https:") else {}
         self._defaults = [*_HEADERS.items(), *secure.items()]
+        # Answers have the same headers again and again.
+        self.missing = lru_cache(256)(self._find_missing)
         self._metadata = f"{origin}/.well-known/oauth-protected-resource"
 
-    def missing(self, present: Collection[bytes]) -> Iterator[tuple[bytes, bytes]]:
+    def _find_missing(self, present: frozenset[bytes]) -> RawHeaders:
         """Return the protecting headers that are not among the names that a response has."""
-        return (header for header in self._defaults if header[0] not in present)
+        return [header for header in self._defaults if header[0] not in present]
 
     def with_metadata(self, raw: RawHeaders) -> RawHeaders:
         """Add to a bearer challenge where to read which token is wanted (RFC 9728 section 5.1)."""
@@ -52,7 +54,7 @@ class ResponseHeaders:
 
         async def send_with_headers(message: Any) -> None:
             if message["type"] == "http.response.start":
-                present = {name.lower() for name, _ in message["headers"]}
+                present = frozenset(name.lower() for name, _ in message["headers"])
                 message["headers"] = [*message["headers"], *self.missing(present)]
             await send(message)
 

@@ -6,7 +6,7 @@
 import asyncio
 from enum import Enum, auto
 from functools import cache
-from typing import Any
+from typing import Any, cast
 
 from uvicorn.protocols.http.httptools_impl import (
     STATUS_LINE,
@@ -17,6 +17,7 @@ from uvicorn.protocols.http.httptools_impl import (
 from roster import settings
 from roster.server.capacity import REFUSED_POLITELY, capacity
 from roster.server.parser import Parser
+from roster.server.writing import WholeAnswers
 from roster.settings import Settings
 
 _BLANKS = (b" ", b"\t")
@@ -143,7 +144,7 @@ class Bounded(HttpToolsProtocol):
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
         self._running = cycle
-        super()._start_asgi_task(cycle, app)
+        super()._start_asgi_task(cycle, cast("Any", WholeAnswers(cycle, app)))
 
     def on_body(self, body: bytes) -> None:
         """Take some of a body."""

@@ -30,6 +30,8 @@ _SIGNALS = (
     signals.request_finished,
     signals.request_tearing_down,
 )
+# Those of any app, which are seen at one look.
+_RECEIVERS = tuple(signal.receivers for signal in _SIGNALS)
 # The methods that call them, which some tools replace.
 _METHODS = (
     "full_dispatch_request",
@@ -55,8 +57,10 @@ class Bareness:
         self._app = app
 
     def __bool__(self) -> bool:
-        return self._has_no_hooks and not any(
-            signal.receivers and signal.has_receivers_for(self._app) for signal in _SIGNALS
+        if not self._has_no_hooks:
+            return False
+        return not any(_RECEIVERS) or not any(
+            signal.has_receivers_for(self._app) for signal in _SIGNALS
         )
 
     @cached_property

@@ -62,10 +62,15 @@ def _uvicorn(app: str, *more: str) -> tuple[str, ...]:
     return (*(part.format(app=app, port="{port}") for part in _UVICORN), *more)
 
 
+# As `roster serve` has uvicorn serve it, without the migration before.
 ROSTER = Kind(
     "roster",
     "Roster",
-    _uvicorn("roster:app", "--lifespan", "on", "--no-proxy-headers", "--no-server-header"),
+    _uvicorn(
+        "roster:app",
+        *("--http", "roster.server.protocol:Bounded", "--lifespan", "on"),
+        *("--no-proxy-headers", "--no-server-header"),
+    ),
 )
 # What an operator starts: it migrates first, so that it takes longer than uvicorn alone.
 SERVE = Kind(

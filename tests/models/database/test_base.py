@@ -1,7 +1,7 @@
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
-from sqlalchemy import PrimaryKeyConstraint, UniqueConstraint
+from sqlalchemy import DateTime, PrimaryKeyConstraint, UniqueConstraint
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import StatementError
 from sqlalchemy.orm import Session, sessionmaker
@@ -29,6 +29,22 @@ def test_moments_come_back_aware_and_in_utc(session: Session) -> None:
     session.refresh(user)
     assert user.created == local
     assert user.created.tzinfo is UTC
+
+
+@pytest.mark.parametrize("microsecond", [0, 1, 120_000, 999_999])
+def test_sqlite_reads_and_writes_moments_as_sqlalchemy_does(microsecond: int) -> None:
+    moment = datetime(2026, 11, 29, 1, 2, 3, microsecond, UTC)
+    dialect = sqlite.dialect()
+    theirs = DateTime().dialect_impl(dialect)
+    text = theirs.bind_processor(dialect)(moment.replace(tzinfo=None))  # type: ignore[misc]
+
+    bind = UTCDateTime().bind_processor(dialect)
+    result = UTCDateTime().result_processor(dialect, None)
+    assert bind
+    assert result
+    assert bind(moment) == text
+    assert result(text) == moment
+    assert theirs.result_processor(dialect, None)(text) == moment.replace(tzinfo=None)  # type: ignore[misc]
 
 
 def test_naive_moments_are_refused(session: Session) -> None:

@@ -19,6 +19,14 @@ from roster.oauth.forms import UNKNOWN, read_form
 URLENCODED = b"application/x-www-form-urlencoded"
 ROUTE = loader.load("development").operation("/auth/oauth2/token", "POST")
 
+
+class Path:
+    """A route with one operation."""
+
+    def __init__(self, operation: Any) -> None:
+        self.operations = {"POST": operation}
+
+
 CLEAN = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0\ufffd"))
 
 
@@ -36,7 +44,7 @@ def request_context(
     headers += [(b"authorization", authorization)] if authorization is not None else []
     return RequestContext(
         connections=cast(Any, None),
-        route=cast(Any, SimpleNamespace(operations={"POST": operation})),
+        route=cast(Any, Path(operation)),
         operation=cast(Any, operation),
         path="/auth/oauth2/token",
         path_parameters={},

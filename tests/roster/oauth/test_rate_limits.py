@@ -7,6 +7,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from limits import RateLimitItemPerSecond
 
 from models import Caller
 from models.errors import TooManyAttempts
@@ -14,7 +15,7 @@ from roster import settings
 from roster.contract.errors import DefinitionError
 from roster.http import addresses
 from roster.oauth.devices import Device
-from roster.oauth.rate_limits import AddressAttempts, Limits
+from roster.oauth.rate_limits import AddressAttempts, Limit, Limits
 
 HERE, THERE = "192.0.2.1", "192.0.2.2"
 
@@ -339,6 +340,22 @@ def test_a_client_may_authenticate_often_at_the_same_time(limits: Callable[..., 
         each.settle()
 
     fail(some, "site", HERE, kind="secret")
+
+
+def test_an_earlier_failure_is_cleared_by_a_success(limits: Callable[..., Limits]) -> None:
+    counted = limits()
+    for _ in range(3):
+        for _ in range(9):
+            attempt = counted.enter("secret", "service", "198.51.100.1")
+            counted.failed(attempt)
+        counted.passed(counted.enter("secret", "service", "198.51.100.1"))
+
+
+@pytest.mark.parametrize("identifiers", [(), ("a",), ("a", "b/c"), ("a", "", "d")])
+def test_keys_are_those_of_the_library(identifiers: tuple[str, ...]) -> None:
+    theirs = RateLimitItemPerSecond(7, 600, namespace="roster:login")
+
+    assert Limit(7, 600, "login").key_for(*identifiers) == theirs.key_for(*identifiers)
 
 
 def test_the_window_passes(limits: Callable[..., Limits], monkeypatch: pytest.MonkeyPatch) -> None:
