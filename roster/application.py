@@ -19,6 +19,7 @@ from starlette.routing import Router
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from models.database import connections
+from models.database.checkpoints import Checkpoints
 from models.users import passwords
 from roster import pages
 from roster.api import documentation
@@ -176,11 +177,12 @@ def create_app(
     )
 
     tracing = _tracing(settings, engine)
+    checkpoints = Checkpoints(engine)
     purging = Purging(sessions, purges_of(settings), metrics, settings.purge_hours)
     traced = [tracing] if tracing else []
     life = _life(
-        [each.start for each in (purging, metrics, *traced)],
-        [each.close for each in (purging, metrics, dispatcher, rates, *traced)],
+        [each.start for each in (purging, metrics, checkpoints, *traced)],
+        [each.close for each in (purging, metrics, dispatcher, checkpoints, rates, *traced)],
         [engine.dispose, logs.end],
     )
 

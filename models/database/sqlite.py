@@ -11,6 +11,7 @@ from typing import Any
 from sqlalchemy import URL, Engine, create_engine, event
 
 from models.database import failures
+from models.database.checkpoints import AUTOCHECKPOINT, Log
 
 BUSY_TIMEOUT = 10.0  # seconds
 _BETWEEN_TRIES = 0.002
@@ -21,7 +22,7 @@ _TRUSTED = 0.05
 
 def connect_sqlite(url: URL, **options: Any) -> Engine:
     """Return an engine for a SQLite file."""
-    turn = Lock()
+    turn, log = Lock(), Log()
     path = str(url.database)
     engine = create_engine(
         url,
@@ -45,8 +46,10 @@ def connect_sqlite(url: URL, **options: Any) -> Engine:
     def prepare(connection: SQLiteConnection, _record: object) -> None:
         nonlocal was_there
         was_there = True
-        connection.turn = turn
+        connection.turn, connection.log = turn, log
         if _use_wal(connection):
+            if log.is_watched:
+                connection.execute(f"PRAGMA wal_autocheckpoint = {AUTOCHECKPOINT}")
             # In WAL mode readers do not wait, and `begin` waits by itself.
             connection.execute("PRAGMA busy_timeout = 0")
         connection.execute("PRAGMA synchronous = NORMAL")
@@ -54,6 +57,7 @@ def connect_sqlite(url: URL, **options: Any) -> Engine:
         if not connection.is_alive():  # or its log might belong to another file
             raise ReplacedError
 
+    engine.roster_log = log  # type: ignore[attr-defined]
     return engine
 
 
@@ -74,6 +78,7 @@ class SQLiteConnection(sqlite3.Connection):
     """
 
     turn: Lock
+    log: Log
     has_turn = False
     locks_rows = False
 
@@ -125,6 +130,7 @@ class SQLiteConnection(sqlite3.Connection):
             self._check_turn()
             if self.in_transaction:
                 super().commit()
+                self.log.committed()
         except BaseException:
             self.rollback()  # SQLAlchemy does not, because for it the transaction has ended
             raise

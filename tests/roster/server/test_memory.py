@@ -33,8 +33,10 @@ with ThreadPoolExecutor(1) as threads:
 
 @pytest.fixture
 def thawed() -> Iterator[None]:
+    threshold = gc.get_threshold()
     yield
     gc.unfreeze()
+    gc.set_threshold(*threshold)
 
 
 @pytest.mark.skipif(memory._of_libc("malloc_trim") is None, reason="The C library is not glibc.")
@@ -74,6 +76,7 @@ def test_what_a_start_leaves_is_not_looked_through_again() -> None:
 
     assert gc.isenabled()
     assert gc.get_freeze_count() > 0
+    assert gc.get_threshold()[0] == 10_000
     assert not any(each is kept[0] for each in gc.get_objects())
 
 
