@@ -13,7 +13,7 @@ from roster.http.context import RequestContext, current
 from roster.http.detour import Detour
 from roster.http.errors import HTTPError
 from roster.server import memory
-from roster.server.threads import BusyError, Threads
+from roster.server.threads import Threads
 
 # How long nobody has hashed before the memory for it is given back.
 _REST_SECONDS = 5.0
@@ -54,34 +54,31 @@ class Dispatcher:
         if context.operation and context.operation.is_immediate and not context.usage.is_open:
             return copy_context().run(_answer, self._app, scope, context)
         try:
-            return await self._answer(scope, context)
+            while not context.may_hash:
+                try:
+                    return cast(Answer, await self.run(_answer, self._app, scope, context))
+                except Detour as detour:
+                    question = detour.question
+                if question:
+                    await question()
+                else:
+                    context.may_hash = True
+            return await self._hash(scope, context)
         except HTTPError:
             context.close()  # where it never came to its end in a thread
             raise
 
-    async def run(self, function: Any, *arguments: Any) -> Any:
+    def run(self, function: Any, *arguments: Any) -> Coroutine[Any, Any, Any]:
         """Call a function in one of the threads, with this task's context.
 
         :raises HTTPError: 503, where too many calls are waiting.
         """
-        return await _run(self._threads, function, *arguments)
-
-    async def _answer(self, scope: Scope, context: RequestContext) -> Answer:
-        while not context.may_hash:
-            try:
-                return cast(Answer, await self.run(_answer, self._app, scope, context))
-            except Detour as detour:
-                question = detour.question
-            if question:
-                await question()
-            else:
-                context.may_hash = True
-        return await self._hash(scope, context)
+        return self._threads.run(function, *arguments)
 
     async def _hash(self, scope: Scope, context: RequestContext) -> Answer:
         loop = asyncio.get_running_loop()
         try:
-            return cast(Answer, await _run(self._hashing, _answer, self._app, scope, context))
+            return cast(Answer, await self._hashing.run(_answer, self._app, scope, context))
         finally:
             if not self._is_closed:
                 self._give_memory_back_later(loop)
@@ -98,15 +95,6 @@ class Dispatcher:
             self._giving_back.cancel()
         self._threads.close(_PATIENCE)
         self._hashing.close(_PATIENCE)
-
-
-async def _run(threads: Threads, function: Any, *arguments: Any) -> Any:
-    try:
-        return await threads.run(function, *arguments)
-    except BusyError:
-        raise HTTPError(
-            503, "Too many requests are waiting. Try again shortly.", headers={"Retry-After": "5"}
-        ) from None
 
 
 def _answer(app: ASGIApp, scope: Scope, context: RequestContext) -> Answer:
@@ -130,11 +118,8 @@ def _answer(app: ASGIApp, scope: Scope, context: RequestContext) -> Answer:
     finally:
         finish()
     start, *bodies = messages
-    return Answer(
-        start["status"],
-        b"".join(message.get("body", b"") for message in bodies),
-        raw_headers=start["headers"],
-    )
+    body = b"".join([message.get("body", b"") for message in bodies])
+    return Answer(start["status"], body, raw_headers=start["headers"])
 
 
 def step_through(awaitable: Awaitable[None]) -> None:

@@ -11,6 +11,8 @@ from queue import SimpleQueue
 from time import perf_counter
 from typing import Any, NamedTuple
 
+from roster.http.errors import HTTPError
+
 
 class _Call(NamedTuple):
     """A function to be called, and who waits for what comes of it."""
@@ -34,8 +36,15 @@ class _Waiting(NamedTuple):
     future: weakref.ref[asyncio.Future[Any]]
 
 
-class BusyError(Exception):
-    """So many calls wait for a thread that another one would wait too long."""
+class BusyError(HTTPError):
+    """So many calls wait for a thread that another one would wait too long (503)."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            503,
+            "Too many requests are waiting. Try again shortly.",
+            headers={"Retry-After": "5"},
+        )
 
 
 class Threads:

@@ -96,7 +96,7 @@ def _a2wsgi() -> Iterator[None]:
             await adapters[self](scope, receive, send)
 
     with (
-        mock.patch.object(Dispatcher, "_answer", answer),
+        mock.patch.object(Dispatcher, "__call__", answer),
         mock.patch.object(FlaskAdapter, "__call__", call),
     ):
         yield
