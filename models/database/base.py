@@ -71,7 +71,7 @@ def _from_text(text: str | None) -> datetime | None:
 def _in_utc(value: datetime) -> datetime:
     if value.tzinfo is None:
         raise ValueError("A timestamp without a time zone cannot be stored.")
-    return value.astimezone(UTC)
+    return value if value.tzinfo is UTC else value.astimezone(UTC)
 
 
 class Words(TypeDecorator[tuple[str, ...]]):

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from functools import lru_cache
+from types import MappingProxyType
 
 from werkzeug.http import parse_options_header
 
@@ -25,4 +26,4 @@ def media_type_of(context: RequestContext) -> tuple[str, Mapping[str, str]]:
 @lru_cache(256)  # most requests have one of a few
 def _read(header: str) -> tuple[str, Mapping[str, str]]:
     media_type, options = parse_options_header(header)
-    return media_type.lower(), options
+    return media_type.lower(), MappingProxyType(options)  # several requests share it

@@ -56,7 +56,7 @@ class Attempt(NamedTuple):
     device: str | None
     is_known: bool
     # Nothing has to be cleared when it succeeds.
-    is_first: bool = False
+    is_clean: bool = False
 
     @property
     def place(self) -> str:
@@ -123,7 +123,7 @@ class Limits:
         attempt = Attempt(kind, account, address, device.id if device else None, is_known)
         if guesses.is_random:
             failures = self._failures(guesses.at_place, account, attempt.place)
-            return attempt._replace(is_first=not failures)
+            return attempt._replace(is_clean=not failures)
         self._count(guesses.at_place, account, attempt.place)
         if not is_known:
             self._count(guesses.at_account, account)
@@ -131,7 +131,7 @@ class Limits:
 
     def passed(self, attempt: Attempt) -> None:
         """Clear the failures of this account; those of the address stay."""
-        if attempt.is_first:
+        if attempt.is_clean:
             return
         guesses = self._kinds[attempt.kind]
         self._limiter.clear(guesses.at_place, attempt.account, attempt.place)
