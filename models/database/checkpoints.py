@@ -8,16 +8,27 @@ from typing import Any
 from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
-# A token takes some ten pages, and SQLite itself would begin after 1,000.
+# A token takes some ten pages, and SQLite itself would begin after 1,000. Commits of many pages do
+# not wait for others: after so many seconds there is a checkpoint, if there was a commit.
 _COMMITS = 100
-# So many pages may be in the log before writers have to wait until it is copied to its end, so that
-# it begins anew: 16 MiB.
+_SECONDS = 10.0
+# After so many pages (16 MiB) writers wait until the log is copied to its end, and begins anew. A
+# reader may keep it longer, and so do other processes that write at the same time.
 _MOST_PAGES = 4000
-# The most that SQLite leaves to this thread: 80 MiB.
-AUTOCHECKPOINT = 20_000
+_MOST_BYTES = 4096 * _MOST_PAGES
+# So many pages (80 MiB) are left to this thread; then SQLite copies them within a commit.
+_AUTOCHECKPOINT = 20_000
+# The file is cut to its usual size where it has become longer.
+WATCHED = (
+    f"PRAGMA wal_autocheckpoint = {_AUTOCHECKPOINT}",
+    f"PRAGMA journal_size_limit = {_MOST_BYTES}",
+)
 
 _PATIENCE = 1.0
 _PASSIVE = "PRAGMA wal_checkpoint(PASSIVE)"
+_RESTART = "PRAGMA wal_checkpoint(RESTART)"
+# For how many milliseconds writers of this process wait for one of another.
+_BUSY_TIMEOUT = 20
 _logger = logging.getLogger(__name__)
 
 
@@ -27,13 +38,12 @@ class Log:
     def __init__(self) -> None:
         self.is_watched = False
         self.is_long = Event()
-        self._commits = 0
+        self.commits = 0
 
     def committed(self) -> None:
         """Count a commit. Some may get lost between threads, which does not matter."""
-        self._commits += 1
-        if self._commits >= _COMMITS:
-            self._commits = 0
+        self.commits += 1
+        if self.commits >= _COMMITS:
             self.is_long.set()
 
 
@@ -54,6 +64,8 @@ class Checkpoints:
     def start(self) -> None:
         """Begin; connections that are opened from now on leave the checkpoints to this."""
         if self._log is not None:
+            self._is_closing = False
+            self._log.is_long.clear()
             self._log.is_watched = True
             self._thread = Thread(target=self._work, name="roster-checkpoints", daemon=True)
             self._thread.start()
@@ -68,7 +80,13 @@ class Checkpoints:
 
     def _work(self) -> None:
         log: Any = self._log
-        while log.is_long.wait() and not self._is_closing:
+        while True:
+            log.is_long.wait(_SECONDS)
+            if self._is_closing:
+                return
+            if not log.commits:
+                continue
+            log.commits = 0
             log.is_long.clear()
             try:
                 self.make()
@@ -89,8 +107,13 @@ class Checkpoints:
         """
         with self._engine.connect() as connection:
             driver: Any = connection.connection.dbapi_connection
-            _, pages, _ = driver.execute(_PASSIVE).fetchone()
-            if pages > _MOST_PAGES:
+            _, pages, copied = driver.execute(_PASSIVE).fetchone()
+            # Where a reader needs some of them, it would be in vain.
+            if pages > _MOST_PAGES and copied == pages:
                 # Little is left to be copied by now. The next writer begins the log anew.
                 with driver.turn:
-                    driver.execute(_PASSIVE).fetchone()
+                    driver.execute(f"PRAGMA busy_timeout = {_BUSY_TIMEOUT}")
+                    try:
+                        driver.execute(_RESTART).fetchone()
+                    finally:
+                        driver.execute("PRAGMA busy_timeout = 0")

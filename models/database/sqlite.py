@@ -11,7 +11,7 @@ from typing import Any
 from sqlalchemy import URL, Engine, create_engine, event
 
 from models.database import failures
-from models.database.checkpoints import AUTOCHECKPOINT, Log
+from models.database.checkpoints import WATCHED, Log
 
 BUSY_TIMEOUT = 10.0  # seconds
 _BETWEEN_TRIES = 0.002
@@ -48,8 +48,8 @@ def connect_sqlite(url: URL, **options: Any) -> Engine:
         was_there = True
         connection.turn, connection.log = turn, log
         if _use_wal(connection):
-            if log.is_watched:
-                connection.execute(f"PRAGMA wal_autocheckpoint = {AUTOCHECKPOINT}")
+            for pragma in WATCHED if log.is_watched else ():
+                connection.execute(pragma)
             # In WAL mode readers do not wait, and `begin` waits by itself.
             connection.execute("PRAGMA busy_timeout = 0")
         connection.execute("PRAGMA synchronous = NORMAL")

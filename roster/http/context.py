@@ -122,6 +122,7 @@ class RequestContext:
 
     def close(self) -> None:
         """Give the database connection back; what was not committed is undone."""
+        self.refusal = None  # the frames through which it was raised lead back to this
         try:
             self._give_back()
         finally:

@@ -130,7 +130,10 @@ class Limits:
         return attempt
 
     def passed(self, attempt: Attempt) -> None:
-        """Clear the failures of this account; those of the address stay."""
+        """Clear the failures of this account; those of the address stay.
+
+        A client's failure while another request of its succeeds stays, too.
+        """
         if attempt.is_clean:
             return
         guesses = self._kinds[attempt.kind]

@@ -21,7 +21,6 @@ from roster.server.body import DisconnectedError, read_body
 from roster.server.headers import OPENER_POLICY, ResponseHeaders
 
 _CONTENT_HEADERS = {b"content-encoding", b"content-length", b"content-type", b"transfer-encoding"}
-_NOT_FOUND = HTTPError(404, "There is nothing here.")
 _STOPPING = HTTPError(503, "The server stops. Try again shortly.", headers={"Retry-After": "5"})
 
 Inner = Callable[[Scope, RequestContext], Awaitable[Answer]]
@@ -84,6 +83,8 @@ class EntryPoint:
             made = answer(_STOPPING, context.route.error_media_type if context else PROBLEM)
         except Exception as error:  # noqa: BLE001 (the last place that can still answer a failure)
             made = answer(error, context.route.error_media_type if context else PROBLEM)
+            # Its frames lead back to it, and would keep the request until garbage is collected.
+            error.__traceback__ = None
             if context and context.operation and made.status < 500:
                 made = await self._counted(made, context)
         if context:
@@ -140,7 +141,7 @@ class EntryPoint:
         :raises HTTPError: 404, 413 or 503.
         """
         if self.pages is None or not self.pages.has(scope):
-            raise _NOT_FOUND
+            raise HTTPError(404, "There is nothing here.")
         body = await read_body(scope, receive)
         return await self.pages.answer({**scope, "client": self._client(scope)}, body)
 

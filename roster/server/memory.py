@@ -41,7 +41,7 @@ def starting() -> Iterator[None]:
 
     Collections would take a tenth of the start; and later, what stays need not be looked through
     each time, which would make some request wait for a tenth of a second. Requests leave little
-    garbage that only a collection finds: it is looked for after ten times as many new objects.
+    garbage that only a collection finds: it is looked for after 10,000 new objects.
     """
     gc.disable()
     try:

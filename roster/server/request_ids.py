@@ -4,6 +4,7 @@ import re
 from secrets import token_hex
 
 from asgi_correlation_id import correlation_id
+from asgi_correlation_id.extensions.sentry import get_sentry_extension
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 _HEADER = b"x-request-id"
@@ -15,12 +16,13 @@ class RequestIds:
     """Set the id of a request, and add it to the answer.
 
     It does what the middleware of asgi-correlation-id does, whose context variable it sets, for the
-    scope of an HTTP request. That one decodes all headers, in a tenth of the time of a request for
-    `users/me`.
+    scope of an HTTP request; it does not warn of an id that it does not take over. That one decodes
+    all headers, in a tenth of the time of a request for `users/me`.
     """
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
+        self._tell_sentry = get_sentry_extension()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on with its id."""
@@ -30,7 +32,9 @@ class RequestIds:
                 given = value
                 break
         header = _HEADER, (given if _UUID.fullmatch(given) else token_hex(16).encode())
-        correlation_id.set(header[1].decode())
+        request_id = header[1].decode()
+        correlation_id.set(request_id)
+        self._tell_sentry(request_id)
 
         async def send_with_id(message: Message) -> None:
             if message["type"] == "http.response.start":

@@ -111,7 +111,10 @@ class Threads:
         )
         if self._watching is not loop:
             self._watch(loop)
-        return await waiting
+        try:
+            return await waiting
+        finally:
+            del waiting  # or an exception would lead to itself, through this frame
 
     def _watch(self, loop: asyncio.AbstractEventLoop) -> None:
         """Give up the calls that have waited too long, and look again soon where some wait."""
@@ -189,6 +192,8 @@ def _carry_out(call: _Call) -> None:
         call.loop.call_soon_threadsafe(_settle, call.waiting, result, failure)
     except RuntimeError:  # the loop is closed, and nobody waits any more
         return
+    finally:
+        del call, failure  # or an exception would lead to itself, through this frame
 
 
 def _settle(waiting: asyncio.Future[Any], result: Any, failure: BaseException | None) -> None:

@@ -36,12 +36,14 @@ class WholeAnswers:
         await self._app(scope, receive, self._write)
 
     async def _write(self, message: Message) -> None:
-        if message["type"] == "http.response.start" and self._start is None:
+        is_first = self._start is None and not self._cycle.response_started
+        if is_first and message["type"] == "http.response.start":
             self._start = message
             return
         start, self._start = self._start, None
         if start is not None:
-            if not message.get("more_body") and self._is_written(start, message.get("body", b"")):
+            is_whole = message["type"] == "http.response.body" and not message.get("more_body")
+            if is_whole and self._is_written(start, message.get("body", b"")):
                 return
             await self._send(start)
         await self._send(message)
@@ -52,11 +54,13 @@ class WholeAnswers:
         is_free = not (cycle.response_started or cycle.disconnected or cycle.flow.write_paused)
         if not is_free or cycle.access_log:
             return False
-        head = _head([*cycle.default_headers, *start["headers"]], len(body))
+        has_body = cycle.scope["method"] != "HEAD"
+        headers = [*cycle.default_headers, *start.get("headers", ())]
+        head = _head(headers, len(body) if has_body else None)
         if head is None:
             return False
         end = b"\r\n" if cycle.keep_alive else b"connection: close\r\n\r\n"
-        content = b"" if cycle.scope["method"] == "HEAD" else body
+        content = body if has_body else b""
         cycle.response_started = cycle.response_complete = True
         cycle.waiting_for_100_continue = cycle.chunked_encoding = False
         cycle.transport.write(b"".join((STATUS_LINE[start["status"]], head, end, content)))
@@ -67,15 +71,18 @@ class WholeAnswers:
         return True
 
 
-def _head(headers: Sequence[tuple[bytes, bytes]], length: int) -> bytes | None:
-    """Return the lines of the headers; None where they are not those of so long a body alone."""
+def _head(headers: Sequence[tuple[bytes, bytes]], length: int | None) -> bytes | None:
+    """Return the lines of the headers; None where they are not those of so long a body alone.
+
+    An answer to HEAD has the length that the body of another answer would have.
+    """
     lines: list[bytes] = []
     lengths = 0
     for name, value in headers:
-        begin = _begin(name)
+        begin = _begin(bytes(name))
         if begin == _LENGTH:
             lengths += 1
-            if value != b"%d" % length:
+            if not (value.isdigit() if length is None else value == b"%d" % length):
                 return None
         elif begin is None or begin in _ABOUT_CONNECTION:
             return None

@@ -47,32 +47,30 @@ _METHODS = (
 
 
 class Bareness:
-    """Whether Flask has nothing to call around a view: true or false.
+    """Whether Flask has nothing to call around a view, and makes nothing of its own: true or false.
 
-    Hooks and sessions are looked at with the first request, for Flask lets nobody register them
-    later. Signals are looked at each time.
+    It is asked for each request. Whether a tool has replaced methods of Flask is looked at once,
+    with the first request.
     """
 
     def __init__(self, app: flask.Flask) -> None:
         self._app = app
+        self._hooks = tuple(getattr(app, name) for name in _HOOKS)
 
     def __bool__(self) -> bool:
-        if not self._has_no_hooks:
+        app = self._app
+        if any(self._hooks) or app.config["SECRET_KEY"] or not self._is_flasks_own:
             return False
-        return not any(_RECEIVERS) or not any(
-            signal.has_receivers_for(self._app) for signal in _SIGNALS
-        )
+        if app.response_class is not flask.Response:
+            return False
+        if type(app.session_interface) is not SecureCookieSessionInterface:
+            return False
+        return not any(_RECEIVERS) or not any(signal.has_receivers_for(app) for signal in _SIGNALS)
 
     @cached_property
-    def _has_no_hooks(self) -> bool:
-        app = self._app
-        app._got_first_request = True  # noqa: SLF001 (nothing public sets it)
-        return not (
-            any(getattr(app, name) for name in _HOOKS)
-            or app.secret_key
-            or type(app.session_interface) is not SecureCookieSessionInterface
-            or any(_is_replaced(app, name) for name in _METHODS)
-        )
+    def _is_flasks_own(self) -> bool:
+        self._app._got_first_request = True  # noqa: SLF001 (nothing public sets it)
+        return not any(_is_replaced(self._app, name) for name in _METHODS)
 
 
 def _is_replaced(app: flask.Flask, name: str) -> bool:

@@ -156,12 +156,13 @@ class FlaskAdapter:
         try:
             try:
                 result = view(**scope["path_params"])
+                if type(result) is Answer and not context.has_more:
+                    return result.status, result.all_headers(), result.body
+                result = _made_by_flask(result)
             except Exception as error:  # noqa: BLE001 (Flask raises it again, if it is no answer)
                 response = self._refused(error)
             else:
-                if type(result) is Answer and not context.has_more:
-                    return result.status, result.all_headers(), result.body
-                response = self._app.finalize_request(_made_by_flask(result))
+                response = self._finished(result)
             pieces, sent = _sent(response, context.request.environ)
         finally:
             context.pop()
@@ -170,7 +171,15 @@ class FlaskAdapter:
     def _refused(self, error: Exception) -> flask.Response:
         """Have Flask answer an exception of a view; it raises what it has no answer to."""
         try:
-            return self._app.finalize_request(self._app.handle_user_exception(error))
+            result = self._app.handle_user_exception(error)
+        except Exception as failure:  # noqa: BLE001 (Flask raises it again)
+            return self._app.handle_exception(failure)
+        return self._finished(result)
+
+    def _finished(self, result: Any) -> flask.Response:
+        """Have Flask make a response, and call what belongs behind it."""
+        try:
+            return self._app.finalize_request(result)
         except Exception as failure:  # noqa: BLE001 (Flask raises it again)
             return self._app.handle_exception(failure)
 

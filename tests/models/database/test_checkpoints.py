@@ -12,8 +12,8 @@ import pytest
 from sqlalchemy import Engine, text
 from starlette.testclient import TestClient
 
-from models.database import checkpoints, connections
-from models.database.checkpoints import AUTOCHECKPOINT, Checkpoints
+from models.database import checkpoints, connections, sqlite
+from models.database.checkpoints import Checkpoints
 from roster import settings
 from roster.application import create_app
 
@@ -86,9 +86,54 @@ def test_the_log_is_copied_and_begins_anew(engine: Engine) -> None:
     assert rows_of(engine) == 1000
 
 
+def test_a_few_large_commits_are_not_forgotten(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(checkpoints, "_SECONDS", 0.05)
+    monkeypatch.setattr(checkpoints, "_COMMITS", 1000)
+    running = Checkpoints(engine)
+    running.start()
+    with engine.connect() as connection:
+        for _ in range(3):
+            connection.execute(text("INSERT INTO blobs (blob) VALUES (zeroblob(4000000))"))
+            connection.commit()
+    eventually(lambda: Path(str(engine.url.database)).stat().st_size > 12_000_000)
+    running.close()
+
+
+def test_it_can_be_started_again(engine: Engine) -> None:
+    running = Checkpoints(engine)
+    for number in (1, 2):
+        running.start()
+        write(engine, 50)
+        wanted = 40 * number * PAGE
+        eventually(lambda: Path(str(engine.url.database)).stat().st_size > wanted)  # noqa: B023
+        running.close()
+
+
+@pytest.mark.usefixtures("running")
+def test_a_log_that_a_reader_kept_becomes_short_again(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shorter = "PRAGMA journal_size_limit = 409600"
+    monkeypatch.setattr(sqlite, "WATCHED", (*checkpoints.WATCHED, shorter))
+    reader = sqlite3.connect(str(engine.url.database), isolation_level=None)
+    reader.execute("BEGIN")
+    reader.execute("SELECT count(*) FROM blobs").fetchone()
+    write(engine, 400)
+    assert log_of(engine).stat().st_size > 400 * PAGE
+    reader.close()
+
+    ends = time.monotonic() + PATIENCE_SECONDS
+    while log_of(engine).stat().st_size > 200 * PAGE:
+        assert time.monotonic() < ends
+        write(engine, 10)
+
+
 @pytest.mark.usefixtures("running")
 def test_writers_leave_the_log_alone(engine: Engine) -> None:
-    assert pragma(engine, "wal_autocheckpoint") == AUTOCHECKPOINT
+    assert pragma(engine, "wal_autocheckpoint") == 20_000
+    assert pragma(engine, "journal_size_limit") == 16_384_000
 
 
 def test_without_the_thread_sqlite_does_it_itself(engine: Engine) -> None:
@@ -179,10 +224,12 @@ def test_a_database_that_is_gone_ends_no_thread(engine: Engine) -> None:
 
 
 def test_it_runs_as_long_as_a_server_and_on_sqlite_alone(migrated_url: str) -> None:
-    def is_there() -> bool:
-        return "roster-checkpoints" in {each.name for each in threading.enumerate()}
+    def count() -> int:
+        return [each.name for each in threading.enumerate()].count("roster-checkpoints")
 
-    with TestClient(create_app(settings.load(database_url=migrated_url))):
-        assert is_there() is migrated_url.startswith("sqlite")
-
-    assert not is_there()
+    others = count()  # of other tests' servers
+    app = create_app(settings.load(database_url=migrated_url))
+    for _ in range(2):
+        with TestClient(app):
+            assert count() - others == migrated_url.startswith("sqlite")
+        assert count() == others

@@ -5,9 +5,10 @@ import gc
 import json
 import logging
 import re
+import sys
 import uuid
 import weakref
-from typing import Any
+from typing import Any, ClassVar
 from urllib.parse import quote
 
 import pytest
@@ -17,7 +18,9 @@ from models import User
 from roster import settings
 from roster.application import create_app
 from roster.contract.routes import MAX_ID
+from roster.http.context import RequestContext
 from roster.http.errors import HTTPError
+from roster.server import entry
 from roster.server.body import MAX_BODY_BYTES, read_body
 from tests.roster.raw import FORM, JSON, ask, body_of, converse, http_scope
 from tests.serving import PASSWORD, CheckedClient, Serve, Server
@@ -730,3 +733,60 @@ def test_the_server_starts_and_stops_with_the_asgi_server(database_url: str) -> 
     ]
     # The threads have ended: nobody is left to answer.
     assert status_of(converse(app, http_scope("GET", "/api/v1/users/me"), body_of())) == 500
+
+
+# What is left of a request
+
+
+class _Context(RequestContext):
+    """A context that is known as long as anything leads to it."""
+
+    alive: ClassVar[weakref.WeakSet["_Context"]] = weakref.WeakSet()
+
+    def __init__(self, *arguments: Any, **named: Any) -> None:
+        super().__init__(*arguments, **named)
+        self.alive.add(self)
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "headers", "body"),
+    [
+        ("GET", "/healthz", {}, b""),
+        ("GET", "/api/v1/users/me", {}, b""),
+        ("GET", "/api/v1/users/me", {"authorization": "Bearer x"}, b""),
+        ("POST", "/api/v1/users", {"content-type": "application/json"}, b"{broken"),
+        ("POST", "/api/v1/users", {"content-type": "application/json"}, b"{}"),
+        ("POST", "/auth/oauth2/token", {"content-type": "text/plain"}, b"x=1"),
+        ("PATCH", "/api/v1/users", {}, b""),
+    ],
+)
+def test_nothing_of_a_request_waits_for_the_garbage_collector(
+    server: Server,
+    monkeypatch: pytest.MonkeyPatch,
+    method: str,
+    path: str,
+    headers: dict[str, str],
+    body: bytes,
+) -> None:
+    monkeypatch.setattr(entry, "RequestContext", _Context)
+    sent = [(name.encode(), value.encode()) for name, value in headers.items()]
+    gc.collect()
+    gc.disable()
+    try:
+        for _ in range(3):
+            ask(server.app, method, path, headers=sent, body=body)
+        left = len(_Context.alive)
+    finally:
+        gc.enable()
+
+    assert left == 0
+
+
+def test_no_exception_is_raised_again_and_again(server: Server) -> None:
+    for path in ("/nothing", "/api/v1/users/me", "/site/nothing"):
+        ask(server.app, "GET", path)
+    modules = [each for name, each in sys.modules.items() if name.startswith(("roster", "models"))]
+    kept = [each for module in modules for each in vars(module).values()]
+
+    # The frames of every raise would hang on it.
+    assert [each for each in kept if isinstance(each, BaseException) and each.__traceback__] == []

@@ -284,6 +284,33 @@ def test_a_hook_that_fails_fails_as_behind_a2wsgi() -> None:
     assert failures[0] == failures[1]
 
 
+def with_nothing(thing_id: int) -> Any:
+    return None
+
+
+def breaks(thing_id: int) -> Any:
+    raise LookupError("broken")
+
+
+@pytest.mark.parametrize("view", [leaves_a_hook_that_fails, with_nothing, breaks, aborts])
+def test_errors_are_handled_and_told_as_behind_a2wsgi(view: View) -> None:
+    heard: list[type[BaseException]] = []
+
+    def hear(_: object, exception: BaseException, **__: Any) -> None:
+        heard.append(type(exception))
+
+    def prepare(app: flask.Flask) -> None:
+        app.config["PROPAGATE_EXCEPTIONS"] = False
+        app.register_error_handler(500, lambda error: (type(error).__name__, 500))
+        app.register_error_handler(LookupError, lambda error: (f"{error}", 418))
+
+    with signals.got_request_exception.connected_to(hear):
+        ours, theirs = both(view, prepare=prepare)
+
+    assert ours == theirs
+    assert heard in ([], heard[:1] * 2)
+
+
 def with_an_answer(thing_id: int) -> Any:
     return Answer(
         201, b"made", (("X-Latin", "\xe4"),), ((b"set-cookie", b"a"), (b"set-cookie", b"b"))
@@ -340,6 +367,10 @@ class _Sessions(SecureCookieSessionInterface):
     """Sessions of another kind."""
 
 
+class _OwnResponse(flask.Response):
+    """A response of a project's own."""
+
+
 def _patch(app: flask.Flask) -> None:
     app.process_response = app.process_response  # type: ignore[method-assign]
 
@@ -354,9 +385,14 @@ def _patch(app: flask.Flask) -> None:
         lambda app: app.url_value_preprocessor(lambda *_: None),
         lambda app: app.config.update(SECRET_KEY="key"),
         lambda app: setattr(app, "session_interface", _Sessions()),
+        lambda app: setattr(app, "response_class", _OwnResponse),
+        lambda app: app.before_request_funcs.setdefault(None, []).append(lambda: None),
         _patch,
     ],
-    ids=["before", "after", "teardown", "teardown of app", "url value", "key", "sessions", "patch"],
+    ids=[
+        *("before", "after", "teardown", "teardown of app", "url value", "key", "sessions"),
+        *("response", "past the decorator", "patch"),
+    ],
 )
 def test_whatever_flask_has_to_call_it_gets_a_request_for(prepare: Any) -> None:
     def prepare_both(app: flask.Flask) -> None:
