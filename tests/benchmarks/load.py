@@ -1,6 +1,7 @@
 """The load: many connections that make requests as fast as they are answered."""
 
 import json
+import math
 import os
 import shutil
 import signal
@@ -192,7 +193,9 @@ class Wrk:
             script.write_text(_script(operation, secrets))
             command = [
                 *(self._path, "--threads", "1", "--connections", str(connections)),
-                *("--duration", "1h", "--timeout", "30s", "--script", str(script)),
+                # Interrupted before, unless nobody is left to do that.
+                *("--duration", f"{math.ceil(seconds) + 60}s", "--timeout", "30s"),
+                *("--script", str(script)),
                 url + operation.requests[0].path,
             ]
             return _measure(self.name, command, operation.steps, interrupt_after=seconds)
@@ -246,6 +249,9 @@ def _measure(
             process.wait(interrupt_after)
         except subprocess.TimeoutExpired:
             process.send_signal(signal.SIGINT)
+        except BaseException:
+            process.kill()
+            raise
         output, errors = process.communicate()
     if process.returncode == -signal.SIGINT:  # the machine had no time even for its beginning
         return Figures(0, 0, 0, 0, 0)
