@@ -12,16 +12,16 @@ from sqlalchemy.exc import SQLAlchemyError
 # not wait for others: after so many seconds there is a checkpoint, if there was a commit.
 _COMMITS = 100
 _SECONDS = 10.0
-# After so many pages (16 MiB) writers wait until the log is copied to its end, and begins anew. A
-# reader may keep it longer, and so do other processes that write at the same time.
-_MOST_PAGES = 4000
-_MOST_BYTES = 4096 * _MOST_PAGES
+# After so many pages (4 MiB), as with SQLite itself, writers wait until the log is copied to its
+# end, and begins anew. A reader may keep it longer, and so do other processes that write.
+_MOST_PAGES = 1000
+_USUAL_BYTES = 2 * 4096 * _MOST_PAGES
 # So many pages (80 MiB) are left to this thread; then SQLite copies them within a commit.
 _AUTOCHECKPOINT = 20_000
 # The file is cut to its usual size where it has become longer.
 WATCHED = (
     f"PRAGMA wal_autocheckpoint = {_AUTOCHECKPOINT}",
-    f"PRAGMA journal_size_limit = {_MOST_BYTES}",
+    f"PRAGMA journal_size_limit = {_USUAL_BYTES}",
 )
 
 _PATIENCE = 1.0

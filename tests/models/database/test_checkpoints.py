@@ -133,7 +133,7 @@ def test_a_log_that_a_reader_kept_becomes_short_again(
 @pytest.mark.usefixtures("running")
 def test_writers_leave_the_log_alone(engine: Engine) -> None:
     assert pragma(engine, "wal_autocheckpoint") == 20_000
-    assert pragma(engine, "journal_size_limit") == 16_384_000
+    assert pragma(engine, "journal_size_limit") == 8_192_000
 
 
 def test_without_the_thread_sqlite_does_it_itself(engine: Engine) -> None:
