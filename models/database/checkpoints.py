@@ -48,7 +48,7 @@ class Log:
 
 
 class Checkpoints:
-    """Makes the checkpoints of an engine's database in a thread, from its start to its close.
+    """Make the checkpoints of an engine's database in a thread, from its start to its close.
 
     SQLite makes one within the commit that comes after 1,000 pages, and each writer waits for the
     disk meanwhile. On PostgreSQL there is nothing to do.

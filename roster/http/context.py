@@ -122,7 +122,10 @@ class RequestContext:
 
     def close(self) -> None:
         """Give the database connection back; what was not committed is undone."""
-        self.refusal = None  # the frames through which it was raised lead back to this
+        # The frames through which it was raised lead back to it, and to this.
+        refusal, self.refusal = self.refusal, None
+        if refusal is not None:
+            refusal.__traceback__ = None
         try:
             self._give_back()
         finally:

@@ -1,4 +1,4 @@
-"""Flask's contexts of a request around whose view Flask has nothing to call: made when used."""
+"""The late context: Flask's context of a request, made when a handler first uses it."""
 
 from collections.abc import Callable
 from contextvars import Token
@@ -15,7 +15,7 @@ from flask.sessions import SecureCookieSessionInterface, SessionMixin
 from werkzeug.routing import MapAdapter
 
 # What Flask calls for each request, once somebody has registered something.
-_HOOKS = (
+_FUNCTIONS = (
     "url_value_preprocessors",
     "before_request_funcs",
     "after_request_funcs",
@@ -46,31 +46,28 @@ _METHODS = (
 )
 
 
-class Bareness:
-    """Whether Flask has nothing to call around a view, and makes nothing of its own: true or false.
-
-    It is asked for each request. Whether a tool has replaced methods of Flask is looked at once,
-    with the first request.
-    """
+class Hooks:
+    """What Flask has to call around a view, or to make of a project's own, for each request."""
 
     def __init__(self, app: flask.Flask) -> None:
         self._app = app
-        self._hooks = tuple(getattr(app, name) for name in _HOOKS)
+        self._functions = tuple(getattr(app, name) for name in _FUNCTIONS)
 
-    def __bool__(self) -> bool:
+    @property
+    def exist(self) -> bool:
+        """Whether there are any now; replaced methods of Flask are looked for once."""
         app = self._app
-        if any(self._hooks) or app.config["SECRET_KEY"] or not self._is_flasks_own:
-            return False
+        if any(self._functions) or app.config["SECRET_KEY"] or self._have_replaced_methods:
+            return True
         if app.response_class is not flask.Response:
-            return False
+            return True
         if type(app.session_interface) is not SecureCookieSessionInterface:
-            return False
-        return not any(_RECEIVERS) or not any(signal.has_receivers_for(app) for signal in _SIGNALS)
+            return True
+        return any(_RECEIVERS) and any(signal.has_receivers_for(app) for signal in _SIGNALS)
 
     @cached_property
-    def _is_flasks_own(self) -> bool:
-        self._app._got_first_request = True  # noqa: SLF001 (nothing public sets it)
-        return not any(_is_replaced(self._app, name) for name in _METHODS)
+    def _have_replaced_methods(self) -> bool:
+        return any(_is_replaced(self._app, name) for name in _METHODS)
 
 
 def _is_replaced(app: flask.Flask, name: str) -> bool:

@@ -15,7 +15,7 @@ from werkzeug.exceptions import HTTPException, MethodNotAllowed
 from werkzeug.routing import MapAdapter, RequestRedirect, Rule
 
 from roster.http.answers import Answer, RawHeaders, raw_headers
-from roster.stack.late_context import Bareness, LateContext
+from roster.stack.late_context import Hooks, LateContext
 
 _Sent = tuple[int, RawHeaders, bytes]
 _OPERATION = "roster.operation"
@@ -53,7 +53,7 @@ class FlaskAdapter:
 
     def __init__(self, app: flask.Flask) -> None:
         self._app = app
-        self._is_bare = Bareness(app)
+        self._hooks = Hooks(app)
         self._rules: dict[str, Rule] = {}
         self._views: dict[str, _View] = {}
         self._operation_endpoints: frozenset[str] = frozenset()
@@ -88,7 +88,7 @@ class FlaskAdapter:
         if scope["type"] != "http":
             return
         body = (await receive())["body"]
-        answer_by = self._answer_late if self._is_bare else self._answer
+        answer_by = self._answer if self._hooks.exist else self._answer_late
         status, headers, content = answer_by(scope, body)
         await send({"type": "http.response.start", "status": status, "headers": headers})
         await send({"type": "http.response.body", "body": content})
@@ -151,6 +151,8 @@ class FlaskAdapter:
     def _answer_late(self, scope: Scope, body: bytes) -> _Sent:
         """Do the same where Flask has nothing to call around the view, and so nothing to make."""
         view = self._views[scope["extensions"][ROUTING_CONTEXT]["operation_id"]]
+        # From now on Flask refuses hooks. Nothing public says so.
+        self._app._got_first_request = True  # noqa: SLF001
         context = LateContext(self._app, lambda: self._context(scope, body))
         context.push()
         try:

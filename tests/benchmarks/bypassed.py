@@ -35,7 +35,7 @@ from roster.http.context import RequestContext, current
 from roster.server.dispatch import Dispatcher
 from roster.server.threads import Threads
 from roster.stack import wsgi
-from roster.stack.late_context import Bareness
+from roster.stack.late_context import Hooks
 from roster.stack.wsgi import FlaskAdapter
 from tests.benchmarks import data, operations
 from tests.benchmarks.operations import Request
@@ -104,7 +104,7 @@ def _a2wsgi() -> Iterator[None]:
 
 def _contexts() -> AbstractContextManager[object]:
     """Have Flask make its contexts and its response, and look for hooks, though there are none."""
-    return mock.patch.object(Bareness, "__bool__", return_value=False)
+    return mock.patch.object(Hooks, "exist", new=True)
 
 
 @contextmanager

@@ -20,7 +20,7 @@ URLENCODED = b"application/x-www-form-urlencoded"
 ROUTE = loader.load("development").operation("/auth/oauth2/token", "POST")
 
 
-class Path:
+class OneRoute:
     """A route with one operation."""
 
     def __init__(self, operation: Any) -> None:
@@ -44,7 +44,7 @@ def request_context(
     headers += [(b"authorization", authorization)] if authorization is not None else []
     return RequestContext(
         connections=cast(Any, None),
-        route=cast(Any, Path(operation)),
+        route=cast(Any, OneRoute(operation)),
         operation=cast(Any, operation),
         path="/auth/oauth2/token",
         path_parameters={},
