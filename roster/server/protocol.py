@@ -15,6 +15,7 @@ from uvicorn.protocols.http.httptools_impl import (
 )
 
 from roster import settings
+from roster.server import idle
 from roster.server.capacity import REFUSED_POLITELY, capacity
 from roster.server.parser import Parser
 from roster.server.writing import WholeAnswers
@@ -58,6 +59,7 @@ class Bounded(HttpToolsProtocol):
         self._new_parser()
         self._settings = _settings()
         self._most = _most()
+        self._idle = idle.of(self.server_state)
         self._is_one_too_many = False
         self._is_ending = False
         self._part = _Part.NOTHING
@@ -86,6 +88,7 @@ class Bounded(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Wait for nothing any more."""
         super().connection_lost(exc)
+        self._idle.discard(self)
         if self._running:  # uvicorn only tells the last of several requests
             self._running.disconnected = True
             self._running.message_event.set()
@@ -95,6 +98,7 @@ class Bounded(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         """Read what arrived, and see whether it is the whole of a request."""
         number = self._number
+        self._idle.discard(self)
         self._has_data = False
         self._received = self._length + len(data)
         super().data_received(data)
@@ -130,7 +134,10 @@ class Bounded(HttpToolsProtocol):
             if value[-1:] in _BLANKS:
                 self.headers[place] = name, value.rstrip(b" \t")
         if self._is_one_too_many and len(self.connections) > self._most:
-            self.limit_concurrency = 0
+            # Only for a request: those that are silent drive nobody out.
+            self._idle.close_one()
+            if len(self.connections) > self._most:
+                self.limit_concurrency = 0
         if self._is_offer:
             return
         super().on_headers_complete()
@@ -169,6 +176,8 @@ class Bounded(HttpToolsProtocol):
         super().on_response_complete()
         if self.transport.is_closing():
             self._end_in_time()
+        elif self.timeout_keep_alive_task and self._part is _Part.NOTHING:
+            self._idle.add(self)
 
     def shutdown(self) -> None:
         """Answer what has arrived, whole, and close."""

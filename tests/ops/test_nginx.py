@@ -105,7 +105,6 @@ def server(stack: Stack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Ite
     settings = {
         **PRODUCTION,
         "ROSTER_TRUSTED_PROXIES": "1",
-        "ROSTER_IDLE_SECONDS": "75",
         "ROSTER_ISSUER": stack.origin,
         "ROSTER_LIMIT_PER_ADDRESS": "3",
     }

@@ -1,5 +1,6 @@
 """The protocol: what a client may send, how much of it, and how long it may take."""
 
+import asyncio
 import contextlib
 import json
 import resource
@@ -11,9 +12,16 @@ import time
 from collections.abc import Iterator
 from http.client import HTTPResponse
 from pathlib import Path
+from typing import Any
+from unittest.mock import Mock
 
+import httpx2
 import pytest
+from uvicorn.config import Config
+from uvicorn.server import ServerState
 
+from roster import settings
+from roster.server import protocol
 from tests.live import PATIENCE_SECONDS, ROSTER, LiveServer, read, serving
 
 pytestmark = pytest.mark.live
@@ -22,7 +30,11 @@ HEAD = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n"
 POST = b"POST /api/v1/users HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
 CHUNKED = POST + b"Transfer-Encoding: chunked\r\n\r\n"
 LONG = {"ROSTER_HEAD_SECONDS": "3600", "ROSTER_BODY_SECONDS": "3600"}
-SHORT = {"ROSTER_HEAD_SECONDS": "1", "ROSTER_BODY_SECONDS": "1"}
+SHORT = {
+    "ROSTER_HEAD_SECONDS": "1",
+    "ROSTER_BODY_SECONDS": "1",
+    "ROSTER_IDLE_SECONDS": "5",
+}
 
 
 @pytest.fixture(scope="module")
@@ -302,6 +314,7 @@ def test_more_connections_than_there_may_be_are_told_so(tmp_path: Path) -> None:
                 client = stack.enter_context(connected(server))
                 client.sendall(HEAD + b"\r\n")
                 assert status_of_next(client) == 200
+                client.sendall(b"G")
             assert status_of(converse(server, HEAD + b"\r\n")) == 503
             many = [stack.enter_context(connected(server)) for _ in range(60)]
             # Beyond those that are told, the others are closed without a word.
@@ -310,6 +323,62 @@ def test_more_connections_than_there_may_be_are_told_so(tmp_path: Path) -> None:
         deadline = time.monotonic() + PATIENCE_SECONDS
         while status_of(converse(server, HEAD + b"Connection: close\r\n\r\n")) == 503:
             assert time.monotonic() < deadline
+
+
+def test_a_new_connection_takes_the_place_of_the_one_that_has_been_idle_longest(
+    tmp_path: Path,
+) -> None:
+    with (
+        serving(tmp_path, ROSTER_CONNECTIONS="4", **LONG) as server,
+        contextlib.ExitStack() as stack,
+    ):
+        server.client.close()
+        idle = []
+        for _ in range(4):
+            idle.append(stack.enter_context(connected(server)))
+            idle[-1].sendall(HEAD + b"\r\n")
+            assert status_of_next(idle[-1]) == 200
+        # Used again, the first is not the one any more that has waited longest.
+        idle[0].sendall(HEAD + b"\r\n")
+        assert status_of_next(idle[0]) == 200
+        others = [stack.enter_context(connected(server)) for _ in range(3)]
+        others.pop()  # it is silent
+        for client in (*others, idle[3], idle[0]):
+            client.sendall(HEAD + b"\r\n")
+            assert status_of_next(client) == 200
+        assert [read(client) for client in idle[1:3]] == [b"", b""]
+
+
+def test_an_answer_that_its_client_has_not_read_is_not_cut_off(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(protocol, "_most", lambda: 2)
+
+    async def empty(_scope: Any, _receive: Any, send: Any) -> None:
+        length = [(b"content-length", b"0")]
+        await send({"type": "http.response.start", "status": 200, "headers": length})
+        await send({"type": "http.response.body"})
+
+    async def run() -> list[bool]:
+        config, state = Config(empty, log_config=None), ServerState()
+        config.load()
+        transports = [Mock(**{"is_closing.return_value": False}) for _ in range(3)]
+        for transport, unread in zip(transports, (1, 0, 0), strict=True):
+            transport.get_write_buffer_size.return_value = unread
+            transport.get_extra_info.return_value = None
+            connection = protocol.Bounded(config, state, {})
+            connection.connection_made(transport)
+            connection.data_received(HEAD + b"\r\n")
+            await asyncio.sleep(0)
+        return [transport.close.called for transport in transports]
+
+    assert asyncio.run(run()) == [False, True, False]
+
+
+def test_clients_close_idle_connections_before_the_server_does() -> None:
+    seconds = httpx2.Limits().keepalive_expiry
+    assert seconds is not None
+    assert 2 * seconds < settings.load().idle_seconds
 
 
 def test_the_system_lets_as_many_connections_be_open(tmp_path: Path) -> None:
