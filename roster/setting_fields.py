@@ -14,7 +14,6 @@ class SettingFields(BaseSettings):
         extra="ignore",
         populate_by_name=True,
         hide_input_in_errors=True,
-        use_attribute_docstrings=True,
     )
 
     host: str = Field("127.0.0.1", validation_alias="HOST", min_length=1)

@@ -3,7 +3,7 @@
 import os
 from collections.abc import Iterator
 from functools import cached_property
-from typing import Any, NamedTuple, Self
+from typing import Any, Self
 from urllib.parse import urlsplit
 
 from pydantic import SecretStr, ValidationError, field_validator, model_validator
@@ -266,28 +266,4 @@ def _mistakes_of(error: ValidationError) -> list[tuple[str, str]]:
             name = str(field.validation_alias) if field else str(each["loc"][0])
             sentence = f"{name}: {sentence}"
         found.append((name, sentence))
-    return found
-
-
-class Described(NamedTuple):
-    """A setting, for those who look for one."""
-
-    name: str
-    default: str
-    description: str
-
-    @property
-    def help(self) -> str:
-        """The description with the default, if there is one."""
-        return f"{self.description} [default: {self.default}]" if self.default else self.description
-
-
-def described() -> list[Described]:
-    """Return every setting in the order of its declaration, as an operator would write it."""
-    found = []
-    for field in Settings.model_fields.values():
-        default = field.get_default()
-        if isinstance(default, SecretStr) or default in (None, (), False):
-            default = ""
-        found.append(Described(str(field.validation_alias), str(default), field.description or ""))
     return found

@@ -14,6 +14,7 @@ from models.database import connections, migrate
 from roster import settings
 from roster.cli.database import NEWER
 from roster.contract import loader
+from roster.described_settings import described
 from roster.observability import logs
 from roster.server import memory, serving
 from roster.settings import Settings, SettingsError
@@ -27,7 +28,7 @@ class _WithSettings(click.Command):
     def format_epilog(self, context: click.Context, formatter: click.HelpFormatter) -> None:
         """Write each setting with its default and what it is for."""
         with formatter.section("Settings (environment variables)"):
-            rows = [(each.name, each.help) for each in settings.described()]
+            rows = [(each.name, each.help) for each in described()]
             formatter.write_dl(rows, col_max=max(len(name) for name, _ in rows))
 
 

@@ -107,6 +107,7 @@ class Files:
         self.folder = folder.resolve()
         self.root = self.folder / ROOT
         self._read: dict[Path, Any] = {}
+        self._found: dict[tuple[Path, str], Path] = {}
         self._bytes = 0
 
     def name(self, file: Path) -> str:
@@ -129,6 +130,13 @@ class Files:
 
         :raises DefinitionError: where there is none, or where it is outside the folder.
         """
+        # To follow links is slow, and many references name the same file.
+        key = base.parent, name
+        if key not in self._found:
+            self._found[key] = self._find(name, base)
+        return self._found[key]
+
+    def _find(self, name: str, base: Path) -> Path:
         if re.match(r"[A-Za-z][A-Za-z0-9+.-]*:|//", name):
             raise DefinitionError(f"$ref: {name} is not a file of this folder, and is not fetched")
         try:

@@ -11,7 +11,7 @@ import pytest
 import yaml
 from compose_spec import PyCompose
 
-from roster.settings import described
+from roster.described_settings import described
 from tests.live import ROOT
 
 OPS = ROOT / "ops"

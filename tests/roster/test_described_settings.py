@@ -6,13 +6,13 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from roster import settings
 from roster.cli.main import roster
+from roster.described_settings import described
 
 README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
 # Names, and parts of names: `ROSTER_LIMIT_…`, `…_LOCK_SECONDS`, `_SECRET`.
 NAMES = set(re.findall(r"`(…?_?[A-Z][A-Z_]*…?)[`=]", README))
-SETTINGS = {each.name: each for each in settings.described()}
+SETTINGS = {each.name: each for each in described()}
 
 
 def test_each_setting_has_one_line_in_the_help() -> None:
