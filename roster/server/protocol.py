@@ -15,7 +15,7 @@ from uvicorn.protocols.http.httptools_impl import (
 )
 
 from roster import settings
-from roster.server import idle
+from roster.server import places
 from roster.server.capacity import REFUSED_POLITELY, capacity
 from roster.server.parser import Parser
 from roster.server.writing import WholeAnswers
@@ -59,8 +59,8 @@ class Bounded(HttpToolsProtocol):
         self._new_parser()
         self._settings = _settings()
         self._most = _most()
-        self._idle = idle.of(self.server_state)
-        self._is_one_too_many = False
+        self._places = places.of(self.server_state)
+        self._is_refused = False
         self._is_ending = False
         self._part = _Part.NOTHING
         # Each head and each body has a time of its own.
@@ -78,8 +78,6 @@ class Bounded(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Wait for a first request, which has to come."""
         super().connection_made(transport)
-        # uvicorn's own limit would refuse those too that were here before.
-        self._is_one_too_many = len(self.connections) > self._most
         if len(self.connections) > self._most + REFUSED_POLITELY:
             transport.abort()
             return
@@ -88,7 +86,8 @@ class Bounded(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Wait for nothing any more."""
         super().connection_lost(exc)
-        self._idle.discard(self)
+        self._unset_keepalive_if_required()  # uvicorn leaves the timer where the client reset
+        self._places.leave(self)
         if self._running:  # uvicorn only tells the last of several requests
             self._running.disconnected = True
             self._running.message_event.set()
@@ -98,7 +97,7 @@ class Bounded(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         """Read what arrived, and see whether it is the whole of a request."""
         number = self._number
-        self._idle.discard(self)
+        self._places.end_idle(self)
         self._has_data = False
         self._received = self._length + len(data)
         super().data_received(data)
@@ -112,6 +111,13 @@ class Bounded(HttpToolsProtocol):
             self._length = 0 if is_new else self._received
             if self._is_too_large:
                 self._refuse(431)
+            elif is_new and self._part is _Part.NOTHING:
+                # The answer was complete before the request was.
+                self._stop_waiting()
+                self.timeout_keep_alive_task = self.loop.call_later(
+                    self.timeout_keep_alive, self.timeout_keep_alive_handler
+                )
+                self._places.begin_idle(self)
             else:
                 self._wait()
 
@@ -133,11 +139,10 @@ class Bounded(HttpToolsProtocol):
         for place, (name, value) in enumerate(self.headers):
             if value[-1:] in _BLANKS:
                 self.headers[place] = name, value.rstrip(b" \t")
-        if self._is_one_too_many and len(self.connections) > self._most:
-            # Only for a request: those that are silent drive nobody out.
-            self._idle.close_one()
-            if len(self.connections) > self._most:
-                self.limit_concurrency = 0
+        # uvicorn's own limit would refuse those too that were here before.
+        if not self._is_refused and not self._places.take(self, self._most):
+            self._is_refused = True
+            self.limit_concurrency = 0
         if self._is_offer:
             return
         super().on_headers_complete()
@@ -177,7 +182,7 @@ class Bounded(HttpToolsProtocol):
         if self.transport.is_closing():
             self._end_in_time()
         elif self.timeout_keep_alive_task and self._part is _Part.NOTHING:
-            self._idle.add(self)
+            self._places.begin_idle(self)
 
     def shutdown(self) -> None:
         """Answer what has arrived, whole, and close."""

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import gc
 import json
 import resource
 import select
@@ -9,6 +10,7 @@ import signal
 import socket
 import sysconfig
 import time
+import weakref
 from collections.abc import Iterator
 from http.client import HTTPResponse
 from pathlib import Path
@@ -325,7 +327,23 @@ def test_more_connections_than_there_may_be_are_told_so(tmp_path: Path) -> None:
             assert time.monotonic() < deadline
 
 
-def test_a_new_connection_takes_the_place_of_the_one_that_has_been_idle_longest(
+def served(server: LiveServer, stack: contextlib.ExitStack) -> socket.socket:
+    """Connect, and have a request answered; the connection is idle then."""
+    client = stack.enter_context(connected(server))
+    client.sendall(HEAD + b"\r\n")
+    assert status_of_next(client) == 200
+    return client
+
+
+def is_open(client: socket.socket) -> bool:
+    """Tell whether a server that has answered everything still serves the connection."""
+    with contextlib.suppress(ConnectionError):
+        client.sendall(HEAD + b"\r\n")
+        return bool(client.recv(65536))
+    return False
+
+
+def test_a_request_takes_the_place_of_the_connection_that_has_been_idle_longest(
     tmp_path: Path,
 ) -> None:
     with (
@@ -333,46 +351,118 @@ def test_a_new_connection_takes_the_place_of_the_one_that_has_been_idle_longest(
         contextlib.ExitStack() as stack,
     ):
         server.client.close()
-        idle = []
-        for _ in range(4):
-            idle.append(stack.enter_context(connected(server)))
-            idle[-1].sendall(HEAD + b"\r\n")
-            assert status_of_next(idle[-1]) == 200
+        idle = [served(server, stack) for _ in range(4)]
         # Used again, the first is not the one any more that has waited longest.
-        idle[0].sendall(HEAD + b"\r\n")
-        assert status_of_next(idle[0]) == 200
-        others = [stack.enter_context(connected(server)) for _ in range(3)]
-        others.pop()  # it is silent
-        for client in (*others, idle[3], idle[0]):
-            client.sendall(HEAD + b"\r\n")
-            assert status_of_next(client) == 200
-        assert [read(client) for client in idle[1:3]] == [b"", b""]
+        assert is_open(idle[0])
+        # Silent connections drive nobody out, and are in nobody's way.
+        silent = [stack.enter_context(connected(server)) for _ in range(3)]
+        time.sleep(0.1)
+        new = [served(server, stack) for _ in range(2)]
+        assert [is_open(client) for client in (*idle, *new)] == [True, False, False] + [True] * 3
+        silent[0].sendall(HEAD + b"Upgrade: h2c\r\nConnection: upgrade\r\n\r\n")
+        assert status_of_next(silent[0]) == 200
+        assert [is_open(client) for client in (idle[0], idle[3], *new)] == [False] + [True] * 3
 
 
-def test_an_answer_that_its_client_has_not_read_is_not_cut_off(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(protocol, "_most", lambda: 2)
+def test_a_connection_whose_answer_came_before_its_body_makes_room(tmp_path: Path) -> None:
+    head = POST.replace(b"/api/v1/users", b"/nowhere") + b"Content-Length: 2\r\n\r\n"
+    with (
+        serving(tmp_path, ROSTER_CONNECTIONS="1", **SHORT) as server,
+        connected(server) as client,
+        contextlib.ExitStack() as stack,
+    ):
+        server.client.close()
+        client.sendall(head)
+        assert status_of_next(client) == 404
+        client.sendall(b"{}")
+        time.sleep(2)  # longer than a next head may take, once it has begun
+        assert is_open(client)
+        client.sendall(head)
+        assert status_of_next(client) == 404
+        client.sendall(b"{}")
+        time.sleep(0.1)
+        served(server, stack)
+        assert client.recv(1) == b""
 
-    async def empty(_scope: Any, _receive: Any, send: Any) -> None:
+
+def test_a_connection_whose_client_was_slow_makes_room_when_it_has_read(tmp_path: Path) -> None:
+    large = b"GET /api/v1/swagger-ui-bundle.js HTTP/1.1\r\nHost: localhost\r\n\r\n"
+    with (
+        serving(tmp_path, ROSTER_CONNECTIONS="1", **LONG) as server,
+        socket.socket() as client,
+        contextlib.ExitStack() as stack,
+    ):
+        server.client.close()
+        # So little that much of the answers stays with the server.
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        client.settimeout(PATIENCE_SECONDS)
+        client.connect(("127.0.0.1", server.port))
+        client.sendall(large * 5)
+        select.select([client], [], [], PATIENCE_SECONDS)
+        assert status_of(converse(server, HEAD + b"\r\n")) == 503
+        reader = client.makefile("rb")
+        for _ in range(5):
+            length = next(int(line[15:]) for line in reader if line[:15] == b"content-length:")
+            while reader.readline() != b"\r\n":
+                pass
+            assert len(reader.read(length)) == length
+        served(server, stack)
+
+
+class Answered:
+    """Connections without a network, on each of which one request has been answered."""
+
+    def __init__(self, most: int, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(protocol, "_most", lambda: most)
+        self._config, self._state = Config(self._answer, log_config=None), ServerState()
+        self._config.load()
+
+    async def __call__(self, unread: int = 0) -> protocol.Bounded:
+        """Make a connection, so many bytes of whose answer have not left."""
+        transport = Mock(**{"is_closing.return_value": False})
+        transport.get_write_buffer_size.return_value = unread
+        transport.get_extra_info.return_value = None
+        connection = protocol.Bounded(self._config, self._state, {})
+        connection.connection_made(transport)
+        connection.data_received(HEAD + b"\r\n")
+        await asyncio.sleep(0)
+        return connection
+
+    @staticmethod
+    async def _answer(_scope: Any, _receive: Any, send: Any) -> None:
         length = [(b"content-length", b"0")]
         await send({"type": "http.response.start", "status": 200, "headers": length})
         await send({"type": "http.response.body"})
 
-    async def run() -> list[bool]:
-        config, state = Config(empty, log_config=None), ServerState()
-        config.load()
-        transports = [Mock(**{"is_closing.return_value": False}) for _ in range(3)]
-        for transport, unread in zip(transports, (1, 0, 0), strict=True):
-            transport.get_write_buffer_size.return_value = unread
-            transport.get_extra_info.return_value = None
-            connection = protocol.Bounded(config, state, {})
-            connection.connection_made(transport)
-            connection.data_received(HEAD + b"\r\n")
-            await asyncio.sleep(0)
-        return [transport.close.called for transport in transports]
 
-    assert asyncio.run(run()) == [False, True, False]
+def test_a_connection_makes_room_when_its_client_has_the_whole_answer(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def run() -> list[list[bool]]:
+        connect = Answered(2, monkeypatch)
+        made: list[Any] = [await connect(unread) for unread in (1, 0, 0)]
+        before = [connection.transport.close.called for connection in made]
+        made[0].transport.get_write_buffer_size.return_value = 0
+        made.append(await connect())
+        return [before, [connection.transport.close.called for connection in made]]
+
+    assert asyncio.run(run()) == [[False, True, False], [True, True, False, False]]
+
+
+def test_nothing_waits_for_a_connection_that_its_client_reset(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def run() -> weakref.ref[protocol.Bounded]:
+        connection = await Answered(2, monkeypatch)()
+        connection.connection_lost(ConnectionResetError())
+        return weakref.ref(connection)
+
+    async def alive() -> bool:
+        lost = await run()
+        gc.collect()
+        return lost() is not None
+
+    assert not asyncio.run(alive())
 
 
 def test_clients_close_idle_connections_before_the_server_does() -> None:
