@@ -94,6 +94,9 @@ def fill(engine: Engine, size: Size) -> None:
     try:
         writers[engine.dialect.name](driver, _all_tables(size, driver, engine.dialect))
     finally:
+        # Not into the pool: SQLite keeps the table of a cache that was large, and goes through all
+        # of it when another connection has written.
+        connection.detach()
         connection.close()
 
 
@@ -282,8 +285,6 @@ def _insert(connection: sqlite3.Connection, tables: Iterator[Table]) -> None:
         connection.executemany(insert, (_for_sqlite(row) for row in made))
     connection.commit()
     connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-    connection.execute("PRAGMA foreign_keys = ON")
-    connection.execute("PRAGMA cache_size = -2000")
 
 
 def _for_sqlite(row: Sequence[Any]) -> Sequence[Any]:
