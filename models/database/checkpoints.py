@@ -16,8 +16,9 @@ _SECONDS = 10.0
 # end, and begins anew. A reader may keep it longer, and so do other processes that write.
 _MOST_PAGES = 1000
 _USUAL_BYTES = 2 * 4096 * _MOST_PAGES
-# So many pages (80 MiB) are left to this thread; then SQLite copies them within a commit.
-_AUTOCHECKPOINT = 20_000
+# Where the thread does not keep up (slow disk, busy machine), SQLite copies them within a commit:
+# the log must not fill a disk on which the database has room.
+_AUTOCHECKPOINT = 2 * _MOST_PAGES
 # The file is cut to its usual size where it has become longer.
 WATCHED = (
     f"PRAGMA wal_autocheckpoint = {_AUTOCHECKPOINT}",

@@ -132,8 +132,23 @@ def test_a_log_that_a_reader_kept_becomes_short_again(
 
 @pytest.mark.usefixtures("running")
 def test_writers_leave_the_log_alone(engine: Engine) -> None:
-    assert pragma(engine, "wal_autocheckpoint") == 20_000
+    assert pragma(engine, "wal_autocheckpoint") == 2000
     assert pragma(engine, "journal_size_limit") == 8_192_000
+
+
+def test_the_log_stays_short_where_the_thread_is_too_slow(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    may_end = threading.Event()
+    monkeypatch.setattr(Checkpoints, "make", lambda _self: may_end.wait(PATIENCE_SECONDS))
+    running = Checkpoints(engine)
+    running.start()
+    write(engine, 2000)
+    may_end.set()
+    running.close()
+
+    # Each row is some three pages.
+    assert log_of(engine).stat().st_size < 2500 * PAGE
 
 
 def test_without_the_thread_sqlite_does_it_itself(engine: Engine) -> None:
