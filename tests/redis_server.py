@@ -3,6 +3,7 @@
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import time
 from collections.abc import Iterator
@@ -29,13 +30,19 @@ def redis_in(folder: Path) -> Iterator[tuple[str, int]]:
     place = folder / "redis.sock"
     options = ("--port", "0", "--unixsocket", str(place), "--save", "", "--dir", str(folder))
     with subprocess.Popen(["redis-server", *options], stdout=subprocess.DEVNULL) as process:
-        while not place.exists():
+        while not _is_listening(place):
             assert process.poll() is None
             time.sleep(0.01)
         try:
             yield f"redis+unix://{place}", process.pid
         finally:
             process.terminate()
+
+
+def _is_listening(place: Path) -> bool:
+    """Tell whether a server takes connections on a socket, which is there a moment before."""
+    with socket.socket(socket.AF_UNIX) as client:
+        return client.connect_ex(str(place)) == 0
 
 
 @contextmanager
