@@ -123,7 +123,7 @@ class SettingFields(BaseSettings):
     # Above the times after which clients and proxies close (httpx 5, nginx 60): a request that is
     # sent while the server closes is lost.
     idle_seconds: int = Field(75, validation_alias="ROSTER_IDLE_SECONDS", ge=1, le=3600)
-    """How long a connection is kept for the next request, if no other needs its place."""
+    """How long a connection is kept for the next request, unless another needs its place."""
     head_bytes: int = Field(65_536, validation_alias="ROSTER_HEAD_BYTES", ge=4096, le=1_048_576)
     """How large a request's head may be."""
     headers: int = Field(100, validation_alias="ROSTER_HEADERS", ge=20, le=1000)

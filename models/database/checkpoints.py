@@ -15,14 +15,13 @@ _SECONDS = 10.0
 # After so many pages (4 MiB), as with SQLite itself, writers wait until the log is copied to its
 # end, and begins anew. A reader may keep it longer, and so do other processes that write.
 _MOST_PAGES = 1000
-_USUAL_BYTES = 2 * 4096 * _MOST_PAGES
 # Where the thread does not keep up (slow disk, busy machine), SQLite copies them within a commit:
 # the log must not fill a disk on which the database has room.
 _AUTOCHECKPOINT = 2 * _MOST_PAGES
-# The file is cut to its usual size where it has become longer.
+# The file is cut to the size that it has then, where it has become longer.
 WATCHED = (
     f"PRAGMA wal_autocheckpoint = {_AUTOCHECKPOINT}",
-    f"PRAGMA journal_size_limit = {_USUAL_BYTES}",
+    f"PRAGMA journal_size_limit = {4096 * _AUTOCHECKPOINT}",
 )
 
 _PATIENCE = 1.0

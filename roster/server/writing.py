@@ -38,6 +38,10 @@ class WholeAnswers:
     async def _write(self, message: Message) -> None:
         is_first = self._start is None and not self._cycle.response_started
         if is_first and message["type"] == "http.response.start":
+            if self._cycle.waiting_for_100_continue and self._cycle.more_body:
+                # The client may send its body now or leave it out: what comes next could be either
+                # the body or another request (RFC 9110 section 10.1.1).
+                self._cycle.keep_alive = False
             self._start = message
             return
         start, self._start = self._start, None

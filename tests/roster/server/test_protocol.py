@@ -385,6 +385,20 @@ def test_a_connection_whose_answer_came_before_its_body_makes_room(tmp_path: Pat
         assert client.recv(1) == b""
 
 
+@pytest.mark.parametrize("body", [b"", b"{}"])
+def test_a_body_that_may_never_come_is_not_waited_for(patient: LiveServer, body: bytes) -> None:
+    head = POST.replace(b"/api/v1/users", b"/nowhere") + b"Content-Length: 2\r\n"
+    with connected(patient) as client:
+        client.sendall(head + b"Expect: 100-continue\r\n\r\n" + body)
+        answer = HTTPResponse(client)
+        answer.begin()
+        answer.read()
+        assert answer.status == 404
+        # With its body, the request has come to its end.
+        assert answer.getheader("Connection") == (None if body else "close")
+        assert is_open(client) is bool(body)
+
+
 def test_a_connection_whose_client_was_slow_makes_room_when_it_has_read(tmp_path: Path) -> None:
     large = b"GET /api/v1/swagger-ui-bundle.js HTTP/1.1\r\nHost: localhost\r\n\r\n"
     with (
@@ -407,6 +421,25 @@ def test_a_connection_whose_client_was_slow_makes_room_when_it_has_read(tmp_path
                 pass
             assert len(reader.read(length)) == length
         served(server, stack)
+
+
+def test_a_connection_on_which_a_request_has_arrived_is_not_closed(tmp_path: Path) -> None:
+    with (
+        serving(tmp_path, ROSTER_CONNECTIONS="2", **LONG) as server,
+        contextlib.ExitStack() as stack,
+    ):
+        server.client.close()
+        first, second = (served(server, stack) for _ in range(2))
+        new = stack.enter_context(connected(server))
+        time.sleep(0.1)
+        # The server reads both at once, the new one's first.
+        server.process.send_signal(signal.SIGSTOP)
+        for client in (new, first):
+            client.sendall(HEAD + b"\r\n")
+            time.sleep(0.01)
+        server.process.send_signal(signal.SIGCONT)
+        assert [status_of_next(client) for client in (new, first)] == [200, 200]
+        assert second.recv(1) == b""
 
 
 class Answered:
