@@ -78,7 +78,8 @@ class Bounded(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Wait for a first request, which has to come."""
         super().connection_made(transport)
-        if len(self.connections) > self._most + REFUSED_POLITELY:
+        is_full = len(self.connections) > self._most + REFUSED_POLITELY
+        if not self._places.arrive(self, is_full=is_full):
             transport.abort()
             return
         self._wait()

@@ -24,6 +24,7 @@ from uvicorn.server import ServerState
 
 from roster import settings
 from roster.server import protocol
+from roster.server.capacity import REFUSED_POLITELY
 from tests.live import PATIENCE_SECONDS, ROSTER, LiveServer, read, serving
 
 pytestmark = pytest.mark.live
@@ -440,6 +441,46 @@ def test_a_connection_on_which_a_request_has_arrived_is_not_closed(tmp_path: Pat
         server.process.send_signal(signal.SIGCONT)
         assert [status_of_next(client) for client in (new, first)] == [200, 200]
         assert second.recv(1) == b""
+
+
+@pytest.mark.parametrize("sent", [b"", b"GET /heal"], ids=["nothing", "half a head"])
+def test_who_asks_is_served_however_many_others_ask_nothing(tmp_path: Path, sent: bytes) -> None:
+    with (
+        serving(tmp_path, ROSTER_CONNECTIONS="2", **LONG) as server,
+        contextlib.ExitStack() as stack,
+    ):
+        server.client.close()
+        silent = []
+        for _ in range(2 + REFUSED_POLITELY):
+            silent.append(stack.enter_context(connected(server)))
+            silent[-1].sendall(sent)
+        served(server, stack)
+        assert silent[0].recv(1) == b""
+        ended, _, _ = select.select(silent[1:], [], [], 0.1)
+        assert not ended
+        served(server, stack)
+        assert silent[1].recv(1) == b""
+
+
+def test_a_connection_whose_first_request_has_arrived_makes_no_room(tmp_path: Path) -> None:
+    with (
+        serving(tmp_path, ROSTER_CONNECTIONS="2", **LONG) as server,
+        contextlib.ExitStack() as stack,
+    ):
+        server.client.close()
+        several = range(2 + REFUSED_POLITELY)
+        first, second, *_ = (stack.enter_context(connected(server)) for _ in several)
+        time.sleep(0.1)
+        # The server sees the new connection before it reads what the first has sent.
+        server.process.send_signal(signal.SIGSTOP)
+        new = stack.enter_context(connected(server))
+        time.sleep(0.01)
+        first.sendall(HEAD + b"\r\n")
+        server.process.send_signal(signal.SIGCONT)
+        assert status_of_next(first) == 200
+        assert second.recv(1) == b""
+        new.sendall(HEAD + b"\r\n")
+        assert status_of_next(new) == 200
 
 
 class Answered:
