@@ -244,7 +244,7 @@ def _connexion(
     app._middleware_app.asgi_app = adapter  # type: ignore[assignment]  # noqa: SLF001
     stack: ASGIApp = app.middleware
     with _without_second_check():
-        app.add_api(defined.document)
+        app.add_api(defined.document, base_path=defined.base_path or None)
         # connexion builds its stack, and reads the definition, at the first event, whatever it is.
         step_through(stack({"type": "lifespan"}, _never, _never))
     if resolver.mistakes:

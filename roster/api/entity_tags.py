@@ -2,19 +2,9 @@
 
 import hashlib
 import re
-from typing import Any
-
-import orjson
 
 # An item of a list of tags.
 _TAG = re.compile(r'(?:^|,)[ \t]*(W/)?"([^"]*)"[ \t]*(?=,|$)')
-
-
-def body_of(result: Any) -> bytes:
-    """Return the body that is sent for what a handler returned: text as it is, else JSON."""
-    if isinstance(result, str):
-        return result.encode()
-    return result if isinstance(result, bytes) else orjson.dumps(result)
 
 
 def tag_of(body: bytes) -> str:

@@ -3,8 +3,9 @@
 from typing import Any
 
 from models.database.pagination import Page
-from roster.api.entity_tags import body_of, names, tag_of
+from roster.api.entity_tags import names, tag_of
 from roster.api.pagination import next_page
+from roster.api.representations import Representations
 from roster.contract.definition import Definition
 from roster.contract.links import location
 from roster.contract.operation import Operation
@@ -25,8 +26,7 @@ class Responder:
         declared_headers = declared.get("headers", {})
         headers = {name: value for name, value in _UNCACHED.items() if name in declared_headers}
         self._has_content = bool(declared.get("content"))
-        if self._has_content:
-            headers["Content-Type"] = _with_charset(_concrete(declared["content"]))
+        self._represent = Representations(declared.get("content", {}))
         self._headers = raw_headers(headers.items())
         self._has_location = "Location" in declared_headers
         self._link = location(operation, definition)
@@ -48,9 +48,10 @@ class Responder:
         if self._has_location and (self._link or isinstance(result, str)):
             more["Location"] = self._location(result)
         headers = [*self._headers, *raw_headers(more.items())] if more else self._headers
-        if result is None or not self._has_content:
+        if not self._has_content:
             return Answer(self._status, raw_headers=headers)
-        body = body_of(result)
+        body, of_body = self._represent(result)
+        headers = [*headers, *of_body]
         if self._has_etag:
             return self._tagged(body, headers, context)
         return Answer(self._status, body, raw_headers=headers)
@@ -83,15 +84,3 @@ class Responder:
         if isinstance(result, str) or self._link is None:
             return str(result)
         return self._settings.origin + self._link.path(result)
-
-
-def _concrete(content: dict[str, Any]) -> str:
-    """Return the media type in which a handler's data is sent: the first that is no range."""
-    media_type = next(iter(content))
-    if "*" not in media_type:
-        return media_type
-    return "text/plain" if media_type.startswith("text/") else "application/json"
-
-
-def _with_charset(media_type: str) -> str:
-    return f"{media_type}; charset=utf-8" if media_type.startswith("text/") else media_type

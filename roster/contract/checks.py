@@ -6,17 +6,23 @@ from typing import Any
 
 from roster.contract import kinds
 from roster.contract.errors import nearest
-from roster.contract.operation import METHODS
+from roster.contract.operation import METHODS, function_name
 from roster.contract.references import dereference
 from roster.contract.structure import Mistake
+from roster.contract.support import base_path
 
 _CONTROLLER = "x-openapi-router-controller"
+# The name of the one scheme of the type `http` that this server checks.
+_METRICS = "metrics"
+_WELL_KNOWN = "/.well-known/"
 
 
 def mistakes(document: dict[str, Any]) -> Iterator[Mistake]:
     """Yield what contradicts itself in a document, or leads to nothing in it."""
     resolved = dereference(document)
+    yield from ((sentence, ("servers", "0")) for sentence in _of_server(resolved))
     ids: dict[str, str] = {}
+    functions: dict[tuple[str, str], str] = {}
     found = [
         (("paths", path, method), item[method], item)
         for path, item in resolved["paths"].items()
@@ -29,11 +35,14 @@ def mistakes(document: dict[str, Any]) -> Iterator[Mistake]:
         yield from ((sentence, steps) for sentence in _of_operation(operation))
         yield from ((sentence, steps) for sentence in _of_path(steps[1], operation, item))
         yield from ((sentence, steps) for sentence in _of_security(operation, resolved))
-        name = operation.get("operationId")
+        name, place = operation.get("operationId"), f"{steps[2].upper()} {steps[1]}"
+        function = str(operation.get(_CONTROLLER)), function_name(name or "")
         if name in ids:
             yield f"the operationId {name} is that of {ids[name]} too", steps
+        elif name and function in functions:
+            yield f"the operationId {name} names the function of {functions[function]} too", steps
         elif name:
-            ids[name] = f"{steps[2].upper()} {steps[1]}"
+            ids[name] = functions[function] = place
     for steps, operation, _ in found:
         yield from ((sentence, steps) for sentence in _of_links(operation, ids, resolved))
 
@@ -65,6 +74,33 @@ def _of_security(operation: dict[str, Any], document: dict[str, Any]) -> Iterato
         for name in requirement:
             if name not in schemes:
                 yield f"security: there is no scheme {name}{nearest(name, schemes)}"
+            elif not _is_checked(name, schemes[name]):
+                yield (
+                    f"security: this server cannot check {name}; it checks schemes of the type"
+                    f" oauth2, and {_METRICS}, the operator's token"
+                )
+        if len(requirement) > 1:
+            yield f"security: {' and '.join(requirement)} cannot be required together"
+
+
+def _is_checked(name: str, scheme: dict[str, Any]) -> bool:
+    is_bearer = scheme["type"] == "http" and str(scheme["scheme"]).lower() == "bearer"
+    return scheme["type"] == "oauth2" or (is_bearer and name == _METRICS)
+
+
+def _of_server(document: dict[str, Any]) -> Iterator[str]:
+    """Judge the first server, below whose path all paths are served."""
+    servers = document.get("servers") or [{"url": "/"}]
+    variables = servers[0].get("variables", {})
+    missing = set(re.findall(r"\{([^{}]*)\}", servers[0]["url"])) - variables.keys()
+    for name in sorted(missing):
+        yield f"the URL's {{{name}}} is not declared as a variable{nearest(name, variables)}"
+    at_root = next((path for path in document["paths"] if path.startswith(_WELL_KNOWN)), None)
+    if not missing and at_root and base_path(document):
+        yield (
+            f"the URL must have no path, as {at_root} is at the root of its host (RFC 8615), and"
+            " so is all that it names"
+        )
 
 
 def _of_links(

@@ -38,12 +38,8 @@ class Operation:
 
     @cached_property
     def handler(self) -> str:
-        """The dotted name of the function that carries the operation out.
-
-        It is called as the operation is, with an underscore for each sign that no name may have.
-        """
-        name = re.sub(r"\W", "_", self.id)
-        return f"{self.spec['x-openapi-router-controller']}.{name}"
+        """The dotted name of the function that carries the operation out."""
+        return f"{self.spec['x-openapi-router-controller']}.{function_name(self.id)}"
 
     @cached_property
     def hashes_where(self) -> Mapping[str, Sequence[str]] | None:
@@ -124,7 +120,7 @@ class Operation:
         :raises DefinitionError: where only errors are declared.
         """
         responses = self.spec["responses"]
-        good = [status for status in responses if status < "4"]
+        good = [status for status in responses if "2" <= status < "4"]
         if not good and "default" not in responses:
             raise DefinitionError(
                 "no answer to a request that goes well is declared",
@@ -159,6 +155,14 @@ class Operation:
         return form_of_errors(self.spec, declared)
 
 
+def function_name(operation_id: str) -> str:
+    """Return the name of an operation's function.
+
+    It is called as the operation is, with an underscore for each sign that no name may have.
+    """
+    return re.sub(r"\W", "_", operation_id)
+
+
 def form_of_errors(operation: Mapping[str, Any], errors: Iterable[Mapping[str, Any]]) -> str:
     """Return the media type of an operation's errors, of which some are declared."""
     if operation.get("x-errors") == "oauth":
@@ -178,9 +182,12 @@ def each_operation(document: Mapping[str, Any]) -> Iterator[tuple[str, str, dict
 def operations(document: dict[str, Any]) -> Iterator[Operation]:
     """Yield the operations of a document, with all references replaced."""
     resolved = dereference(document)
+    schemes = resolved.get("components", {}).get("securitySchemes", {})
+    of_tokens = {name for name, each in schemes.items() if each.get("type") == "oauth2"}
     for path, method, spec in each_operation(resolved):
         item = document["paths"][path]
         security = spec.get("security", resolved.get("security", []))
+        named = [(name, scopes) for each in security for name, scopes in each.items()]
         permission = Permission.of(spec["x-permission"], declared_roles(document))
         if spec.get("x-immediate") and (security or permission.object):
             raise ValueError(f"x-immediate: {spec['operationId']} would wait for the database")
@@ -193,8 +200,10 @@ def operations(document: dict[str, Any]) -> Iterator[Operation]:
             declared=item[method],
             declared_parameters=_parameters(document, item, item[method]),
             permission=permission,
-            scopes=frozenset(scope for scheme in security for scope in scheme.get("oauth2", [])),
-            is_protected=any("oauth2" in scheme for scheme in security),
+            scopes=frozenset(
+                scope for name, scopes in named if name in of_tokens for scope in scopes
+            ),
+            is_protected=any(name in of_tokens for name, _ in named),
             is_open=not security or {} in security,
         )
 

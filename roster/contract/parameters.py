@@ -156,6 +156,8 @@ def _in_path(read: Read, name: str, style: str, *, explode: bool) -> Read:
     def read_marked(text: str) -> Any:
         if style == "matrix" and explode and text[:1] == ";" and not text.startswith(start):
             return read(text[1:].replace(";", ","))  # the members of an object
+        if text == f";{name}" and style == "matrix":
+            text += "="  # so it stands where the value is empty
         if not text.startswith(start):
             raise UnreadableError
         text = text.removeprefix(start)

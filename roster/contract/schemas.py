@@ -151,7 +151,8 @@ class _Node:
                 if keyword == "additionalProperties" and not demand:
                     sentence = sentences.unknown_member(schema.get("properties", {}))
                 else:
-                    sentence = sentences.of(keyword, demand)
+                    is_exclusive = any(each is True for each in beside.values())
+                    sentence = sentences.of(keyword, demand, is_exclusive=is_exclusive)
                 is_kept = self._nodes.compiled({**beside, keyword: demand}).is_valid
                 yield _Rule(keyword, sentence, is_kept)
 

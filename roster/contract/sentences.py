@@ -1,5 +1,6 @@
 """Sentences: what is wrong with a value, by the keyword that it breaks, without the value."""
 
+import json
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -11,8 +12,13 @@ _MAX_KNOWN = 800
 NOT_ALLOWED = "This is not allowed here."
 
 
-def of(keyword: str, demand: Any) -> str:
-    """Tell what a keyword of JSON Schema demands, given its value in the schema."""
+def of(keyword: str, demand: Any, *, is_exclusive: bool = False) -> str:
+    """Tell what a keyword of JSON Schema demands, given its value in the schema.
+
+    `is_exclusive` tells that a `minimum` or `maximum` itself is not allowed.
+    """
+    if is_exclusive:
+        return f"This must be {'more' if keyword == 'minimum' else 'less'} than {demand}."
     return _SENTENCES.get(keyword, lambda _: NOT_ALLOWED)(demand)
 
 
@@ -37,6 +43,11 @@ def _one_of(kinds: str | list[str]) -> str:
     return " or ".join(f"an {name}" if name[0] in "aio" else f"a {name}" for name in names)
 
 
+def _told(option: Any) -> str:
+    """Write a value of the definition as JSON has it; a text stands without its quotes."""
+    return option if isinstance(option, str) else json.dumps(option, ensure_ascii=False)
+
+
 _SENTENCES: dict[str, Callable[[Any], str]] = {
     "not": lambda inner: (
         "This is only for reading, and must not be sent."
@@ -53,7 +64,15 @@ _SENTENCES: dict[str, Callable[[Any], str]] = {
     "maxItems": lambda limit: f"This must have at most {limit} items.",
     "minProperties": lambda limit: f"This must have at least {limit} members.",
     "maxProperties": lambda limit: f"This must have at most {limit} members.",
-    "enum": lambda options: f"This must be one of {', '.join(map(str, options))}.",
+    "multipleOf": lambda divisor: f"This must be a multiple of {divisor}.",
+    "uniqueItems": lambda _: "No item may be there twice.",
+    # A name that is sent is not told again: nobody knows what it is.
+    "additionalProperties": lambda schema: (
+        f"Each other member must be {_one_of(schema['type'])}."
+        if schema.get("type")
+        else "A member is not as each other member has to be."
+    ),
+    "enum": lambda options: f"This must be one of {', '.join(map(_told, options))}.",
     "format": lambda name: SENTENCES.get(name, f"This is not of the format {name}."),
     "pattern": lambda pattern: f"This must match {pattern}.",
 }

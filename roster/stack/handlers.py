@@ -25,6 +25,9 @@ def find_handler(operation: Operation) -> Callable[..., Any]:
         hint = nearest(function, functions(module))
         sentence = f"operationId: {name} has no function {function}{hint}"
         raise DefinitionError(sentence, path=operation.path, method=operation.method)
+    if inspect.iscoroutinefunction(found) or inspect.isasyncgenfunction(found):
+        sentence = f"{operation.handler} is called in a thread: write it without async"
+        raise DefinitionError(sentence, path=operation.path, method=operation.method)
     return found  # type: ignore[no-any-return]
 
 

@@ -7,7 +7,8 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from models.errors import PreconditionFailed
-from roster.api.entity_tags import body_of, names, tag_of
+from roster.api.entity_tags import names, tag_of
+from roster.api.representations import Representations
 from roster.contract.definition import Definition
 from roster.contract.errors import DefinitionError
 from roster.contract.operation import Operation
@@ -68,13 +69,15 @@ def find_precondition(
             method=operation.method,
         )
     call = caller_of(reading)
+    represent = Representations(reading.success[1].get("content", {}))
 
     def check(context: RequestContext, session: Session) -> None:
         asked = context.header(_HEADER) or ""
         # What the handler of this request has not written yet must not be read, nor written by it.
         read = replace(context, operation=reading, _session=session)
         found = rules.load(read, reading, name, session)
-        if not names(asked, tag_of(body_of(call(read, found))), weakly=False):
+        body, _ = represent(call(read, found))
+        if not names(asked, tag_of(body), weakly=False):
             raise PreconditionFailed("The object has changed since it was read.")
 
     return check

@@ -126,9 +126,15 @@ class HandlerResolver(Resolver):
 
     def _caller(self, handler: Callable[..., Any], operation: Operation) -> Call:
         """Return the function that calls a handler with what its parameters name."""
-        arguments = [
-            self._argument(name, operation) for name in inspect.signature(handler).parameters
-        ]
+        parameters = inspect.signature(handler).parameters
+        for name, parameter in parameters.items():
+            if parameter.kind is inspect.Parameter.POSITIONAL_ONLY:
+                raise DefinitionError(
+                    f"{operation.handler} is called by names, and takes {name} by its place alone",
+                    path=operation.path,
+                    method=operation.method,
+                )
+        arguments = [self._argument(name, operation) for name in parameters]
 
         def call(context: RequestContext, found: Any) -> Any:
             return handler(**{name: provide(context, found) for name, provide in arguments})

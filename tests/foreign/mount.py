@@ -37,6 +37,7 @@ class Answer:
     status: int
     body: bytes
     given: dict[str, Any] | None
+    headers: dict[str, str] = field(default_factory=dict)
 
     @property
     def problem(self) -> Any:
@@ -120,7 +121,8 @@ class Mounted:
         scope = http_scope(method, path, query=query, headers=headers)
         start, *bodies = converse(self.app, scope, body_of(body))
         content = b"".join(each["body"] for each in bodies)
-        return Answer(start["status"], content, self.given[0] if self.given else None)
+        sent = {name.decode(): value.decode("latin-1") for name, value in start["headers"]}
+        return Answer(start["status"], content, self.given[0] if self.given else None, sent)
 
 
 def complete(document: dict[str, Any], module: str) -> None:

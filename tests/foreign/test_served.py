@@ -151,6 +151,14 @@ def test_an_operations_parameter_takes_the_place_of_its_paths() -> None:
     assert Mounted(given).ask("GET", "/x", query=b"p=5").given == {"p": 5}
 
 
+@pytest.mark.parametrize("url", ["v2", "/v2", "v2/", "//example.org/v2"])
+def test_the_url_of_the_server_may_be_relative(url: str) -> None:
+    mounted = Mounted({**document(), "servers": [{"url": url}]})
+
+    assert mounted.ask("GET", "/v2/x").status == 200
+    assert mounted.document["servers"] == [{"url": url}]
+
+
 def test_the_paths_are_below_that_of_the_first_server() -> None:
     servers = [
         {
@@ -387,6 +395,7 @@ def test_a_large_value_of_a_schema_that_holds_itself_is_judged_soon() -> None:
         ({"default": {"description": "ok"}}, 200),
         ({"4XX": {"description": "no"}, "202": {"description": "ok"}}, 202),
         ({"default": {"description": "no"}, "204": {"description": "ok"}}, 204),
+        ({"101": {"description": "no"}, "200": {"description": "ok"}}, 200),
     ],
 )
 def test_the_status_is_that_of_the_declared_answer(responses: Any, status: int) -> None:
@@ -394,19 +403,46 @@ def test_the_status_is_that_of_the_declared_answer(responses: Any, status: int) 
 
 
 @pytest.mark.parametrize(
-    ("media_type", "result", "content"),
+    ("media_types", "result", "media_type", "content"),
     [
-        ("application/json", {"a": 1}, b'{"a":1}'),
-        ("*/*", [1], b"[1]"),
-        ("text/*", "abc", b"abc"),
-        ("image/png", b"\x89", b"\x89"),
+        (["application/json"], {"a": 1}, "application/json", b'{"a":1}'),
+        (["application/json"], "abc", "application/json", b'"abc"'),
+        (["application/json"], None, "application/json", b"null"),
+        (["application/json"], b"[1]", "application/json", b"[1]"),
+        (["application/problem+json"], "abc", "application/problem+json", b'"abc"'),
+        (["*/*"], [1], "application/json", b"[1]"),
+        (["*/*"], "abc", "application/json", b'"abc"'),
+        (["text/*"], "abc", "text/plain; charset=utf-8", b"abc"),
+        (["text/csv"], None, "text/csv; charset=utf-8", b""),
+        (["image/png"], b"\x89", "image/png", b"\x89"),
+        (["image/*"], b"\x89", "application/octet-stream", b"\x89"),
+        (["application/xml", "application/json"], {"a": 1}, "application/json", b'{"a":1}'),
+        (["application/xml", "application/json"], "<a/>", "application/xml", b"<a/>"),
     ],
 )
-def test_what_a_handler_returns_is_answered(media_type: str, result: Any, content: bytes) -> None:
-    responses = {"200": {"description": "ok", "content": {media_type: {}}}}
-    mounted = Mounted(document(responses=responses), results={"x": result})
+def test_what_a_handler_returns_is_answered(
+    media_types: list[str], result: Any, media_type: str, content: bytes
+) -> None:
+    declared = {each: {"schema": {"nullable": True}} for each in media_types}
+    responses = {"200": {"description": "ok", "content": declared}}
+    found = Mounted(document(responses=responses), results={"x": result}).ask("GET", "/x")
 
-    assert mounted.ask("GET", "/x").body == content
+    assert (found.headers["content-type"], found.body) == (media_type, content)
+
+
+def test_data_is_not_answered_as_what_is_not_json() -> None:
+    responses = {"200": {"description": "ok", "content": {"application/xml": {}}}}
+    mounted = Mounted(document(responses=responses), results={"x": {"a": 1}})
+
+    assert mounted.ask("GET", "/x").status == 500
+
+
+@pytest.mark.parametrize("path", ["/x/;p", "/x/;p="])
+def test_a_matrix_may_be_empty(path: str) -> None:
+    stated = parameter("path", {"type": "string"}, style="matrix")
+    found = Mounted(document(stated, path="/x/{p}")).ask("GET", path)
+
+    assert found.given == {"p": ""}
 
 
 def test_an_error_is_problem_json_where_the_definition_declares_other_json() -> None:

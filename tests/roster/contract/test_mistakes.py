@@ -7,7 +7,7 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -152,6 +152,33 @@ MISTAKES: dict[str, tuple[str, str, str, str]] = {
     "an operationId twice": (
         *(READY, "operationId: read_readiness", "operationId: read_health"),
         f"{IN_READY}the operationId read_health is that of GET /healthz too",
+    ),
+    "the function of another operation": (
+        *(READY, "operationId: read_readiness", "operationId: read.health"),
+        f"{IN_READY}the operationId read.health names the function of GET /healthz too",
+    ),
+    "a scheme that cannot be checked": (
+        *("components/securitySchemes/metrics.yaml", "scheme: bearer", "scheme: digest"),
+        (
+            "openapi/paths/metrics.yaml: GET /metrics: security: this server cannot check metrics;"
+            " it checks schemes of the type oauth2, and metrics, the operator's token"
+        ),
+    ),
+    "two schemes at once": (
+        *(TEAMS, "[{oauth2: [teams:read]}]", "[{oauth2: [teams:read], metrics: []}]"),
+        f"{IN_TEAMS}security: oauth2 and metrics cannot be required together",
+    ),
+    "a server with a path": (
+        *("openapi.yaml", "  - url: /\n", "  - url: /v1\n"),
+        (
+            "openapi/openapi.yaml: servers/0: the URL must have no path, as"
+            " /.well-known/oauth-authorization-server is at the root of its host (RFC 8615), and so"
+            " is all that it names"
+        ),
+    ),
+    "a server with a variable that is not declared": (
+        *("openapi.yaml", "  - url: /\n", "  - url: https://{host}.example.org\n"),
+        "openapi/openapi.yaml: servers/0: the URL's {host} is not declared as a variable",
     ),
     "a link to nothing": (
         *(TEAMS, "operationId: read_team", "operationId: read_taem"),
@@ -348,6 +375,39 @@ def test_a_parameter_that_comes_from_nowhere_is_one_line(
         f"roster: openapi/{TEAM}: GET /api/v1/teams/{{team_id}}: handlers.teams.read_team asks for"
         " taem, which neither the definition nor a provider gives; did you mean team?"
     )
+
+
+async def coroutine(team: object) -> None:
+    """Wait for an event loop that is not there."""
+
+
+async def generator(team: object) -> AsyncIterator[None]:
+    """Do it in steps."""
+    yield
+
+
+def by_place(team: object, /) -> None:
+    """Take no name."""
+
+
+@pytest.mark.parametrize(
+    ("handler", "sentence"),
+    [
+        (coroutine, "is called in a thread: write it without async"),
+        (generator, "is called in a thread: write it without async"),
+        (by_place, "is called by names, and takes team by its place alone"),
+    ],
+)
+def test_a_handler_that_cannot_be_called_is_one_line(
+    monkeypatch: pytest.MonkeyPatch,
+    line_of_uvicorn: Callable[[], str],
+    handler: Callable[..., object],
+    sentence: str,
+) -> None:
+    monkeypatch.setattr(teams, "read_team", handler)
+    place = f"openapi/{TEAM}: GET /api/v1/teams/{{team_id}}"
+
+    assert line_of_uvicorn() == f"roster: {place}: handlers.teams.read_team {sentence}"
 
 
 # All at once
