@@ -1,6 +1,6 @@
 """Writing: an answer that is whole is written to the connection at once."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -21,12 +21,15 @@ class WholeAnswers:
 
     uvicorn looks at each header, and writes the head and the body apart. Both together take a tenth
     of the time of a request for `users/me`. Where an answer comes in pieces, or says anything of
-    the connection, uvicorn writes it.
+    the connection, uvicorn writes it. `close` closes the connection after the answer.
     """
 
-    def __init__(self, cycle: RequestResponseCycle, app: ASGIApp) -> None:
+    def __init__(
+        self, cycle: RequestResponseCycle, app: ASGIApp, close: Callable[[], None]
+    ) -> None:
         self._cycle = cycle
         self._app = app
+        self._close = close
         self._start: Message | None = None
         self._send: Send
 
@@ -70,7 +73,7 @@ class WholeAnswers:
         cycle.transport.write(b"".join((STATUS_LINE[start["status"]], head, end, content)))
         cycle.message_event.set()
         if not cycle.keep_alive:
-            cycle.transport.close()
+            self._close()
         cycle.on_response()
         return True
 

@@ -58,7 +58,7 @@ async def run(
         keep_alive=keep_alive,
         on_response=lambda: ends.append(None),
     )
-    await cycle.run_asgi(cast(Any, WholeAnswers(cycle, app) if whole else app))
+    await cycle.run_asgi(cast(Any, WholeAnswers(cycle, app, transport.close) if whole else app))
     return (
         cycle.response_started,
         cycle.response_complete,

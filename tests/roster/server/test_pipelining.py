@@ -1,0 +1,223 @@
+"""Pipelining: requests that come before the answers to others, and connections that end."""
+
+import contextlib
+import select
+import signal
+import socket
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.live import PATIENCE_SECONDS, LiveServer, read, serving
+from tests.roster.server.test_protocol import (
+    HEAD,
+    LONG,
+    POST,
+    SHORT,
+    connected,
+    converse,
+    memory,
+    sockets,
+    status_of,
+    status_of_next,
+    wait_for_sockets,
+)
+
+pytestmark = pytest.mark.live
+
+GET = HEAD + b"\r\n"
+READY = GET.replace(b"/healthz", b"/readyz")
+LARGE = GET.replace(b"/healthz", b"/api/v1/swagger-ui-bundle.js")
+LOGIN = GET.replace(
+    b"/healthz",
+    b"/auth/oauth2/token?grant_type=password&client_id=documentation&username=root&password=q",
+)
+
+
+@pytest.fixture(scope="module")
+def patient(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
+    """Yield a server that waits for ever."""
+    with serving(tmp_path_factory.mktemp("patient"), **LONG) as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def hasty(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
+    """Yield a server that waits for a second."""
+    with serving(tmp_path_factory.mktemp("hasty"), **SHORT) as server:
+        yield server
+
+
+def statuses(answer: bytes) -> list[int]:
+    """Return the status of each answer; no body of those that are asked for holds such a line."""
+    return [int(each[:3]) for each in answer.split(b"HTTP/1.1 ")[1:]]
+
+
+# The order
+
+
+@pytest.mark.parametrize(
+    ("behind", "status"),
+    [
+        (b"garbage\r\n\r\n", 400),
+        (b"GET http:// HTTP/1.1\r\n\r\n", 400),
+        (b"GET / HTTP/1.1\r\n\r\n", 400),
+        (HEAD + b"X: " + b"x" * 70_000 + b"\r\n\r\n", 431),
+        (HEAD + b"a: b\r\n" * 200 + b"\r\n", 431),
+        (POST + b"Content-Length: 9, 9\r\n\r\n", 400),
+        (POST + b"Transfer-Encoding: chunked\r\n\r\nno chunk\r\n", 400),
+    ],
+    ids=["garbage", "no URL", "no host", "large", "many headers", "two lengths", "no chunk"],
+)
+@pytest.mark.parametrize(
+    "first", [[GET], [LOGIN], [READY, LOGIN, GET]], ids=["at once", "login", "three"]
+)
+def test_what_cannot_be_read_is_told_after_the_answers_before_it(
+    patient: LiveServer, first: list[bytes], behind: bytes, status: int
+) -> None:
+    answer = converse(patient, b"".join(first) + behind)
+
+    assert statuses(answer) == [200] * len(first) + [status]
+
+
+def test_what_cannot_be_read_is_told_after_answers_that_are_read_slowly(
+    patient: LiveServer,
+) -> None:
+    with socket.socket() as client:
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        client.settimeout(PATIENCE_SECONDS)
+        client.connect(("127.0.0.1", patient.port))
+        client.sendall(LARGE * 4)
+        select.select([client], [], [], PATIENCE_SECONDS)
+        client.sendall(b"garbage\r\n\r\n")
+        answer = read(client)
+
+    assert answer.count(b"HTTP/1.1 200 OK\r\n") == 4
+    assert answer.endswith(b"Invalid HTTP request received.")
+    assert answer.count(b"HTTP/1.1 400 ") == 1
+
+
+def test_requests_wait_as_bytes_for_their_turn(patient: LiveServer) -> None:
+    number = 10_000
+    patient.client.get("/healthz")
+    before = memory(patient)
+    with connected(patient) as client:
+        client.settimeout(PATIENCE_SECONDS)
+        client.setblocking(False)
+        waiting, answer = GET * number, b""
+        while answer.count(b"HTTP/1.1 200 ") < number:
+            readable, writable, _ = select.select(
+                [client], [client] if waiting else [], [], PATIENCE_SECONDS
+            )
+            assert readable or writable
+            if writable:
+                waiting = waiting[client.send(waiting) :]
+            if readable and not waiting:
+                answer += client.recv(1 << 20)
+        most = memory(patient)
+
+    assert most - before < 20_000  # KiB
+
+
+def test_who_sends_many_requests_keeps_nobody_waiting(patient: LiveServer) -> None:
+    with contextlib.ExitStack() as stack:
+        for _ in range(10):
+            client = stack.enter_context(connected(patient))
+            client.setblocking(False)
+            with contextlib.suppress(BlockingIOError):
+                client.send(GET * 10_000)
+        before = memory(patient)
+        assert patient.client.get("/healthz").status_code == 200
+        # Each would take some 40 MiB as requests.
+        assert memory(patient) - before < 50_000
+
+
+def test_all_that_has_arrived_is_answered_at_the_end(tmp_path: Path) -> None:
+    with serving(tmp_path) as server, connected(server) as client:
+        client.sendall(READY * 100)
+        assert select.select([client], [], [], PATIENCE_SECONDS)[0]
+        server.process.send_signal(signal.SIGTERM)
+
+        assert statuses(read(client)) == [200] * 100
+
+
+# The end of one side
+
+
+@pytest.mark.parametrize("sent", [GET, READY, LOGIN, READY * 3, (READY + LOGIN) * 40], ids=len)
+def test_a_client_that_sends_no_more_gets_its_answers(patient: LiveServer, sent: bytes) -> None:
+    number = sent.count(b"GET ")
+
+    assert statuses(converse(patient, sent, end=True)) == [200] * number
+
+
+@pytest.mark.parametrize(
+    ("sent", "number"),
+    [
+        (b"", 0),
+        (HEAD, 0),
+        (POST + b"Content-Length: 9\r\n\r\n{", 0),
+        (READY + HEAD, 1),
+        (READY + READY + POST + b"Content-Length: 9\r\n\r\n{", 2),
+    ],
+    ids=["nothing", "half a head", "half a body", "a half one behind", "half a body behind"],
+)
+def test_what_will_not_be_whole_is_not_answered(
+    patient: LiveServer, sent: bytes, number: int
+) -> None:
+    assert statuses(converse(patient, sent, end=True)) == [200] * number
+
+
+@pytest.mark.parametrize("tail", [b"\r\n", b"garbage\r\n\r\n"], ids=["line end", "garbage"])
+def test_who_reads_nothing_keeps_no_place_by_sending_more(tmp_path: Path, tail: bytes) -> None:
+    with serving(tmp_path, **SHORT) as server, socket.socket() as client:
+        server.client.close()
+        time.sleep(0.5)
+        quiet = sockets(server)
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        client.connect(("127.0.0.1", server.port))
+        # So little of the last one stays with the server that it waits for nothing.
+        for _ in range(60):
+            client.sendall(GET.replace(b"/healthz", b"/api/v1/guide"))
+            time.sleep(0.01)
+        client.sendall(tail)
+        wait_for_sockets(server, quiet)
+
+
+@pytest.mark.parametrize("path", [b"/nowhere", b"/api/v1/users"], ids=["404", "413"])
+def test_an_early_answer_is_not_lost_where_the_connection_ends(
+    patient: LiveServer, path: bytes
+) -> None:
+    head = (
+        POST.replace(b"/api/v1/users", path) + b"Connection: close\r\nContent-Length: 3000000\r\n"
+    )
+    for _ in range(10):
+        with connected(patient) as client:
+            client.sendall(head + b"\r\n")
+            for _ in range(30):
+                client.sendall(b"x" * 100_000)
+            assert status_of_next(client) in {404, 413}
+
+
+# Hosts and versions
+
+
+@pytest.mark.parametrize(
+    ("sent", "status"),
+    [
+        (b"GET /healthz HTTP/1.1\r\n\r\n", 400),
+        (b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nHost: localhost\r\n\r\n", 400),
+        (b"GET /healthz HTTP/1.0\r\nHost: localhost\r\nHost: localhost\r\n\r\n", 400),
+        (b"GET /healthz HTTP/1.0\r\n\r\n", 200),
+    ],
+)
+def test_a_request_names_one_host(patient: LiveServer, sent: bytes, status: int) -> None:
+    assert status_of(converse(patient, sent)) == status
+
+
+def test_nobody_tells_http_1_0_to_go_on(patient: LiveServer) -> None:
+    head = POST.replace(b"HTTP/1.1", b"HTTP/1.0") + b"Expect: 100-continue\r\nContent-Length: 2\r\n"
+
+    assert status_of(converse(patient, head + b"\r\n{}")) == 400
