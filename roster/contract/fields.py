@@ -88,6 +88,11 @@ def json_field(name: str, schema: Schema, *, is_required: bool = False) -> Field
     return Field(name, schema, json_text, is_required=is_required)
 
 
+def json_items_field(name: str, schema: Schema) -> Field:
+    """Make a field of an array that is sent in several pairs, each with an item as JSON."""
+    return Field(name, schema, None, lambda pairs: [json_text(text) for _, text in pairs])
+
+
 def json_text(text: str) -> Any:
     """Read a text as JSON.
 
@@ -97,6 +102,14 @@ def json_text(text: str) -> Any:
         return parse_json(text.encode())
     except HTTPError:
         raise UnreadableError from None
+
+
+def json_or_text(text: str) -> Any:
+    """Read a text as JSON; what is none stays a text, and fails its schema."""
+    try:
+        return json_text(text)
+    except UnreadableError:
+        return text
 
 
 def _list(schema: Schema, allowed: frozenset[str]) -> Callable[[list[tuple[str, str]]], Any]:

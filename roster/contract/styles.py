@@ -7,7 +7,7 @@ from urllib.parse import unquote_to_bytes
 
 from roster.contract.errors import DefinitionError
 from roster.contract.schemas import Schema
-from roster.contract.texts import Read, items, kinds, members, others, reader
+from roster.contract.texts import Read, is_kept, items, kinds, members, others, reader
 from roster.http.json_bodies import MAX_VALUES
 
 CONTAINERS = frozenset({"array", "object"})
@@ -67,7 +67,7 @@ def flat(schema: dict[str, Any]) -> Read:
 
     :raises DefinitionError: where it is one: what lies in an array or an object is a text.
     """
-    if (kinds(schema) or frozenset()) & CONTAINERS:
+    if is_kept(schema) or (kinds(schema) or frozenset()) & CONTAINERS:
         raise DefinitionError("arrays and objects within an array or an object are not defined")
     return reader(schema)
 

@@ -2,7 +2,7 @@
 
 import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from roster.contract.schemas import compiled
@@ -14,6 +14,8 @@ _INTEGER = re.compile(r"-?(0|[1-9][0-9]{0,19})", re.ASCII)
 _NUMBER = re.compile(r"-?(0|[1-9][0-9]{0,99})(\.[0-9]{1,99})?([eE][+-]?[0-9]{1,3})?", re.ASCII)
 _BOOLEANS = {"true": True, "false": False}
 _CONTAINERS = frozenset({"array", "object"})
+# Of schemas that are for the same value.
+_LISTS = ("allOf", "oneOf", "anyOf")
 
 
 def kinds(schema: dict[str, Any]) -> frozenset[str] | None:
@@ -35,9 +37,34 @@ def kinds(schema: dict[str, Any]) -> frozenset[str] | None:
     return frozenset[str].intersection(*map(_with_integers, found))
 
 
+def is_kept(schema: dict[str, Any]) -> bool:
+    """Tell whether a converted schema, or a part of it, refers to one that is kept in one place.
+
+    That one holds itself or is very large: only JSON can hold its values.
+    """
+    parts = (part for key in _LISTS for part in schema.get(key, ()))
+    return "$ref" in schema or any(map(is_kept, parts))
+
+
+def opened(
+    schema: dict[str, Any], definitions: Mapping[str, Any], above: tuple[str, ...] = ()
+) -> dict[str, Any]:
+    """Return a converted schema in which no part that is for the whole value is a reference."""
+    reference = schema.get("$ref", "")
+    if reference:
+        found = {} if reference in above else definitions[reference.rpartition("/")[2]]
+        return opened(found, definitions, (*above, reference))
+    parts = {
+        key: [opened(each, definitions, above) for each in schema[key]]
+        for key in _LISTS
+        if key in schema
+    }
+    return {**schema, **parts}
+
+
 def of_kind(schema: dict[str, Any], kind: str) -> list[dict[str, Any]]:
     """Return a schema and those within it that speak of values of a type as a whole."""
-    inner = [part for key in ("allOf", "oneOf", "anyOf") for part in schema.get(key, ())]
+    inner = [part for key in _LISTS for part in schema.get(key, ())]
     found = [each for part in inner for each in of_kind(part, kind)]
     allowed = kinds(schema)
     return [schema, *found] if allowed is None or kind in allowed else []

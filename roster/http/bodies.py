@@ -6,11 +6,11 @@ from typing import Any
 
 from roster.contract.draft4 import Draft4, followed
 from roster.contract.errors import DefinitionError
-from roster.contract.fields import Fields, field, json_field
+from roster.contract.fields import Fields, field, json_field, json_items_field, json_or_text
 from roster.contract.references import pointer_to
 from roster.contract.schemas import MAX_ERRORS, Errors, Schema
 from roster.contract.styles import CONTAINERS, check_style, decode_form
-from roster.contract.texts import items, kinds, members, others, reader
+from roster.contract.texts import is_kept, items, kinds, members, opened, others, reader
 from roster.http.errors import HTTPError
 from roster.http.forms import Part, UploadedFile, read_pairs, read_parts
 from roster.http.json_bodies import is_json, parse_json
@@ -149,6 +149,7 @@ class _Urlencoded:
     def __init__(self, schema: Schema, encoding: Mapping[str, Any]) -> None:
         self._schema = schema
         converted = _object(schema)
+        within = _definitions(schema)
         fields = []
         for name, member in members(converted).items():
             stated = encoding.get(name, {})
@@ -156,16 +157,25 @@ class _Urlencoded:
             explode = stated.get("explode", style == "form")
             if stated.get("allowReserved") or stated.get("headers"):
                 raise DefinitionError(f"field {name}: allowReserved and headers are not supported")
-            inner = Schema(member, _as_it_is)
-            if is_json(stated.get("contentType", "")):
+            inner = Schema({**member, **within}, _as_it_is)
+            if is_json(stated.get("contentType", "")) or is_kept(member):
                 fields.append(json_field(name, inner))
+                continue
+            if (
+                kinds(member) == frozenset({"array"})
+                and style == "form"
+                and explode
+                and is_kept(items(member))
+            ):
+                fields.append(json_items_field(name, inner))
                 continue
             try:
                 check_style("query", style, kinds(member) or frozenset({"string"}), explode=explode)
                 fields.append(field(name, inner, style, explode=explode))
             except DefinitionError as error:
                 raise DefinitionError(f"field {name}: {error.sentence}") from None
-        self._fields = Fields(fields, rest=reader(others(converted) or {}))
+        rest = others(converted) or {}
+        self._fields = Fields(fields, rest=json_or_text if is_kept(rest) else reader(rest))
 
     def __call__(self, raw: bytes, *_: Any) -> Any:
         pairs = read_pairs(raw)
@@ -189,8 +199,9 @@ class _Multipart:
     def __init__(self, schema: Schema, encoding: Mapping[str, Any]) -> None:
         self._schema = schema
         converted = _object(schema)
-        self._members = {name: _Member(each) for name, each in members(converted).items()}
-        self._rest = _Member(others(converted) or {})
+        within = _definitions(schema)
+        self._members = {name: _Member(each, within) for name, each in members(converted).items()}
+        self._rest = _Member(others(converted) or {}, within)
         self._accepted: dict[str, list[str]] = {}
         for name, stated in encoding.items():
             if stated.keys() - {"contentType"} - {key for key in stated if key.startswith("x-")}:
@@ -233,14 +244,14 @@ class _Multipart:
 class _Member:
     """How a part of a multipart form is read: as a text of a type, as JSON, or as a file."""
 
-    def __init__(self, schema: dict[str, Any]) -> None:
+    def __init__(self, schema: dict[str, Any], within: dict[str, Any]) -> None:
         allowed = kinds(schema) or frozenset({"string"})
         self.is_repeated = "array" in allowed
         inner = items(schema) if self.is_repeated else schema
         self._is_any = kinds(inner) is None
-        self._is_json = "$ref" in inner or bool((kinds(inner) or frozenset()) & CONTAINERS)
+        self._is_json = is_kept(inner) or bool((kinds(inner) or frozenset()) & CONTAINERS)
         self._is_file = inner.get("format") == "binary"
-        self._read_text = reader(inner)
+        self._read_text = reader({**inner, **within})
 
     def read(self, part: Part) -> tuple[Any, Any]:
         """Return the value that the schema judges, and what the handler is given."""
@@ -261,12 +272,16 @@ class _Member:
 
 
 def _object(schema: Schema) -> dict[str, Any]:
-    allowed = kinds(schema.converted)
+    found = opened(schema.converted, schema.converted.get("definitions", {}))
+    allowed = kinds(found)
     if allowed is not None and "object" not in allowed:
         raise DefinitionError("a form is an object")
-    found = schema.converted
-    name = found.get("$ref", "").removeprefix("#/definitions/")
-    return dict(found["definitions"][name]) if name else found
+    return found
+
+
+def _definitions(schema: Schema) -> dict[str, Any]:
+    """Return what a part of a schema needs beside it, for it may refer there."""
+    return {key: each for key, each in schema.converted.items() if key == "definitions"}
 
 
 def _as_it_is(schema: dict[str, Any]) -> dict[str, Any]:

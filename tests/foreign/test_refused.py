@@ -11,6 +11,7 @@ TEXT = {"type": "string"}
 NUMBER = {"type": "integer"}
 LIST = {"type": "array", "items": TEXT}
 OBJECT = {"type": "object", "properties": {"a": TEXT}}
+ITSELF = {"$ref": "#/components/schemas/S"}
 OK = {"200": {"description": "ok"}}
 
 
@@ -114,6 +115,16 @@ BODIES: dict[str, tuple[dict[str, Any], str]] = {
     "a deep text": (
         body("application/x-www-form-urlencoded", OBJECT, encoding={"a": DEEP}),
         "body of application/x-www-form-urlencoded: field a: the style deepObject is",
+    ),
+    "what holds itself in an object of a form": (
+        {
+            **body(
+                "application/x-www-form-urlencoded",
+                {"type": "object", "properties": {"a": {**OBJECT, "properties": {"s": ITSELF}}}},
+            ),
+            "components": {"schemas": {"S": {**OBJECT, "properties": {"kid": ITSELF}}}},
+        },
+        "body of application/x-www-form-urlencoded: field a: arrays and objects within an array",
     ),
     "a strange range": (
         body("application/*+json", OBJECT),

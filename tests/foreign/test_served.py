@@ -2,6 +2,7 @@
 
 import json
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 
@@ -383,6 +384,57 @@ def test_a_large_value_of_a_schema_that_holds_itself_is_judged_soon() -> None:
     answer = mounted.ask("POST", "/nodes", headers=JSON, body=json.dumps(value).encode())
 
     assert (answer.status, len(answer.places)) == (400, 20)
+
+
+HOLDS_ITSELF = {"$ref": "#/components/schemas/S"}
+HOLDERS: dict[str, tuple[Any, dict[str, str], Any]] = {
+    "itself": (
+        HOLDS_ITSELF,
+        {"a": "1", "kid": '{"kid": {"a": 2}}'},
+        {"a": 1, "kid": {"kid": {"a": 2}}},
+    ),
+    "another name of it": (
+        {"$ref": "#/components/schemas/Other"},
+        {"a": "1", "kid": "{}"},
+        {"a": 1, "kid": {}},
+    ),
+    "all of it and more": (
+        {"allOf": [HOLDS_ITSELF, {"properties": {"b": NUMBER}}]},
+        {"a": "1", "b": "2"},
+        {"a": 1, "b": 2},
+    ),
+    "a list of it": (
+        {"type": "object", "properties": {"kids": {"type": "array", "items": HOLDS_ITSELF}}},
+        {"kids": '{"a": 1}'},
+        {"kids": [{"a": 1}]},
+    ),
+    "it or null": (
+        {"type": "object", "properties": {"kid": {"nullable": True, "allOf": [HOLDS_ITSELF]}}},
+        {"kid": '{"a": 1}'},
+        {"kid": {"a": 1}},
+    ),
+    "it under any name": (
+        {"type": "object", "additionalProperties": HOLDS_ITSELF},
+        {"x": '{"a": 1}'},
+        {"x": {"a": 1}},
+    ),
+}
+
+
+@pytest.mark.parametrize(("schema", "sent", "given"), HOLDERS.values(), ids=HOLDERS.keys())
+def test_a_form_may_hold_what_holds_itself(schema: Any, sent: dict[str, str], given: Any) -> None:
+    schemas = {
+        "S": {"type": "object", "properties": {"a": NUMBER, "kid": HOLDS_ITSELF}},
+        "Other": HOLDS_ITSELF,
+    }
+    multipart = b"".join(part(name, text.encode()) for name, text in sent.items()) + b"--XX--\r\n"
+    for headers, content in ((FORM, urlencode(sent).encode()), (MULTIPART, multipart)):
+        declared = body(headers[0][1].decode().partition(";")[0], schema)
+        mounted = Mounted({**declared, "components": {"schemas": schemas}})
+
+        assert mounted.ask("POST", "/x", headers=headers, body=content).given == {"body": given}
+        wrong = content.replace(b"1", b"x").replace(b"%7B%7D", b"1").replace(b"{}", b"1")
+        assert mounted.ask("POST", "/x", headers=headers, body=wrong).status == 400
 
 
 # Answers
