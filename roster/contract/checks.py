@@ -1,8 +1,10 @@
 """Checks: what is wrong with a valid document, as far as it tells by itself."""
 
 import re
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from typing import Any
+from urllib.parse import unquote
 
 from roster.contract import kinds
 from roster.contract.errors import nearest
@@ -23,9 +25,10 @@ def mistakes(document: dict[str, Any]) -> Iterator[Mistake]:
     yield from ((sentence, ("servers", "0")) for sentence in _of_server(resolved))
     ids: dict[str, str] = {}
     functions: dict[tuple[str, str], str] = {}
+    paths = {key: item for key, item in resolved["paths"].items() if not key.startswith("x-")}
     found = [
         (("paths", path, method), item[method], item)
-        for path, item in resolved["paths"].items()
+        for path, item in paths.items()
         for method in kinds.METHODS
         if method in item
     ]
@@ -43,6 +46,10 @@ def mistakes(document: dict[str, Any]) -> Iterator[Mistake]:
             yield f"the operationId {name} names the function of {functions[function]} too", steps
         elif name:
             ids[name] = functions[function] = place
+    for path, item in paths.items():
+        yield from ((sentence, ("paths", path)) for sentence in _of_key(path))
+        for where, holder in _with_parameters(path, item):
+            yield from ((each, where) for each in _twice(holder.get("parameters", ())))
     for steps, operation, _ in found:
         yield from ((sentence, steps) for sentence in _of_links(operation, ids, resolved))
 
@@ -66,6 +73,36 @@ def _of_path(path: str, operation: dict[str, Any], item: dict[str, Any]) -> Iter
         yield f"the path's {{{name}}} is not declared as a parameter{nearest(name, declared)}"
     for name in sorted(declared - named):
         yield f"the parameter {name} is not in the path{nearest(name, named)}"
+
+
+def _of_key(path: str) -> Iterator[str]:
+    """Refuse signs of a URL: the server compares a path with what it has decoded."""
+    literal = re.sub(r"\{[^{}]*\}", "{}", path)
+    for sign in sorted({*literal} & {"?", "#"}):
+        yield f"a path holds no {sign}: no request could reach it"
+    if re.search("%[0-9A-Fa-f]{2}", literal):
+        yield f"a path is written without percent-encoding: {unquote(path)}"
+
+
+def _with_parameters(
+    path: str, item: dict[str, Any]
+) -> Iterator[tuple[tuple[str, ...], dict[str, Any]]]:
+    yield ("paths", path), item
+    for method in kinds.METHODS:
+        if method in item:
+            yield ("paths", path, method), item[method]
+
+
+def _twice(parameters: Iterable[dict[str, Any]]) -> Iterator[str]:
+    """Refuse two parameters of one name and place in one list; which one counts is said nowhere."""
+    # The name of a header has no letter case (OpenAPI 3.0.3, Parameter Object).
+    names = Counter(
+        (each["in"], each["name"].lower() if each["in"] == "header" else each["name"])
+        for each in parameters
+    )
+    for (place, name), number in names.items():
+        if number > 1:
+            yield f"parameters: there are {number} {place} parameters {name}; one is allowed"
 
 
 def _of_security(operation: dict[str, Any], document: dict[str, Any]) -> Iterator[str]:

@@ -54,7 +54,11 @@ def _closest(error: Any) -> Any:
     """Return the error, of those in the alternatives of one, that is nearest to what was meant."""
     while error.context:
         meant = [each for each in error.context if not _is_of_reference(each, error)]
-        error = max(meant or error.context, key=lambda each: len(each.absolute_path))
+        # What must not be there tells that an alternative was meant, and not what is missing.
+        error = max(
+            meant or error.context,
+            key=lambda each: (len(each.absolute_path), each.validator == "not"),
+        )
     return error
 
 
@@ -69,6 +73,9 @@ def _sentences(error: Any) -> Iterator[str]:
         hint = nearest(str(error.instance), known)
         yield f"{error.instance!r} must be one of {', '.join(known)}{hint}"
         return
+    if error.validator == "not" and "required" in error.validator_value:
+        yield _excluded(error.validator_value["required"], error.instance)
+        return
     if error.validator != "additionalProperties":
         yield str(error.message)
         return
@@ -77,3 +84,10 @@ def _sentences(error: Any) -> Iterator[str]:
     for name in error.instance:
         if name not in known and not any(re.search(pattern, name) for pattern in patterns):
             yield f"OpenAPI 3.0 knows no {name} here{nearest(name, known)}"
+
+
+def _excluded(names: list[str], instance: dict[str, Any]) -> str:
+    if len(names) > 1:
+        return f"{' and '.join(names)} exclude each other; write one of them"
+    beside = " beside content" if "content" in instance else ""
+    return f"OpenAPI 3.0 knows no {names[0]} here{beside}"

@@ -80,6 +80,11 @@ ON_CREATE = f"openapi/{TEAMS}: POST /api/v1/teams: "
 IN_READY = f"openapi/{READY}: GET /readyz: "
 
 OF_NO_INTEGER = "{name: size, in: query, schema: {type: integer, default: many}}\n"
+OF_BOTH = "{name: size, in: query, schema: {}, content: {application/json: {}}}\n"
+OF_STYLE = "{name: size, in: query, style: form, content: {application/json: {}}}\n"
+ONE = "{name: size, in: query, schema: {type: integer}}\n"
+OTHER = "{name: size, in: query, schema: {type: string}}\n"
+HEADERS = "{name: X-Size, in: header, schema: {}}, {name: x-size, in: header, schema: {}}"
 
 MISTAKES: dict[str, tuple[str, str, str, str]] = {
     "a component that is missing": (
@@ -258,6 +263,44 @@ MISTAKES: dict[str, tuple[str, str, str, str]] = {
     "a scheme that is unknown": (
         *(READY, "security: []", "security: [{oauht2: []}]"),
         f"{IN_READY}security: there is no scheme oauht2; did you mean oauth2?",
+    ),
+    "a parameter with schema and content": (
+        *(TEAMS, "  parameters:\n", "  parameters:\n    - " + OF_BOTH),
+        f"{IN_TEAMS}parameters/0: schema and content exclude each other; write one of them",
+    ),
+    "a parameter with a style of its content": (
+        *(TEAMS, "  parameters:\n", "  parameters:\n    - " + OF_STYLE),
+        f"{IN_TEAMS}parameters/0: OpenAPI 3.0 knows no style here beside content",
+    ),
+    "a parameter twice": (
+        *(TEAMS, "  parameters:\n", "  parameters:\n    - " + ONE + "    - " + OTHER),
+        f"{IN_TEAMS}parameters: there are 2 query parameters size; one is allowed",
+    ),
+    "a header twice": (
+        *(READY, "  summary:", "  parameters: [" + HEADERS + "]\n  summary:"),
+        f"{IN_READY}parameters: there are 2 header parameters x-size; one is allowed",
+    ),
+    "a parameter of a path twice": (
+        *(READY, "get:\n", "parameters: [" + ONE.strip() + ", " + OTHER.strip() + "]\nget:\n"),
+        (
+            f"openapi/{READY}: /readyz: parameters: there are 2 query parameters size; one is"
+            " allowed"
+        ),
+    ),
+    "a path that is percent-encoded": (
+        *("openapi.yaml", "  /readyz:", "  /is%20ready%2B:"),
+        (
+            f"openapi/{READY}: /is%20ready%2B: a path is written without percent-encoding:"
+            " /is ready+"
+        ),
+    ),
+    "a path with a query": (
+        *("openapi.yaml", "  /readyz:", "  /readyz?full:"),
+        f"openapi/{READY}: /readyz?full: a path holds no ?: no request could reach it",
+    ),
+    "a path with a fragment": (
+        *("openapi.yaml", "  /readyz:", "  /readyz#full:"),
+        f"openapi/{READY}: /readyz#full: a path holds no #: no request could reach it",
     ),
     "a method that is not served": (
         *("paths/root.yaml", "get:\n", "options:\n"),
