@@ -13,6 +13,7 @@ from roster.contract.draft4 import Draft4
 from roster.contract.errors import DefinitionError, DefinitionErrors, nearest
 from roster.contract.operation import Operation, operations
 from roster.contract.parameters import compile_parameters
+from roster.contract.reachable import check_reachable
 from roster.contract.routes import Route, routes
 from roster.contract.support import base_path, check_operation, check_version, placed
 
@@ -41,6 +42,7 @@ class Definition:
                 )
         in_paths = {id_: compiled.path for id_, compiled in self.parameters.items()}
         self.routes = routes(self.operations, in_paths, self.base_path)
+        check_reachable(self.routes)
         self._literal = {route.template: route for route in self.routes if route.is_literal}
         self._patterns = [route for route in self.routes if not route.is_literal]
         self._by_place = {

@@ -11,7 +11,7 @@ from roster.contract.errors import DefinitionError
 from roster.contract.fields import Field, Fields, field, json_field, json_text
 from roster.contract.operation import Operation
 from roster.contract.schemas import Schema
-from roster.contract.styles import STYLES, UnreadableError, check_style, one_text
+from roster.contract.styles import CONTAINERS, STYLES, UnreadableError, check_style, one_text
 from roster.contract.texts import Read, kinds
 from roster.http.json_bodies import is_json
 
@@ -24,7 +24,7 @@ class Parameter:
     """A parameter in the path, a header or a cookie; `read` makes its value of one text.
 
     `argument` is the name under which a handler asks for it, `is_plain` whether its text is written
-    without any sign of a style.
+    without any sign of a style, `form` the style, and whether it explodes where that matters.
     """
 
     name: str
@@ -34,6 +34,7 @@ class Parameter:
     is_required: bool
     default: Any
     is_plain: bool = True
+    form: tuple[str, bool] = ("simple", False)
 
 
 @dataclass(frozen=True)
@@ -110,7 +111,8 @@ def _parameter(declared: Mapping[str, Any], draft4: Draft4) -> Parameter | Field
         raise DefinitionError("its schema holds itself, or is too large for a parameter")
     style = declared.get("style", STYLES[place][0])
     explode = declared.get("explode", style == "form")
-    check_style(place, style, kinds(schema.converted) or frozenset({"string"}), explode=explode)
+    allowed = kinds(schema.converted) or frozenset({"string"})
+    check_style(place, style, allowed, explode=explode)
     default = followed(draft4.document, stated).get("default")
     if default is not None and schema.errors(default):
         raise DefinitionError("its default is not as its schema has it")
@@ -127,8 +129,16 @@ def _parameter(declared: Mapping[str, Any], draft4: Draft4) -> Parameter | Field
     read = one_text(schema, style, explode=explode)
     if place == "path":
         read = _in_path(read, name, style, explode=explode)
-    is_plain = style == STYLES[place][0]
-    return Parameter(name, argument_name(name, place), schema, read, required, default, is_plain)
+    return Parameter(
+        name,
+        argument_name(name, place),
+        schema,
+        read,
+        required,
+        default,
+        is_plain=style == STYLES[place][0],
+        form=(style, explode and bool(allowed & CONTAINERS)),
+    )
 
 
 def _json_parameter(declared: Mapping[str, Any], draft4: Draft4) -> Parameter | Field:

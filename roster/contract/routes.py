@@ -10,7 +10,7 @@ from roster.contract.operation import Operation
 from roster.contract.parameters import Parameter
 from roster.contract.styles import UnreadableError
 
-_NAME = re.compile(r"\{([^{}/]*)\}")
+NAME = re.compile(r"\{([^{}/]*)\}")
 # No value holds a slash, which ends it, a NUL, or the sign of what was no UTF-8.
 _TEXT = "[^/\0\ufffd]"
 _INTEGER = "-?(?:0|[1-9][0-9]{0,19})"
@@ -42,17 +42,17 @@ class Route:
         self.is_rate_limited = any(each.is_rate_limited for each in operations.values())
         # HEAD is a GET without the body, and must do nothing (RFC 9110 section 9.2.1).
         self.has_head = "GET" in operations and not operations["GET"].acts
-        pieces = _NAME.split(template)
+        pieces = NAME.split(template)
         names = pieces[1::2]
-        self._fits = [(name, _fit(_parameter(name, parameters))) for name in names]
+        self.parameters = {name: _parameter(name, parameters) for name in names}
+        self._fits = [(name, _fit(each)) for name, each in self.parameters.items()]
         self.is_literal = not names
         if len(set(names)) < len(names) or any(each.count("{") > 2 for each in template.split("/")):
             raise DefinitionError("a path may have two values in a segment, and each one once")
+        self._pieces = {name: self._piece(each, template) for name, each in self.parameters.items()}
         self._pattern = re.compile(
             "".join(
-                f"({self._piece(_parameter(piece, parameters), template)})"
-                if index % 2
-                else re.escape(piece)
+                f"({self._pieces[piece]})" if index % 2 else re.escape(piece)
                 for index, piece in enumerate(pieces)
             )
         )
@@ -63,6 +63,11 @@ class Route:
             return _INTEGER
         is_alone = f"/{{{parameter.name}}}/" in f"{template}/"
         return _TEXT + ("+" if is_alone else f"{{1,{_MAX_LENGTH_OF_TWO}}}")
+
+    def takes(self, name: str, text: str) -> bool:
+        """Tell whether a text can be the value of a parameter."""
+        fits = dict(self._fits)[name]
+        return re.fullmatch(self._pieces[name], text) is not None and fits(text) is not None
 
     def match(self, path: str) -> dict[str, Any] | None:
         """Read the parameters out of a path, or return None where the path is not of this route.
@@ -120,8 +125,14 @@ def routes(
         first, *others = (parameters[each.id] for each in found.values())
         try:
             for name, each in ((name, each) for other in others for name, each in other.items()):
-                if name in first and each.schema.converted != first[name].schema.converted:
-                    raise DefinitionError(f"the methods do not agree on the path parameter {name}")
+                same = first.get(name, each)
+                parameter = f"the path parameter {name}"
+                if each.schema.converted != same.schema.converted:
+                    raise DefinitionError(f"the methods do not agree on {parameter}")
+                if each.form != same.form:
+                    raise DefinitionError(
+                        f"the methods do not agree on style and explode of {parameter}"
+                    )
             made.append(Route(base + path, found, first))
         except DefinitionError as error:
             error.path = path

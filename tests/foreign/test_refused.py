@@ -1,5 +1,6 @@
 """What this server does not support stops its start, in a sentence that names the place."""
 
+import re
 from typing import Any
 
 import pytest
@@ -214,3 +215,131 @@ def test_what_the_server_answers_itself_is_no_operation(method: str) -> None:
         Mounted(given)
 
     assert str(refused.value).startswith(f"{method.upper()} /x: ")
+
+
+ENUM = {"type": "string", "enum": ["a", "b"]}
+DATE = {"type": "string", "format": "date"}
+
+
+def paths(**given: Any) -> dict[str, Any]:
+    """Return a definition with these paths, each with the schemas of its parameters in turn."""
+    made = document()
+    made["paths"] = {}
+    for path, schemas in given.items():
+        names = re.findall(r"\{(\w+)\}", path)
+        declared = [
+            {**parameter("path", schema), "name": name}
+            for name, schema in zip(names, schemas, strict=True)
+        ]
+        made["paths"][path] = {"get": {"parameters": declared, "responses": OK}}
+    return made
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"/c/{a}": [TEXT], "/c/{b}": [TEXT]},
+        {"/c/{a}": [NUMBER], "/c/{b}": [TEXT]},
+        {"/c/{a}-{b}/x": [TEXT, TEXT], "/d": [], "/c/{b}-{a}/x": [TEXT, TEXT]},
+    ],
+)
+def test_identical_paths_stop_the_start(given: Any) -> None:
+    first, *_, second = given
+    with pytest.raises(DefinitionError) as refused:
+        Mounted(paths(**given))
+
+    sentence = f"the path is identical to {first}; names in braces tell none apart"
+    assert str(refused.value) == f"{second}: {sentence}"
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"/o/{b}": [TEXT], "/o/{b}.json": [TEXT]},
+        {"/o/{b}": [{**TEXT, "format": "slug", "minLength": 1}], "/o/{b}.json": [NUMBER]},
+        {"/o/{b}": [{**TEXT, "nullable": True}], "/o/{b}.json": [NUMBER]},
+        {"/o/{b}": [{}], "/o/{a}-{b}": [NUMBER, DATE]},
+        {"/{a}/{b}": [TEXT, TEXT], "/o/{b}": [TEXT]},
+        {"/{a}/{b}": [ENUM, NUMBER], "/a/{b}": [NUMBER]},
+        {"/{a}/{b}": [ENUM, NUMBER], "/a/{b}": [{**NUMBER, "minimum": 1, "format": "int64"}]},
+        {"/{a}/{b}": [TEXT, {**NUMBER, "minimum": 0}], "/a/{b}": [{**NUMBER, "minimum": 1}]},
+        {"/{a}/{b}": [TEXT, {**TEXT, "maxLength": 9}], "/a/{b}": [{**TEXT, "maxLength": 8}]},
+        {"/{a}/{b}": [TEXT, {**TEXT, "pattern": "^[a-z]$"}], "/a/{b}": [ENUM]},
+        {"/{a}/{b}": [TEXT, {"type": "number"}], "/a/{b}": [NUMBER]},
+        {"/{a}/{b}": [TEXT, LIST], "/a/{b}": [LIST]},
+        {"/{a}/{b}.json": [TEXT, TEXT], "/{a}/{b}.tar.json": [TEXT, TEXT]},
+    ],
+)
+def test_a_path_that_lies_in_one_before_it_stops_the_start(given: Any) -> None:
+    first, second = given
+    with pytest.raises(DefinitionError) as refused:
+        Mounted({**paths(**given), "servers": [{"url": "/v1"}]})
+
+    assert str(refused.value) == (
+        f"{second}: no request reaches this path, for {first} before it matches all that it"
+        " matches; write it before the other"
+    )
+    # So they are served.
+    Mounted(paths(**dict(reversed(given.items()))))
+
+
+@pytest.mark.parametrize(
+    ("given", "path"),
+    [
+        ({"/users/{b}": [TEXT], "/users/me": []}, "/users/me"),
+        ({"/o/{b}": [NUMBER], "/o/{b}.json": [NUMBER]}, "/o/1.json"),
+        ({"/o/{b}": [ENUM], "/o/{b}.json": [TEXT]}, "/o/a.json"),
+        ({"/o/{b}": [TEXT], "/o/{b}/": [TEXT]}, "/o/a/"),
+        ({"/{a}/{b}": [NUMBER, TEXT], "/me/{b}": [TEXT]}, "/me/a"),
+        ({"/{a}/{b}": [TEXT, NUMBER], "/me/{b}": [TEXT]}, "/me/a"),
+        ({"/{a}/{b}": [TEXT, {**NUMBER, "maximum": 9}], "/me/{b}": [NUMBER]}, "/me/10"),
+        ({"/{a}/{b}": [TEXT, {**TEXT, "minLength": 2}], "/me/{b}": [TEXT]}, "/me/a"),
+        ({"/{a}/{b}": [TEXT, DATE], "/me/{b}": [TEXT]}, "/me/a"),
+        ({"/{a}/{b}": [TEXT, ENUM], "/me/{b}": [{**ENUM, "enum": ["a", "c"]}]}, "/me/c"),
+        ({"/{a}/{b}": [ENUM, TEXT], "/me/{b}": [TEXT]}, "/me/a"),
+        ({"/{a}/x": [TEXT], "/me/{b}": [TEXT]}, "/me/a"),
+    ],
+)
+def test_a_path_that_can_be_reached_is(given: Any, path: str) -> None:
+    mounted = Mounted(paths(**given))
+
+    found = mounted.definition.match(path)
+
+    assert found
+    assert found[0].template == [*given][1]
+
+
+@pytest.mark.parametrize(
+    ("schema", "first", "second"),
+    [
+        (TEXT, {}, {"style": "label"}),
+        (TEXT, {"style": "matrix"}, {"style": "label"}),
+        (LIST, {"style": "label"}, {"style": "label", "explode": True}),
+        (OBJECT, {}, {"explode": True}),
+    ],
+)
+def test_methods_that_write_a_path_differently_stop_the_start(
+    schema: Any, first: Any, second: Any
+) -> None:
+    given = document(parameter("path", schema, **first), path="/x/{p}")
+    given["paths"]["/x/{p}"]["put"] = {
+        "parameters": [parameter("path", schema, **second)],
+        "responses": OK,
+    }
+
+    with pytest.raises(DefinitionError) as refused:
+        Mounted(given)
+
+    assert str(refused.value) == (
+        "/x/{p}: the methods do not agree on style and explode of the path parameter p"
+    )
+
+
+def test_methods_may_differ_where_nothing_explodes() -> None:
+    given = document(parameter("path", TEXT), path="/x/{p}")
+    given["paths"]["/x/{p}"]["put"] = {
+        "parameters": [parameter("path", TEXT, explode=True)],
+        "responses": OK,
+    }
+
+    assert Mounted(given).ask("PUT", "/x/a").given == {"p": "a"}
