@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from roster.contract.draft4 import followed
-from roster.contract.kinds import part
+from roster.contract.kinds import each_schema
 from roster.contract.operation import each_operation
 from roster.contract.published import VARNAMES, is_identifier
 from roster.contract.structure import Mistake
@@ -26,7 +26,7 @@ def mistakes(document: Document) -> Iterator[Mistake]:
         steps: Steps = ("paths", path, method)
         for operation_rule in _OPERATION_RULES:
             yield from ((each, steps) for each in operation_rule(document, path, operation))
-    for place, schema in _schemas(document, "root", ()):
+    for place, schema in each_schema(document):
         for schema_rule in _SCHEMA_RULES:
             yield from ((each, place) for each in schema_rule(document, schema))
     yield from _new_beside(document)
@@ -154,19 +154,6 @@ def _body(document: Document, operation: Document) -> Document:
     return found
 
 
-def _schemas(node: Any, kind: str, steps: Steps) -> Iterator[tuple[Steps, Document]]:
-    """Find every schema of a document, with the steps to its place."""
-    if isinstance(node, list):
-        for index, each in enumerate(node):
-            yield from _schemas(each, part(kind, ""), (*steps, str(index)))
-    elif isinstance(node, dict):
-        if kind == "schemas":
-            yield steps, node
-        for key, value in node.items():
-            inner = "components" if (kind, key) == ("root", "components") else part(kind, key)
-            yield from _schemas(value, inner, (*steps, key))
-
-
 def _below(document: Document, schema: Document) -> list[Document]:
     """Return a schema with those in it, references followed, each of them once."""
     found: dict[int, Document] = {}
@@ -176,5 +163,5 @@ def _below(document: Document, schema: Document) -> list[Document]:
         if id(each) not in found:
             found[id(each)] = each
             inner = {"schema": each}
-            waiting += [node for _, node in _schemas(inner, "media type", ()) if node is not each]
+            waiting += [node for _, node in each_schema(inner, "media type") if node is not each]
     return [*found.values()]

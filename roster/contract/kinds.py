@@ -1,6 +1,7 @@
 """Kinds: which objects of OpenAPI 3.0 stand where in a document."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 from roster.contract.errors import DefinitionError
 
@@ -47,6 +48,21 @@ def part(kind: str, key: str) -> str:
         return kind[1:]
     parts = _PARTS.get(kind, {})
     return "" if key.startswith("x-") else parts.get(key, parts.get("*", ""))
+
+
+def each_schema(
+    node: Any, kind: str = "root", steps: tuple[str, ...] = ()
+) -> Iterator[tuple[tuple[str, ...], dict[str, Any]]]:
+    """Find every schema in a document, with the steps to its place."""
+    if isinstance(node, list):
+        for index, each in enumerate(node):
+            yield from each_schema(each, part(kind, ""), (*steps, str(index)))
+    elif isinstance(node, dict):
+        if kind == "schemas":
+            yield steps, node
+        for key, value in node.items():
+            inner = "components" if (kind, key) == ("root", "components") else part(kind, key)
+            yield from each_schema(value, inner, (*steps, key))
 
 
 def error_at(steps: Sequence[str | int], sentence: str, file: str | None) -> DefinitionError:

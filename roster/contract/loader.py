@@ -4,7 +4,16 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from roster.contract import audit, checks, derived, extensions, roles, scopes, structure
+from roster.contract import (
+    audit,
+    checks,
+    compositions,
+    derived,
+    extensions,
+    roles,
+    scopes,
+    structure,
+)
 from roster.contract.bundle import Bundle
 from roster.contract.definition import Definition
 from roster.contract.errors import DefinitionError, DefinitionErrors
@@ -30,6 +39,7 @@ def load(environment: str, folder: Path | None = None) -> Definition:
         [
             *_located(extensions.mistakes(bundle.document), bundle),
             *_located(checks.mistakes(document), bundle),
+            *_located(compositions.mistakes(document), bundle),
             *_located(audit.mistakes(document), bundle),
             *_located(roles.mistakes(document), bundle),
             *_located(scopes.mistakes(document), bundle),
