@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import quote
 
 from roster.contract.definition import Definition
 from roster.contract.errors import DefinitionError, nearest
@@ -11,6 +12,8 @@ from roster.contract.operation import Operation
 from roster.contract.references import look_up, steps
 
 _BODY = "$response.body#"
+# What may stand in a path as it is (RFC 3986, section 3.3), and the braces of names.
+_SAFE = "/{}:@!$&'()*+,;="
 _NO_LINK = "the Location header is made from the answer's first link, and there is none"
 
 
@@ -23,12 +26,12 @@ class Location:
 
     def path(self, body: Any) -> str:
         """Return the path for an answer's body."""
-        path = self.template
+        path = quote(self.template, safe=_SAFE)
         for name, pointer in self.values.items():
             value = body
             for step in pointer:
                 value = look_up(value, step)
-            path = path.replace(f"{{{name}}}", str(value))
+            path = path.replace(quote(f"{{{name}}}", safe=_SAFE), quote(str(value), safe=""))
         return path
 
 

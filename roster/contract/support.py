@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from roster.contract.errors import DefinitionError
 from roster.contract.operation import Operation
@@ -40,13 +40,14 @@ def check_version(document: Mapping[str, Any]) -> None:
 def base_path(document: Mapping[str, Any]) -> str:
     """Return the path of the first server's URL, below which all paths are served.
 
-    Its variables have their defaults. Other servers are other people's.
+    Its variables have their defaults. Other servers are other people's. It is decoded, as the paths
+    of requests are.
     """
     servers = document.get("servers") or [{"url": "/"}]
     url = str(servers[0]["url"])
     for name, variable in servers[0].get("variables", {}).items():
         url = url.replace(f"{{{name}}}", str(variable["default"]))
-    path = urlsplit(url).path.rstrip("/")
+    path = unquote(urlsplit(url).path).rstrip("/")
     return path if path.startswith("/") or not path else f"/{path}"
 
 

@@ -6,6 +6,7 @@ from urllib.parse import urlencode
 
 import pytest
 
+from roster.contract.links import location
 from roster.http.forms import UploadedFile
 from tests.foreign.made import read
 from tests.foreign.mount import Answer, Mounted
@@ -172,6 +173,22 @@ def test_the_paths_are_below_that_of_the_first_server() -> None:
 
     assert mounted.ask("GET", "/v2/x").status == 200
     assert mounted.ask("GET", "/x").status == 404
+
+
+def test_the_path_of_a_server_is_encoded_in_urls_alone() -> None:
+    of_id = {"operationId": "read", "parameters": {"p": "$response.body#/id"}}
+    header = {"Location": {"required": True, "schema": TEXT}}
+    made = {"description": "ok", "headers": header, "links": {"read": of_id}}
+    given = document(method="post", responses={"201": made})
+    read = document(parameter("path", TEXT), path="/all of it/{p}", operationId="read")
+    given["paths"] |= read["paths"]
+    given["servers"] = [{"url": "https://a.example/of%20us"}]
+    mounted = Mounted(given, results={"x": {"id": "a/b c"}})
+
+    assert mounted.ask("POST", "/of us/x").status == 201
+    link = location(mounted.definition.operation("/x", "POST"), mounted.definition)
+    assert link
+    assert link.path({"id": "a/b c"}) == "/of%20us/all%20of%20it/a%2Fb%20c"
 
 
 # Bodies
