@@ -174,7 +174,7 @@ def form_of_errors(operation: Mapping[str, Any], errors: Iterable[Mapping[str, A
 def each_operation(document: Mapping[str, Any]) -> Iterator[tuple[str, str, dict[str, Any]]]:
     """Yield the path, the method in lower case and the Operation Object of each operation."""
     for path, item in document["paths"].items():
-        for method in METHODS:
+        for method in METHODS if path.startswith("/") else ():  # not in an extension
             if method in item:
                 yield path, method, item[method]
 

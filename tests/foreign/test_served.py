@@ -525,5 +525,12 @@ def test_an_error_is_problem_json_where_the_definition_declares_other_json() -> 
     assert mounted.ask("GET", "/x", query=b"p=x").problem["status"] == 400
 
 
+def test_paths_may_have_extensions_of_others() -> None:
+    given = document()
+    given["paths"]["x-note"] = "get and post"
+
+    assert Mounted(given).ask("GET", "/x").status == 200
+
+
 def test_an_operation_id_may_have_signs_that_no_function_has() -> None:
     assert Mounted(document(operationId="issues/list-for.repo")).ask("GET", "/x").status == 200
