@@ -1,6 +1,7 @@
 """Bodies: read by their media type, and checked against its schema."""
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +18,8 @@ from roster.http.json_bodies import is_json, parse_json
 
 URLENCODED = "application/x-www-form-urlencoded"
 MULTIPART = "multipart/form-data"
+# How media types of texts end that are not of the kind `text`.
+_TEXTS = ("/xml", "+xml", "/yaml", "+yaml")
 
 _WRONG = "The body is not as this operation takes it."
 
@@ -72,7 +75,9 @@ def _reader(media_type: str, content: Mapping[str, Any], draft4: Draft4) -> Read
         return _Range(media_type, content, draft4)
     if allowed is not None and "string" not in allowed:
         raise DefinitionError("only JSON and forms are read as anything but a text or bytes")
-    return _Text(schema) if media_type.startswith("text/") else _Bytes(schema)
+    if media_type.startswith("text/"):
+        return _Text(schema)
+    return _Bytes(schema, is_text=media_type.endswith(_TEXTS))
 
 
 @dataclass(frozen=True)
@@ -106,12 +111,20 @@ class _Text:
 
 @dataclass(frozen=True)
 class _Bytes:
-    """Leave a body as it is; its schema may tell of how many bytes it is."""
+    """Leave a body as it is; its schema may tell of how many bytes it is.
+
+    Of a text (XML, say, which tells its encoding itself) it tells how many characters.
+    """
 
     schema: Schema
+    is_text: bool = False
 
     def __call__(self, raw: bytes, *_: Any) -> bytes:
-        _check(self.schema.errors(raw.decode("latin-1")))
+        text = raw.decode("latin-1")
+        if self.is_text:
+            with suppress(UnicodeDecodeError):
+                text = raw.decode("utf-8")
+        _check(self.schema.errors(text))
         return raw
 
 

@@ -293,6 +293,24 @@ def test_a_body_of_any_media_type_is_read_as_what_it_is(
     assert answer.given == {"body": expected}
 
 
+@pytest.mark.parametrize(
+    ("media_type", "content", "status"),
+    [
+        ("application/xml", "ä".encode(), 200),
+        ("application/atom+xml", "ää".encode(), 400),
+        ("application/yaml", b"\xe4", 200),
+        ("application/octet-stream", "ä".encode(), 400),
+    ],
+)
+def test_the_length_of_a_text_is_that_of_its_characters(
+    media_type: str, content: bytes, status: int
+) -> None:
+    mounted = Mounted(body(media_type, {**TEXT, "maxLength": 1}))
+    headers = [(b"content-type", media_type.encode())]
+
+    assert mounted.ask("POST", "/x", headers=headers, body=content).status == status
+
+
 def test_a_media_type_that_is_nearer_comes_before_a_range() -> None:
     content = {"text/*": {"schema": TEXT}, "text/csv": {"schema": {**TEXT, "maxLength": 1}}}
     mounted = Mounted(document(method="post", requestBody={"content": content}))
