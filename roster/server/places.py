@@ -8,7 +8,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
 # So many waiting connections are looked at for one that can be closed.
-_MOST_LOOKED_AT = 100
+_MOST_LOOKED_AT = 1000
 
 _Waiting = OrderedDict[HttpToolsProtocol, None]
 

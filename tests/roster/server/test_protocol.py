@@ -523,6 +523,18 @@ def test_a_connection_makes_room_when_its_client_has_the_whole_answer(
     assert asyncio.run(run()) == [[False, True, False], [True, True, False, False]]
 
 
+def test_many_that_read_nothing_keep_no_other_from_making_room(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def run() -> list[bool]:
+        connect = Answered(301, monkeypatch)
+        made: list[Any] = [await connect(1) for _ in range(300)]
+        made += [await connect(), await connect()]
+        return [connection.transport.close.called for connection in made]
+
+    assert asyncio.run(run()) == [False] * 300 + [True, False]
+
+
 def test_nothing_waits_for_a_connection_that_its_client_reset(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
