@@ -47,13 +47,15 @@ def email_key(email: str) -> str:
     return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", email).casefold())
 
 
-def typed_login(text: str) -> str:
-    """Return a username or an address without blanks and invisible characters around it.
+def login_key(text: str) -> str:
+    """Return the key of a username or an e-mail address as somebody typed it.
 
-    They are often copied along with it.
+    Blanks and invisible characters around it, which are often copied along, are ignored. It is the
+    key of the account's username or e-mail address, where there is such an account: a finer key
+    for either would tell by the count of wrong passwords whether there is one.
     """
     seen = [index for index, character in enumerate(text) if not _surrounds(character)]
-    return text[seen[0] : seen[-1] + 1] if seen else ""
+    return email_key(text[seen[0] : seen[-1] + 1]) if seen else ""
 
 
 def _surrounds(character: str) -> bool:

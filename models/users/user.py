@@ -120,16 +120,13 @@ class User(Identified, Timestamps, NamedDefaults, Base):
     def find_by_login(cls, session: Session, login: str) -> Self | None:
         """Return the user with that username or e-mail address.
 
-        Letter case and blanks around it are ignored.
+        Letter case, the width of letters and blanks around it are ignored.
         """
-        if not is_storable(login):
+        key = names.login_key(login)
+        if not is_storable(key):
             return None
-        login = names.typed_login(login)
-        email_key = names.email_key(login)
-        if "@" in email_key:  # which no username has
-            found = cls.email_key == email_key
-        else:
-            found = cls.username_key == names.username_key(login)
+        # No username has an @.
+        found = cls.email_key == key if "@" in key else cls.username_key == key
         return session.scalar(select(cls).where(found).execution_options(populate_existing=True))
 
     @classmethod
@@ -204,9 +201,9 @@ class User(Identified, Timestamps, NamedDefaults, Base):
         failures.
         """
         user = cls.find_by_login(session, login)
-        typed = names.email_key(names.typed_login(login))
+        typed = names.login_key(login)
         account = user.login_account if user else f"name {typed}"
-        attempts.count("login", account)
+        attempts.count("login", account, typed)
         if user is None or not user.is_active:
             passwords.verify_nobody(password)
             return None
@@ -219,7 +216,7 @@ class User(Identified, Timestamps, NamedDefaults, Base):
             _renew_hash(session, user, upgraded)
         held = cls.lock_shared(session, user.id, *beside)
         if held is None or not held.is_active or held.password_version != version:
-            attempts.count("login", account)  # it has failed after all
+            attempts.count("login", account, typed)  # it has failed after all
             return None
         return held
 

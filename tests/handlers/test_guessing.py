@@ -1,5 +1,6 @@
 """Strangers who guess passwords, and those whose account it is: who is stopped, and where."""
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -193,3 +194,53 @@ def test_a_change_of_account_locks_no_row_of_the_former_user(server: Server) -> 
     assert not any("browser_sessions" in sql for sql in locking)
     browser.cookies["roster_session"] = former
     assert "Signed in" not in browser.open(LOGIN).text
+
+
+WIDE = {code: code + 0xFEE0 for code in range(ord("!"), ord("~") + 1)}
+
+
+def of_all(server: Server, guesses: list[tuple[str, str]]) -> list[int]:
+    """Return the statuses of wrong logins, each with a name, from an address."""
+    return [log_in(server, address, "wrong", name).status_code for address, name in guesses]
+
+
+def in_capitals(name: str) -> str:
+    return f"\u00a0{name.upper()}\u200b"
+
+
+def in_wide_letters(name: str) -> str:
+    return name.translate(WIDE)
+
+
+@pytest.mark.parametrize("spell", [in_wide_letters, in_capitals])
+@pytest.mark.parametrize("networks", [1, 20])
+@pytest.mark.parametrize("name", ["root", "nobody"])
+def test_no_spelling_tells_which_usernames_exist(
+    server: Server, name: str, networks: int, spell: Callable[[str], str]
+) -> None:
+    places = [f"2001:db8:0:{each:x}::1" for each in range(networks)]
+    guesses = [(place, spell(name)) for place in places for _ in range(10)]
+    last = places[0] if networks == 1 else FRESH
+
+    assert of_all(server, [*guesses, (last, name)]) == [400] * 10 * networks + [429]
+
+
+@pytest.mark.parametrize("other", ["root@localhost", "user@example.org", "nobody@example.org"])
+def test_no_count_of_an_address_tells_whose_e_mail_it_is(server: Server, other: str) -> None:
+    half = [(FRESH, "root")] * 5 + [(FRESH, other)] * 5
+
+    assert of_all(server, half * 2) == [400] * 20
+    assert of_all(server, [(FRESH, "root"), (FRESH, other)]) == [429] * 2
+
+
+def test_a_username_and_an_e_mail_address_have_no_more_guesses_over_all_addresses(
+    server: Server,
+) -> None:
+    guesses = [
+        (f"2001:db8:0:{network:x}::1", login)
+        for network in range(10)
+        for login in ("root", "root@localhost")
+        for _ in range(10)
+    ]
+
+    assert of_all(server, [*guesses, (FRESH, "root")]) == [400] * 200 + [429]

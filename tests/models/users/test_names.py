@@ -8,6 +8,7 @@ from models.users.names import (
     check_username,
     email_key,
     is_visible_text,
+    login_key,
     username_key,
 )
 
@@ -34,6 +35,28 @@ def test_letter_case_does_not_tell_usernames_apart() -> None:
 )
 def test_spelling_does_not_tell_addresses_apart(one: str, other: str) -> None:
     assert email_key(one) == email_key(other)
+
+
+def test_no_login_has_a_finer_key_than_a_username() -> None:
+    """Or variants of one login would have counts of their own."""
+    for letter in map(chr, (*range(0xD800), *range(0xE000, 0x30000))):
+        if username_key(letter).isascii() and username_key(letter).isalnum():
+            assert login_key(letter) == username_key(letter)
+
+
+@pytest.mark.parametrize(
+    ("typed", "key"),
+    [
+        (" Anna\u200b\n", "anna"),
+        ("\0anna", "anna"),
+        ("\uff21\uff4e\uff4e\uff41", "anna"),
+        ("anna\uff20Example.org", "anna@example.org"),
+        ("an\0na", "an\0na"),
+        (" ", ""),
+    ],
+)
+def test_a_login_has_the_key_of_what_was_meant(typed: str, key: str) -> None:
+    assert login_key(typed) == key
 
 
 def test_a_key_is_its_own_key() -> None:

@@ -1,4 +1,5 @@
 from functools import partial
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from models.errors import (
     Unprocessable,
 )
 from models.users import passwords
+from models.users.names import login_key
 from tests.models.conftest import GuardedSlots
 from tests.models.factories import (
     PASSWORD,
@@ -124,7 +126,11 @@ class TestCreate:
 
 class TestFind:
     @pytest.mark.parametrize(
-        "login", ["Anna", "anna", "ANNA", "anna@example.org", "ANNA@Example.Org"]
+        "login",
+        [
+            *("Anna", "anna", "ANNA", "anna@example.org", "ANNA@Example.Org", "anna\0"),
+            "\uff21\uff2e\uff2e\uff21",
+        ],
     )
     def test_by_username_or_address_in_any_letter_case(self, session: Session, login: str) -> None:
         user = make_user(session, "Anna")
@@ -161,6 +167,20 @@ class TestAuthenticate:
         user = make_user(session)
         assert User.authenticate(session, "ANNA@example.org", PASSWORD) is user
         assert hashes.count == 1
+
+    @pytest.mark.parametrize("login", ["anna", "\uff21NNA", "\0anna", "anna@example.org", "\0"])
+    def test_a_login_is_counted_by_one_key_whether_it_is_known_or_not(
+        self, session: Session, login: str
+    ) -> None:
+        counted: list[tuple[str, ...]] = []
+        limit = SimpleNamespace(count=lambda *given: counted.append(given))
+        User.authenticate(session, login, "wrong", limit)
+        user = make_user(session)
+        User.authenticate(session, login, "wrong", limit)
+        (_, unknown, one), (_, account, other) = counted
+        assert one == other == login_key(login)
+        assert unknown == f"name {one}"
+        assert account == (user.login_account if one else unknown)
 
     def test_the_user_is_held_until_the_end(self, session: Session) -> None:
         make_user(session)
