@@ -10,7 +10,6 @@ from sqlalchemy.orm import Session
 from models.errors import NotFound
 from models.oauth import ending
 from models.oauth.client import Client
-from models.oauth.consent import Consent
 from models.users.user import User
 
 # Clients that are read at once.
@@ -49,20 +48,22 @@ def end_before_change(session: Session, client: Client, changes: ClientChanges) 
         yield from ending.of_wider(session, client.id, changes.scopes)
     if changes.redirect_uris != client.redirect_uris:
         yield from ending.of_remembered(session, client.id)
+        yield from ending.of_moved(session, client.id, changes.redirect_uris)
 
 
 def change(session: Session, client: Client, changes: ClientChanges) -> None:
     """Change a client, whose row is locked.
 
-    Other redirect URIs end what users let the server remember; fewer scopes end the grants that
-    have more. Raise NotFound where the new owner has just gone.
+    Other redirect URIs end what users let the server remember, and the codes for those that are
+    gone; fewer scopes end the grants and codes that have more. Raise NotFound where the new owner
+    has just gone.
     """
+    scopes = redirect_uris = None
     if changes.scopes != client.scopes:
-        client.scopes = changes.scopes
-        ending.end_wider(session, client.id, changes.scopes)
+        scopes = client.scopes = changes.scopes
     if changes.redirect_uris != client.redirect_uris:
-        client.redirect_uris = changes.redirect_uris
-        Consent.forget(session, client.id)
+        redirect_uris = client.redirect_uris = changes.redirect_uris
+    ending.end_by_change(session, client.id, scopes=scopes, redirect_uris=redirect_uris)
     client.name, client.user_id = changes.name, changes.user_id
     client.grant_types, client.by_operator = changes.grant_types, changes.by_operator
     try:

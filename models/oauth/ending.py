@@ -15,6 +15,7 @@ from models.oauth.client import Client
 from models.oauth.code import Code
 from models.oauth.consent import Consent
 from models.oauth.grant import Grant
+from models.oauth.redirect_uris import matches
 from models.oauth.token import Token
 
 # Rows and tokens of one batch: some milliseconds' work.
@@ -78,12 +79,41 @@ def of_remembered(session: Session, client_id: int) -> Iterator[None]:
     yield from _end_all(session, Consent, [Consent.id], which, _forget)
 
 
-def end_wider(session: Session, client_id: int, scopes: Collection[str]) -> None:
-    """End the grants and codes of a client that have more than these scopes, as the last step."""
-    Grant.end_with_scopes(session, client_id, too_wide(Grant.scopes_of(session, client_id), scopes))
+def of_moved(session: Session, client_id: int, redirect_uris: Collection[str]) -> Iterator[None]:
+    """End the unused codes of a client that would be led to none of these redirect URIs."""
+    gone = _gone(session, client_id, redirect_uris)
+    # On the loopback there may be as many as there are ports. None of them is left to the last
+    # step, whose statement has to name all that are.
+    least = BATCH if len(gone) < BATCH else 0
+    for first in range(0, len(gone), BATCH):
+        some = Code.redirect_uri.in_(gone[first : first + BATCH])
+        yield from _codes(session, Code.client_id == client_id, some, least=least)
+
+
+def end_by_change(
+    session: Session,
+    client_id: int,
+    *,
+    scopes: Collection[str] | None,
+    redirect_uris: Collection[str] | None,
+) -> None:
+    """End, as the last step, what a client may have no longer after a change of its own.
+
+    With other scopes, these are the grants and codes that have more; with other redirect URIs, the
+    remembered consents, and the codes for URIs that are none of them. None stands for no change.
+    """
     waiting = (Code.client_id == client_id) & Code.grant_id.is_(None)
-    found = session.scalars(select(Code.scope).where(waiting).distinct()).all()
-    Code.end(session, waiting & Code.scope.in_(too_wide(found, scopes)))
+    ends: list[ColumnElement[bool]] = []
+    if redirect_uris is not None:
+        Consent.forget(session, client_id)
+        ends.append(Code.redirect_uri.in_(_gone(session, client_id, redirect_uris)))
+    if scopes is not None:
+        wider = too_wide(Grant.scopes_of(session, client_id), scopes)
+        Grant.end_with_scopes(session, client_id, wider)
+        found = session.scalars(select(Code.scope).where(waiting).distinct()).all()
+        ends.append(Code.scope.in_(too_wide(found, scopes)))
+    if ends:  # all at once, so that codes are locked in the order of their ids
+        Code.end(session, waiting & or_(*ends))
 
 
 def too_wide(found: Iterator[str] | Collection[str], scopes: Collection[str]) -> list[str]:
@@ -95,10 +125,23 @@ def _others(keep: int | None) -> list[ColumnElement[bool]]:
     return [] if keep is None else [Grant.id != keep]
 
 
-def _codes(session: Session, *which: ColumnElement[bool]) -> Iterator[None]:
+def _gone(session: Session, client_id: int, redirect_uris: Collection[str]) -> list[str]:
+    """Return the redirect URIs of unused codes of a client that match none of these."""
+    waiting = (Code.client_id == client_id) & Code.grant_id.is_(None)
+    others = select(Code.redirect_uri).where(waiting, Code.redirect_uri.not_in(redirect_uris))
+    return [
+        uri
+        for uri in session.scalars(others.distinct()).all()
+        if not any(matches(registered, uri) for registered in redirect_uris)
+    ]
+
+
+def _codes(
+    session: Session, *which: ColumnElement[bool], least: int | None = None
+) -> Iterator[None]:
     """End unused codes; used ones are deleted with their grants."""
     waiting = [*which, Code.grant_id.is_(None)]
-    yield from _end_all(session, Code, [Code.user_id, Code.id], waiting, _delete(Code))
+    yield from _end_all(session, Code, [Code.user_id, Code.id], waiting, _end_codes, least)
 
 
 def _end_all(
@@ -107,14 +150,19 @@ def _end_all(
     key: Sequence[InstrumentedAttribute[Any]],
     which: Sequence[ColumnElement[bool]],
     end: _End,
+    least: int | None = None,
 ) -> Iterator[None]:
-    """End rows of a table in the order of an index; `key` are the columns after `which`."""
+    """End rows of a table in the order of an index; `key` are the columns after `which`.
+
+    Fewer than `least`, by default a batch, are left to the last step.
+    """
+    least = BATCH if least is None else least
     for _ in range(_ROUNDS):
         # No further than this: or rows that are added all the time would keep this running.
         newest = session.scalar(select(func.max(table.id))) or 0
         total, last = 0, None
         while rows := _find(session, table, key, [*which, table.id <= newest], last):
-            if len(rows) < BATCH and not total and not _is_heavy(session, table, rows):
+            if len(rows) < least and not total and not _is_heavy(session, table, rows):
                 return  # few enough for the last step, in one transaction
             yield from end(session, [row.found_id for row in rows])
             total, last = total + len(rows), rows[-1]
@@ -156,6 +204,12 @@ def _end_grants(session: Session, ids: Sequence[int]) -> Iterator[None]:
         yield
         _lock(session, Grant, ids)
     session.execute(delete(Grant).where(Grant.id.in_(ids)))
+    yield
+
+
+def _end_codes(session: Session, ids: Sequence[int]) -> Iterator[None]:
+    """End codes, but for those that have been used since they were found."""
+    Code.end(session, Code.id.in_(ids) & Code.grant_id.is_(None))
     yield
 
 

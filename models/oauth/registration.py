@@ -11,7 +11,6 @@ from models.caller import Caller
 from models.errors import Conflict, Forbidden, NotFound, Unprocessable
 from models.oauth import ending
 from models.oauth.client import ADMINS_GRANTS, CONFIDENTIAL, PUBLIC, Client
-from models.oauth.consent import Consent
 from models.oauth.redirect_uris import check
 from models.oauth.secret import digest, generate
 from models.quotas import Quotas, check_room
@@ -77,6 +76,7 @@ def end_before_change(
         yield from ending.of_wider(session, client.id, after["default_scopes"], caller.grant_id)
     if after["redirect_uris"] != list(client.redirect_uris):
         yield from ending.of_remembered(session, client.id)
+        yield from ending.of_moved(session, client.id, after["redirect_uris"])
 
 
 def change(
@@ -92,16 +92,17 @@ def change(
     Raise Conflict if a test fails; Forbidden if the caller's token lacks a scope that the client
     has or would get, or if a client with grants that only an admin may give would get more scopes
     from a caller who is no admin with `all_scopes`; Unprocessable for an unsafe redirect URI. Other
-    redirect URIs delete the remembered consents; fewer scopes end the grants that have more.
+    redirect URIs delete the remembered consents, and end the codes for those that are gone; fewer
+    scopes end the grants and codes that have more.
     """
     _lock(session, client)
     after = _judge(client, operations, caller, all_scopes)
+    scopes = redirect_uris = None
     if after["default_scopes"] != list(client.scopes):
-        client.scopes = tuple(sorted(set(after["default_scopes"])))
-        ending.end_wider(session, client.id, client.scopes)
+        scopes = client.scopes = tuple(sorted(set(after["default_scopes"])))
     if after["redirect_uris"] != list(client.redirect_uris):
-        client.redirect_uris = tuple(dict.fromkeys(after["redirect_uris"]))
-        Consent.forget(session, client.id)
+        redirect_uris = client.redirect_uris = tuple(dict.fromkeys(after["redirect_uris"]))
+    ending.end_by_change(session, client.id, scopes=scopes, redirect_uris=redirect_uris)
     client.name = after["name"]
     session.flush()
 

@@ -378,6 +378,81 @@ def test_what_was_not_authorised_cannot_be_withdrawn(
             Consent.withdraw(session, anna.id, client_id)
 
 
+@pytest.mark.parametrize("has_consent", [True, False])
+def test_an_app_with_nothing_but_a_code_can_be_withdrawn(
+    session: Session, app: Client, anna: User, has_consent: bool
+) -> None:
+    if has_consent:
+        Consent.remember(session, anna.id, app.id, READ)
+        Consent.forget(session, app.id)
+    code = make_code(session, app, anna, scope="teams:read users:read")
+    theirs = make_code(session, app, make_user(session, "berta"))
+    if has_consent:
+        (row,) = apps(session, anna)
+        assert set(row.scopes) == {"teams:read", "users:read"}
+    assert Consent.is_authorised(session, anna.id, app.client_id)
+
+    Consent.withdraw(session, anna.id, app.client_id)
+    session.commit()
+
+    assert apps(session, anna) == []
+    assert not Consent.is_authorised(session, anna.id, app.client_id)
+    with pytest.raises(OAuthError):
+        exchange(session, app.client_id, code)
+    session.rollback()
+    assert exchange(session, app.client_id, theirs)
+
+
+def test_a_code_that_has_expired_authorises_nothing(
+    session: Session, app: Client, anna: User
+) -> None:
+    Consent.begin(session, anna.id, app.id)
+    make_code(session, app, anna, expires_at=now() - timedelta(seconds=1))
+
+    assert apps(session, anna) == []
+    assert not Consent.is_authorised(session, anna.id, app.client_id)
+    with pytest.raises(NotFound):
+        Consent.withdraw(session, anna.id, app.client_id)
+
+
+def test_a_withdrawal_ends_what_a_forgotten_apps_code_was_exchanged_for_meanwhile(
+    engine: Engine, session: Session, app: Client, anna: User
+) -> None:
+    client_id, user_id = app.client_id, anna.id
+    for number in range(10):
+        if number % 2:
+            Consent.begin(session, anna.id, app.id)  # and it has ended
+        code = make_code(session, app, anna)
+
+        def exchanging(session: Session, code: str = code) -> Any:
+            return exchange(session, client_id, code)
+
+        def withdraw(session: Session) -> None:
+            Consent.withdraw(session, user_id, client_id)
+
+        outcomes = race(engine, [exchanging, withdraw])
+
+        assert outcomes[1] is None, outcomes
+        assert isinstance(outcomes[0], dict | OAuthError)
+        assert size(session, Grant) == size(session, Code) == size(session, Consent) == 0
+        session.commit()
+
+
+@pytest.mark.parametrize("has_consent", [True, False])
+def test_of_withdrawals_at_once_one_finds_the_code(
+    engine: Engine, session: Session, app: Client, anna: User, has_consent: bool
+) -> None:
+    if has_consent:
+        Consent.begin(session, anna.id, app.id)
+    make_code(session, app, anna)
+    client_id, user_id = app.client_id, anna.id
+
+    outcomes = race(engine, [lambda session: Consent.withdraw(session, user_id, client_id)] * 4)
+
+    assert (outcomes.count(None), count(outcomes, NotFound)) == (1, 3), outcomes
+    assert size(session, Code) == size(session, Consent) == 0
+
+
 def test_a_withdrawal_costs_no_more_for_what_has_ended_before(
     engine: Engine, session: Session, app: Client, anna: User
 ) -> None:
