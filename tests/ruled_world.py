@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import cache, partial
 from typing import Any
-from urllib.parse import parse_qs, urlencode, urlsplit
+from urllib.parse import parse_qs, parse_qsl, urlencode, urlsplit
 
 from sqlalchemy import delete, insert, select
 
@@ -21,6 +21,7 @@ from models.oauth.code import Code
 from models.oauth.secret import digest
 from models.oauth.token import ACCESS, REFRESH
 from models.users import names, passwords
+from roster import pages
 from tests import model_of_rules as rules
 from tests.interleaving import SIDE
 from tests.model_of_rules import ALL, APP, DESK, SERVICE, Action, Model
@@ -350,9 +351,26 @@ def _send(method: str, url: str, hand: Hand, **options: Any) -> Any:
 
 
 def _submit(server: Server, url: str, session: str, form: dict[str, str], hand: Hand) -> Any:
-    csrf = form_code(server, session)
     cookie = {"Cookie": f"roster_form=value; roster_session={session}"}
-    return _send("POST", url, hand, headers=cookie, data={**form, "csrf": csrf})
+    while True:
+        csrf = form_code(server, session, _shown(server, form))
+        answer = _send("POST", url, hand, headers=cookie, data={**form, "csrf": csrf})
+        # Who is asked again, as the client has changed meanwhile, allows that.
+        if f"{AUTHORIZE}?" not in answer.headers.get("location", ""):
+            return answer
+
+
+def _shown(server: Server, form: dict[str, str]) -> tuple[str, ...]:
+    """Return what the consent page shows of a client by now, for the form that it has."""
+    request = dict(parse_qsl(form.get("authorize", "")))
+    with server.session() as session:
+        client = Client.find(session, request.get("client_id", ""))
+        if client is None:
+            return ()
+        settings, seconds = server.app.settings, server.app.settings.access_token_seconds
+        if "refresh_token" in client.grant_types:
+            seconds = settings.refresh_token_total_seconds
+        return client.name, pages.place(request["redirect_uri"]), pages.lifetime(seconds)
 
 
 def _administer(server: Server, name: str, values: dict[str, Any], _hand: Hand) -> int:

@@ -2,6 +2,7 @@
 
 import hashlib
 import hmac
+import json
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -20,6 +21,7 @@ from models.oauth.purge import purge
 from models.oauth.secret import digest
 from models.oauth.token import ACCESS, REFRESH
 from models.users import names, passwords
+from roster import pages
 from tests import rows
 from tests.databases import wipe
 from tests.interleaving import SIDE
@@ -334,13 +336,16 @@ def post(url: str, client: str, **form: str) -> Callable[[Hand], Any]:
     return lambda hand: hand.send("POST", url, data={**form, "client_id": client, **secret})
 
 
-def form_code(server: Server, session: str) -> str:
-    """Return the code of a form that a browser with the cookie "value" was given when signed in."""
+def form_code(server: Server, session: str, shown: Sequence[str] = ()) -> str:
+    """Return the code of a form that a browser with the cookie "value" was given when signed in.
+
+    `shown` is what the page showed, by which the user decides.
+    """
     key = server.app.settings.signing_key.encode()
     with server.session() as database:
         found = select(BrowserSession.user_id).where(BrowserSession.hash == digest(session))
         user_id = database.scalar(found) or 0
-    texts = ("form value", f"page {user_id} value")
+    texts = ("form value", json.dumps([user_id, shown, "value"]))
     return "".join(hmac.new(key, each.encode(), hashlib.sha256).hexdigest() for each in texts)
 
 
@@ -348,7 +353,10 @@ def page(method: str, url: str, session: str = "", **form: str) -> Callable[[Han
     """Ask for a page, or send its form, as a browser that is signed in or not."""
 
     def act(hand: Hand) -> Any:
-        csrf = form_code(hand.server, session)
+        # The page is older than what happens meanwhile.
+        lifetime = pages.lifetime(hand.server.app.settings.refresh_token_total_seconds)
+        shown = ("app", pages.place(CALLBACK), lifetime) if "decision" in form else ()
+        csrf = form_code(hand.server, session, shown)
         cookie = f"roster_form=value; roster_session={session}"
         options = {"data": {**form, "csrf": csrf}} if form else {}
         return hand.send(method, url, {"Cookie": cookie}, **options)

@@ -2,6 +2,7 @@
 
 import hashlib
 import hmac
+import json
 import secrets
 from functools import cached_property
 from urllib.parse import urlsplit
@@ -29,8 +30,8 @@ class Browser:
     The session cookie holds a random id; the session's row is found by its hash. The form cookie
     holds a random value, set with the first page; a form is genuine if it sends a code derived
     from that value, which no other site can read or set. The code also depends on the user for
-    whom the page was made. The device cookie outlives the session: by it the rate limits know
-    that its user has signed in here before.
+    whom the page was made, and on what it showed, where the user decides by that. The device cookie
+    outlives the session: by it the rate limits know that its user has signed in here before.
     """
 
     def __init__(self, context: RequestContext, settings: Settings) -> None:
@@ -119,15 +120,17 @@ class Browser:
         value = devices.write(device, self._settings)
         self._set(self._device_name, value, devices.LIFETIME_SECONDS)
 
-    @property
-    def form_code(self) -> str:
-        """The code that a form of this page has to send."""
+    def form_code(self, *shown: str) -> str:
+        """Return the code that a form of this page has to send.
+
+        `shown` is what the page shows and the user decides by, if there is anything.
+        """
         value = self._cookies.get(self._form_name)
         if not value:
             value = secrets.token_urlsafe(32)
             self._cookies = {**self._cookies, self._form_name: value}
             self._set(self._form_name, value, None)
-        return self._genuine(value) + self._current(value)
+        return self._genuine(value) + self._current(value, shown)
 
     def is_genuine(self, code: str | None) -> bool:
         """Tell whether a form comes from a page that was sent to this browser, however long ago."""
@@ -136,16 +139,20 @@ class Browser:
             return False
         return hmac.compare_digest(code[:_HALF].encode(), self._genuine(value).encode())
 
-    def is_current(self, code: str) -> bool:
-        """Tell whether a genuine form comes from a page for the user who is signed in now."""
+    def is_current(self, code: str, *shown: str) -> bool:
+        """Tell whether a genuine form comes from a page that would be the same now.
+
+        That is one for the user who is signed in, which showed what is `shown`.
+        """
         value = self._cookies.get(self._form_name, "")
-        return hmac.compare_digest(code[_HALF:].encode(), self._current(value).encode())
+        return hmac.compare_digest(code[_HALF:].encode(), self._current(value, shown).encode())
 
     def _genuine(self, value: str) -> str:
         return self._code(f"form {value}")
 
-    def _current(self, value: str) -> str:
-        return self._code(f"page {self.user.id if self.user else 0} {value}")
+    def _current(self, value: str, shown: tuple[str, ...]) -> str:
+        # As JSON, so that no name of a client, and no planted cookie, looks like another text.
+        return self._code(json.dumps([self.user.id if self.user else 0, shown, value]))
 
     def _code(self, text: str) -> str:
         key = self._settings.signing_key.encode()

@@ -71,7 +71,7 @@ class Answers:
             problem=problem,
             username=username[:longest],
             longest=longest,
-            csrf=self.browser.form_code,
+            csrf=self.browser.form_code(),
         )
         return self.page(body, status=status, leads_to_client=request is not None)
 

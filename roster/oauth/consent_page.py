@@ -73,8 +73,9 @@ class ConsentPage:
         if user is None:
             return self.answers.to_login(request)
         is_allowed = form.get("decision") == "allow"
-        if is_allowed and not self.browser.is_current(code):
-            # Another user has signed in meanwhile: ask that one.
+        if is_allowed and not self.browser.is_current(code, *self._shown(request).values()):
+            # Another user has signed in meanwhile: ask that one. Or the client has another name by
+            # now, or leads to another place: that was not what the user allowed.
             return self.go_on(request)
         store = self._store(user, request)
         try:
@@ -154,16 +155,23 @@ class ConsentPage:
         # client: RFC 8252 section 8.6.
         return not request.client.is_public or request.redirect_uri.startswith("https:")
 
+    def _shown(self, request: AuthorizationRequest) -> dict[str, str]:
+        """Return what the page shows of the client, by which the user decides."""
+        return {
+            "name": request.client.name,
+            "place": pages.place(request.redirect_uri),
+            "lifetime": pages.lifetime(self._lifetime(request)),
+        }
+
     def _question(self, request: AuthorizationRequest, user: SignedIn, scopes: list[str]) -> Answer:
+        shown = self._shown(request)
         body = pages.render(
             "consent",
-            client=request.client,
             user=user,
             scopes=[(scope, self.definition.scopes[scope]) for scope in scopes],
-            lifetime=pages.lifetime(self._lifetime(request)),
-            place=pages.place(request.redirect_uri),
             authorize=request.raw,
-            csrf=self.browser.form_code,
+            csrf=self.browser.form_code(*shown.values()),
+            **shown,
         )
         return self.answers.page(body, leads_to_client=True)
 

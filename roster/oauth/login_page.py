@@ -50,7 +50,7 @@ class LoginPage:
             return self.answers.sign_in_form(request)
         if request is not None:
             return self._go_on(request)
-        body = pages.render("signed_in", user=user, csrf=self.browser.form_code, authorize="")
+        body = pages.render("signed_in", user=user, csrf=self.browser.form_code(), authorize="")
         return self.answers.page(body)
 
     def sign_in(self) -> Answer:

@@ -5,7 +5,7 @@ from html import unescape
 
 import pytest
 
-from tests.serving import Server
+from tests.serving import Server, replace
 from tests.signing_in import AUTHORIZE, LOGIN, Browser, Client, led_to, register
 
 LOGOUT = "/auth/logout"
@@ -216,3 +216,57 @@ def test_a_code_says_nothing_of_another_value_of_its_cookie(one: Browser, app: C
         one.hidden(LOGIN)["csrf"][:64],
         one.hidden(LOGIN)["csrf"][64:],
     }
+
+
+def changed(server: Server, app: Client, *operations: dict[str, object]) -> None:
+    """Have the author of an app change it."""
+    headers = server.bearer("user", "w")
+    path = f"/api/v1/auth/oauth2_clients/{app.client_id}"
+    assert server.client.patch(path, json=operations, headers=headers).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("member", "value", "told"),
+    [
+        ("/redirect_uris", ["https://evil.example/"], "evil.example"),
+        ("/name", "Another app", "Allow <bdi>Another app</bdi>?"),
+    ],
+)
+def test_allow_for_an_app_that_has_changed_since_asks_again(
+    one: Browser, app: Client, member: str, value: object, told: str
+) -> None:
+    one.open(AUTHORIZE, app.request(redirect_uri=None))
+    one.sign_in()
+    assert told not in one.page.text
+    changed(one.server, app, replace(member, value))
+
+    page = one.allow("users:read")
+
+    assert page.status_code == 200
+    assert told in page.text
+    assert "code" in led_to(one.allow("users:read"))[1]
+
+
+def test_allow_holds_where_what_the_page_showed_is_the_same(one: Browser, app: Client) -> None:
+    one.open(AUTHORIZE, app.request())
+    one.sign_in()
+    changed(one.server, app, replace("/redirect_uris", [app.redirect_uri, "https://b.example/"]))
+
+    assert "code" in led_to(one.allow("users:read"))[1]
+
+
+def test_a_code_for_one_app_is_none_for_another(one: Browser, two: Browser, app: Client) -> None:
+    one.open(AUTHORIZE, app.request())
+    one.sign_in()
+    other = register(one.server, name="Another app")
+    two.open(AUTHORIZE, other.request())
+
+    page = two.submit(
+        AUTHORIZE,
+        csrf=one.hidden(AUTHORIZE)["csrf"],
+        decision="allow",
+        **{"scope.users:read": "on"},
+    )
+
+    assert page.status_code == 200
+    assert "Allow <bdi>Another app</bdi>?" in page.text
