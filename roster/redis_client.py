@@ -1,5 +1,6 @@
 """The Redis of ROSTER_LIMITS_URL: how a client is made that never waits long."""
 
+import re
 from importlib import import_module
 from typing import Any
 from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
@@ -10,25 +11,58 @@ _SCHEMES = ("redis", "rediss", "redis+unix", _SENTINELS)
 _SENTINELS_PORT = 26379
 # What may stand behind the `?` of a URL of Sentinels, for these have users of their own.
 _OPTIONS = ("sentinel_username", "sentinel_password")
+_DATABASE = re.compile(r"[0-9]{1,9}")
+_PATH_OF_DATABASE = re.compile(r"(/[0-9]{0,9})?/?")
 
 
 def check_url(url: str) -> str:
     """Return a URL that `client_of` can use; ValueError for another."""
-    try:
-        parts = urlsplit(url)
-        is_usable = parts.scheme in _SCHEMES
-        if parts.scheme == _SENTINELS:
-            _service(parts)
-        elif is_usable:
-            is_usable = parts.port != 0
-    except ValueError:
-        is_usable = False
-    if not is_usable:
+    parts = _parts(url)
+    if parts is None:
         raise ValueError(
             "must be a Redis URL such as redis://localhost:6379,"
             " or redis+sentinel://HOST:26379,HOST:26379/SERVICE"
         )
+    if parts.scheme != _SENTINELS:
+        _check_database(parts)
+        _check_options(url)
     return url
+
+
+def _parts(url: str) -> SplitResult | None:
+    """Take a URL apart; None where its scheme, a host or a port is none of a Redis."""
+    try:
+        parts = urlsplit(url)
+        if parts.scheme == _SENTINELS:
+            _service(parts)
+            is_usable = True
+        else:
+            is_usable = parts.scheme in _SCHEMES and parts.port != 0
+    except ValueError:
+        return None
+    return parts if is_usable else None
+
+
+def _check_database(parts: SplitResult) -> None:
+    """Refuse a database that is no number: redis-py takes another path for database 0."""
+    named = [value for name, value in parse_qsl(parts.query) if name == "db"]
+    # The path of `redis+unix:` is that of the socket.
+    is_number = "unix" in parts.scheme or _PATH_OF_DATABASE.fullmatch(unquote(parts.path))
+    if not is_number or not all(map(_DATABASE.fullmatch, named)):
+        raise ValueError(
+            "must name its database by a number, such as redis://localhost:6379/0 or ?db=0"
+        )
+
+
+def _check_options(url: str) -> None:
+    """Refuse what redis-py cannot use, of which it would tell at the first connection only."""
+    try:
+        pool_of(url).make_connection()  # which does not connect yet
+    except (ValueError, TypeError, AttributeError, failure()):  # their texts show parts of the URL
+        raise ValueError(
+            "must be a Redis URL that redis-py can use, with two slashes behind the scheme, and"
+            " no options but its own"
+        ) from None
 
 
 def client_of(url: str) -> Any:

@@ -22,7 +22,12 @@ PASSWORD = "correct:horse/battery"
     [
         "redis://127.0.0.1:6379/1",
         "rediss://user:secret@redis.example",
+        "redis://127.0.0.1:6379/",
+        "redis://127.0.0.1:6379/0/",
+        "rediss://redis.example/%31?socket_timeout=1",
+        "redis://127.0.0.1?db=2",
         "redis+unix:///run/redis.sock",
+        "redis+unix:///run/redis.sock?db=1",
         "redis+sentinel://one.example/counts",
         "redis+sentinel://user:secret@one.example:26379,[::1],10.0.0.3:1/counts",
         "redis+sentinel://one.example/counts?sentinel_username=roster&sentinel_password=secret",
@@ -50,6 +55,43 @@ def test_a_client_is_made_for_every_address_that_is_taken(url: str) -> None:
 )
 def test_no_other_address_is_taken(url: str) -> None:
     with pytest.raises(ValueError, match="must be a Redis URL") as told:
+        check_url(url)
+    assert "secret" not in str(told.value)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "redis://:secret@127.0.0.1:6379/secret",
+        "redis://:secret@127.0.0.1:6379/0/1",
+        "redis://:secret@127.0.0.1:6379/-1",
+        "redis://:secret@127.0.0.1:6379/1_0",
+        "redis://:secret@127.0.0.1:6379/%D9%A1",
+        "redis://:secret@127.0.0.1:6379/" + "1" * 5000,
+        "rediss://:secret@redis.example/secret",
+        "redis://:secret@127.0.0.1?db=secret",
+        "redis://:secret@127.0.0.1/0?db=-1",
+        "redis+unix://:secret@/run/redis.sock?db=secret",
+    ],
+)
+def test_a_database_that_is_no_number_is_refused(url: str) -> None:
+    with pytest.raises(ValueError, match="must name its database by a number") as told:
+        check_url(url)
+    assert "secret" not in str(told.value)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "redis:6379",
+        "redis+unix:/run/secret.sock",
+        "redis://127.0.0.1?socket_timeout=secret",
+        "redis://127.0.0.1?secret=1",
+        "rediss://127.0.0.1?ssl_cert_reqs=secret",
+    ],
+)
+def test_what_redis_py_cannot_use_is_refused(url: str) -> None:
+    with pytest.raises(ValueError, match=r"must (be a Redis URL|name its database)") as told:
         check_url(url)
     assert "secret" not in str(told.value)
 

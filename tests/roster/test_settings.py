@@ -57,6 +57,8 @@ def test_a_development_server_needs_no_setting(monkeypatch: pytest.MonkeyPatch) 
         ("ROSTER_LIMITS_URL", "http://sesame"),
         ("ROSTER_LIMITS_URL", "redis://127.0.0.1:sesame"),
         ("ROSTER_LIMITS_URL", "redis://[::1"),
+        ("ROSTER_LIMITS_URL", "redis://:sesame@127.0.0.1/x"),
+        ("ROSTER_LIMITS_URL", "rediss://:sesame@127.0.0.1?db=x"),
         ("DATABASE_URL", "postgresql://u:sesame@h/d\udcff"),
         ("ROSTER_HEAD_BYTES", "100"),
         ("ROSTER_HEADERS", "0"),
