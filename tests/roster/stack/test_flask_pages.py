@@ -310,6 +310,30 @@ def test_an_extension_that_is_not_there_is_one_line(tmp_path: Path, name: str) -
         create_app(settings.load(database_url=f"sqlite:///{tmp_path}/x.db", extend=name))
 
 
+async def later(app: flask.Flask) -> None:
+    """Extend an app never, since nobody awaits it."""
+    site(app)
+
+
+def for_one_of_two(app: flask.Flask, other: str) -> None:
+    """Need more than the app."""
+    app.add_url_rule("/hello", "hello", lambda: other)
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("os:getcwd", "cannot be called with one argument"),
+        (f"{__name__}:for_one_of_two", "cannot be called with one argument"),
+        ("flask:Flask.register_blueprint", "cannot be called with one argument"),
+        (f"{__name__}:later", "is async"),
+    ],
+)
+def test_an_extension_that_takes_no_app_is_one_line(tmp_path: Path, name: str, said: str) -> None:
+    with pytest.raises(settings.SettingsError, match=rf"^ROSTER_EXTEND: {name} {said}[^\n]+$"):
+        create_app(settings.load(database_url=f"sqlite:///{tmp_path}/x.db", extend=name))
+
+
 def catch_all(app: flask.Flask) -> None:
     """Have error handlers for whatever there is."""
     extend(app)
