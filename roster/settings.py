@@ -1,6 +1,7 @@
 """The settings: environment variables, checked once, before anything else starts."""
 
 import os
+import re
 from collections.abc import Iterator
 from functools import cached_property
 from typing import Any, Self
@@ -20,6 +21,9 @@ from roster.origins import check_origin, is_every, is_loopback, is_safe
 from roster.setting_fields import SettingFields
 
 DEVELOPMENT_SECRET_KEY = "development only: everybody knows this key"
+# What clients send as a bearer token: RFC 6750 section 2.1 allows fewer characters, but such
+# tokens are in use.
+_SENDABLE = re.compile(r"[!-~]+")
 
 
 class SettingsError(Exception):
@@ -70,6 +74,13 @@ class Settings(SettingFields):
             is_usable = False
         if value and not is_usable:
             raise ValueError("must be an http or https URL")
+        return value
+
+    @field_validator("metrics_token")
+    @classmethod
+    def _check_metrics_token(cls, value: SecretStr) -> SecretStr:
+        if value.get_secret_value() and not _SENDABLE.fullmatch(value.get_secret_value()):
+            raise ValueError("must be visible ASCII without blanks, or no client can send it")
         return value
 
     @field_validator("log_level")

@@ -54,6 +54,11 @@ def test_a_development_server_needs_no_setting(monkeypatch: pytest.MonkeyPatch) 
         ("ROSTER_BODY_SECONDS", "soon"),
         ("ROSTER_SHUTDOWN_SECONDS", "0"),
         ("ROSTER_IDLE_SECONDS", "0"),
+        ("ROSTER_METRICS_TOKEN", "sesame-for-the-metrics-é"),
+        ("ROSTER_METRICS_TOKEN", "sesame for the metrics"),
+        ("ROSTER_METRICS_TOKEN", "sesame-for-the-metrics\n"),
+        ("ROSTER_METRICS_TOKEN", "sesame-for-the-metrics\x7f"),
+        ("ROSTER_METRICS_TOKEN", " "),
         ("ROSTER_LIMITS_URL", "http://sesame"),
         ("ROSTER_LIMITS_URL", "redis://127.0.0.1:sesame"),
         ("ROSTER_LIMITS_URL", "redis://[::1"),
@@ -122,7 +127,7 @@ def test_a_wrong_setting_is_named_in_one_line(
             "ROSTER_TRUSTED_PROXIES",
         ),
         ({**PRODUCTION, "ROSTER_METRICS_TOKEN": "a"}, "ROSTER_METRICS_TOKEN"),
-        ({**PRODUCTION, "ROSTER_METRICS_TOKEN": "fifteen letters"}, "ROSTER_METRICS_TOKEN"),
+        ({**PRODUCTION, "ROSTER_METRICS_TOKEN": "fifteen-letters"}, "ROSTER_METRICS_TOKEN"),
         (
             {**PRODUCTION, "ROSTER_CORS_ORIGINS": "https://a.example,http://b.example"},
             "ROSTER_CORS_ORIGINS",
@@ -178,7 +183,7 @@ def test_production_may_use_its_own_loopback_without_tls(monkeypatch: pytest.Mon
         ROSTER_CAPTCHA_VERIFY_URL="http://127.0.0.1:9000/siteverify",
         ROSTER_CAPTCHA_SECRET="s",
         ROSTER_CAPTCHA_SITE_KEY="k",
-        ROSTER_METRICS_TOKEN="sixteen letters.",
+        ROSTER_METRICS_TOKEN="sixteen-letters.",
     )
 
     assert found.cors_origins == ("http://localhost:8080", "https://a.example")
@@ -264,6 +269,15 @@ def test_what_containers_get_for_others_of_such_a_name_is_no_setting(
     monkeypatch: pytest.MonkeyPatch, name: str, value: str
 ) -> None:
     assert load(monkeypatch, **{name: value}).is_development
+
+
+@pytest.mark.parametrize("token", ["", "a.b_c~d+e/f-0123==", "of!others'own:kind#16"])
+def test_a_token_that_clients_can_send_is_taken(
+    monkeypatch: pytest.MonkeyPatch, token: str
+) -> None:
+    found = load(monkeypatch, **PRODUCTION, ROSTER_METRICS_TOKEN=token)
+
+    assert found.metrics_token.get_secret_value() == token
 
 
 def test_origins_are_parted_by_commas(monkeypatch: pytest.MonkeyPatch) -> None:

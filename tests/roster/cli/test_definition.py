@@ -73,9 +73,9 @@ def test_the_table_of_routes_has_every_operation(run: Run) -> None:
     ("environment", "token", "access"),
     [
         ({}, "", ["none", "anyone"]),
-        ({}, "a token", ["metrics", "who has the operator's token"]),
+        ({}, "a-token", ["metrics", "who has the operator's token"]),
         (PRODUCTION, "", ["metrics", "nobody, as ROSTER_METRICS_TOKEN is not set"]),
-        (PRODUCTION, "a token of the operator's", ["metrics", "who has the operator's token"]),
+        (PRODUCTION, "a-token-of-the-operator's", ["metrics", "who has the operator's token"]),
     ],
 )
 def test_the_table_of_routes_says_who_reads_the_metrics(

@@ -96,7 +96,7 @@ def test_the_words_of_each_role_stand_below(printed: str) -> None:
 
 
 def test_the_operators_token_is_no_role(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name, value in {**PRODUCTION, "ROSTER_METRICS_TOKEN": "a token of the operator's"}.items():
+    for name, value in {**PRODUCTION, "ROSTER_METRICS_TOKEN": "a-token-of-the-operator's"}.items():
         monkeypatch.setenv(name, value)
     printed = run("matrix").out
 
