@@ -39,11 +39,7 @@ def register(
     grants = set(grant_types)
     _check_scopes(caller, scopes, "/default_scopes")
     _check_admins_grants(caller, grants, all_scopes, "/grant_types")
-    if "client_credentials" in grants and client_type == PUBLIC:
-        raise Unprocessable(
-            "A public client has no credentials.",
-            [("/grant_types", "A public client cannot use client_credentials.")],
-        )
+    check_credentials(grants, has_secret=client_type != PUBLIC)
     _check_redirect_uris(redirect_uris, grants, "/redirect_uris")
     owner_id = caller.account.id
     own = select(Client.id).where(Client.user_id == owner_id)
@@ -57,6 +53,18 @@ def register(
         grant_types=grants,
         redirect_uris=redirect_uris,
     )
+
+
+def check_credentials(grant_types: Collection[str], *, has_secret: bool) -> None:
+    """Check that a client has the secret that its grants need.
+
+    A public one has none, unless an operator gave it one. Raise Unprocessable.
+    """
+    if "client_credentials" in grant_types and not has_secret:
+        raise Unprocessable(
+            "A public client has no credentials.",
+            [("/grant_types", "A public client cannot use client_credentials.")],
+        )
 
 
 def end_before_change(

@@ -77,7 +77,7 @@ def create_client(
 ) -> None:
     """Register a client, and print its id and, this once, its secret."""
     current = settings.load()
-    _check_together(grants, redirect_uris)
+    _check_together(grants, redirect_uris, has_secret=secret or not public)
     with opened(current) as session:
         client, made_secret = Client.create(
             session,
@@ -194,7 +194,12 @@ def set_client(
         kept = set(scopes or client.scopes).union(added).difference(removed)
         if not kept:
             raise click.ClickException("--remove-scope: a client has one scope or more")
-        _check_together(grants or client.grant_types, redirect_uris or client.redirect_uris)
+        _check_together(
+            grants or client.grant_types,
+            redirect_uris or client.redirect_uris,
+            # One that has been there stays as it is: what it cannot use does no harm.
+            has_secret=not grants or client.secret_hash is not None,
+        )
         return ClientChanges(
             name=name or client.name,
             user_id=_owner(session, owner).id if owner else client.user_id,
@@ -254,9 +259,15 @@ def _owner(session: Session, username: str) -> User:
     return user
 
 
-def _check_together(grants: Sequence[str], redirect_uris: Sequence[str]) -> None:
+def _check_together(
+    grants: Sequence[str], redirect_uris: Sequence[str], *, has_secret: bool
+) -> None:
     if "authorization_code" in grants and not redirect_uris:
         raise click.ClickException("--redirect-uri: needed with the authorization_code grant")
+    try:
+        registration.check_credentials(grants, has_secret=has_secret)
+    except Unprocessable as error:
+        raise click.ClickException(f"--grant: {error.errors[0][1]}") from None
 
 
 def _described(client: Client, owner: str) -> dict[str, Any]:

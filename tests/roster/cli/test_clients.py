@@ -72,6 +72,10 @@ def test_a_public_client_has_a_secret_only_if_it_is_asked_for(
             (*CLIENT, "--grant", "authorization_code", "--scope", "users:read"),
             "--redirect-uri: needed",
         ),
+        (
+            (*CLIENT, "--public", "--grant", "client_credentials", "--scope", "users:read"),
+            "--grant: A public client cannot use client_credentials.",
+        ),
         ((*CLIENT, *MORE, "--redirect-uri", "https://a b"), "--redirect-uri"),
         ((*CLIENT, *MORE, "--redirect-uri", ""), "--redirect-uri"),
         ((*CLIENT, *MORE, "--redirect-uri", "javascript:alert(1)"), "--redirect-uri"),
@@ -137,6 +141,19 @@ def test_a_change_of_a_client_says_what_to_change(run: Run) -> None:
 
     assert refused.status == 2
     assert "--by-operator" in refused.error
+
+
+@pytest.mark.usefixtures("ada")
+def test_a_public_client_with_a_secret_has_credentials(run: Run) -> None:
+    grant = ("--grant", "client_credentials")
+    client_id = made(run, "--public", "--secret", *grant)
+    assert run("clients", "set", client_id, *grant).status == 0
+
+    without = made(run, "--public")
+    refused = run("clients", "set", without, *grant)
+
+    assert refused.line == "Error: --grant: A public client cannot use client_credentials."
+    assert shown(run, without)["grant_types"] == ["password"]
 
 
 def made(run: Run, *more: str) -> str:
