@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import click
 from sqlalchemy import make_url
@@ -14,11 +15,23 @@ _OF_POSTGRESQL = {
     "backup": "back PostgreSQL up by `pg_dump --format=custom --file=PATH NAME`",
     "restore": "restore PostgreSQL by `pg_restore --exit-on-error --dbname=NAME PATH`",
 }
-_File = click.Path(dir_okay=False, path_type=Path)
+
+
+class _File(click.Path):
+    """The path of a file, which has a name."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Refuse an empty path, which would be the current folder."""
+        if not value:
+            self.fail("The path is empty.", param, ctx)
+        return super().convert(value, param, ctx)
+
+
+_FILE = _File(dir_okay=False, path_type=Path)
 
 
 @click.command()
-@click.argument("path", type=_File)
+@click.argument("path", type=_FILE)
 @click.option("--overwrite", is_flag=True, help="Replace PATH, if it is there.")
 def backup(path: Path, *, overwrite: bool) -> None:
     """Write a copy of the SQLite database to PATH, while servers go on."""
@@ -26,7 +39,7 @@ def backup(path: Path, *, overwrite: bool) -> None:
 
 
 @click.command()
-@click.argument("path", type=_File)
+@click.argument("path", type=_FILE)
 @click.option("--overwrite", is_flag=True, help="Replace the database, if it is there.")
 def restore(path: Path, *, overwrite: bool) -> None:
     """Put the backup PATH in the place of the SQLite database, which no server may have open."""

@@ -53,6 +53,8 @@ def set_user(
     username: str, *, password: bool, admin: bool | None, internal: bool | None, active: bool | None
 ) -> None:
     """Change a user's password or roles."""
+    if not password and admin is internal is active is None:
+        raise click.UsageError("say what to change, such as --password or --no-active")
     current = settings.load()
     new_password = _password() if password else None
     with opened(current) as session:

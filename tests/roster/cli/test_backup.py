@@ -69,6 +69,16 @@ def test_nothing_is_written_over_without_the_word(database: Path, run: Run, tmp_
     assert "is there already" in run("restore", str(copy)).line
 
 
+@pytest.mark.usefixtures("database")
+@pytest.mark.parametrize("command", ["backup", "restore"])
+@pytest.mark.parametrize("options", [(), ("--overwrite",)])
+def test_an_empty_path_is_refused(run: Run, command: str, options: tuple[str, ...]) -> None:
+    refused = run(command, "", *options)
+
+    assert refused.status == 2
+    assert refused.error.splitlines()[-1] == "Error: Invalid value for 'PATH': The path is empty."
+
+
 @pytest.mark.usefixtures("ada")
 def test_a_backup_has_what_was_committed_and_holds_up_no_writer(
     database: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

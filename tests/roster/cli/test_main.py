@@ -340,6 +340,14 @@ def test_a_users_roles_are_set_and_others_left(
     assert vars_of(migrated.user("bob")) == expected
 
 
+@pytest.mark.usefixtures("ada")
+def test_a_change_of_a_user_says_what_to_change(run: Run) -> None:
+    refused = run("users", "set", "ada")
+
+    assert refused.status == 2
+    assert "say what to change" in refused.error.splitlines()[-1]
+
+
 def vars_of(user: User) -> dict[str, Any]:
     names = ("is_active", "is_admin", "is_internal", "is_regular_user", "password_hash", "email")
     return {name: getattr(user, name) for name in names}
