@@ -4,6 +4,10 @@ They are distinguished by SQLSTATE (PostgreSQL's documentation, appendix A). SQL
 none.
 """
 
+import errno
+import os
+import re
+
 from sqlalchemy import exc
 
 # The server cannot write, or is shutting down: another one may have taken its place.
@@ -15,11 +19,36 @@ _FORGOTTEN = ("26000", "42P05", "08P01")
 _UNMIGRATED = ("42P01", "42703")
 # No server's: another file has taken the place of the one that SQLite has open.
 REPLACED = "RO000"
+# No server's either: why a connection was not made.
+UNKNOWN_HOST = "RO001"
+NOBODY_THERE = "RO002"
+SILENT = "RO003"
+UNPROVEN = "RO004"  # the server asks for a password, and there is none
 _UNMIGRATED_ON_SQLITE = ("no such table", "no such column", "has no column named")
 # A privilege is missing.
 _FORBIDDEN = "42501"
 # No disk space, memory or connection is free; a timeout; a disk error.
 _NOT_NOW = ("53", "54", "55P03", "57", "58", "40", "25P03", "25P04")
+# The system's reasons, in its own language.
+_NOBODY = "|".join(
+    re.escape(os.strerror(each))
+    for each in (errno.ECONNREFUSED, errno.ENOENT, errno.EHOSTUNREACH, errno.ENETUNREACH)
+)
+# What of several hosts' reasons needs an operator most comes first.
+_REFUSALS = tuple(
+    (state, re.compile(said))
+    for state, said in (
+        ("28P01", "(password|SASL) authentication failed"),
+        ("28000", 'role ".*" (does not exist|is not permitted to log in)'),
+        ("28000", "no pg_hba.conf entry for|pg_hba.conf rejects|authentication failed for user"),
+        ("3D000", 'database ".*" does not exist|no such database'),
+        ("53300", "too many (clients|connections)|remaining connection slots are reserved"),
+        ("57P03", "the database system is "),
+        (SILENT, f"connection timeout expired|{re.escape(os.strerror(errno.ETIMEDOUT))}"),
+        (NOBODY_THERE, f" failed: ({_NOBODY})"),
+        (UNKNOWN_HOST, "failed to resolve host"),
+    )
+)
 
 
 class UnfitError(Exception):
@@ -31,6 +60,19 @@ def state_of(error: BaseException | None) -> str:
     if isinstance(error, exc.DBAPIError):
         error = error.orig
     return getattr(error, "sqlstate", None) or ""
+
+
+def refusal_of(error: BaseException | None) -> str:
+    """Return why a connection was not made, as a SQLSTATE or one of those above; "" if unknown.
+
+    The driver keeps no SQLSTATE of it, only texts: its own, the system's, and the server's, which
+    are recognized where they are English or PgBouncer's.
+    """
+    if isinstance(error, exc.DBAPIError):
+        error = error.orig
+    if getattr(getattr(error, "pgconn", None), "needs_password", False):
+        return UNPROVEN
+    return next((state for state, said in _REFUSALS if said.search(str(error))), "")
 
 
 def name_of(error: BaseException | None) -> str:

@@ -33,8 +33,14 @@ _OF_POSTGRESQL = {
     "53300": "the server has no connection left",
     "55P03": _LOCKED,
     "57014": _LOCKED,
+    "57P03": "the server is starting, or stopping; try again later",
+    "28P01": "the server does not let this user in: the user, or the password, is wrong",
     "3D": "there is no such database",
-    "28": "the server does not let this user in",
+    "28": "the server does not let this user in; is there such a role, and may it log in?",
+    failures.UNPROVEN: "the server asks for a password, and there is none",
+    failures.SILENT: "the server does not answer in time",
+    failures.NOBODY_THERE: "nobody answers there; does PostgreSQL run, on this host and port?",
+    failures.UNKNOWN_HOST: "there is no host of this name",
 }
 # By the beginning of SQLite's names.
 _OF_SQLITE = {
@@ -106,7 +112,7 @@ def _of_database(error: exc.SQLAlchemyError) -> str | None:
     if isinstance(original, failures.UnfitError):
         return str(original)
     for found, sentences in (
-        (failures.state_of(error), _OF_POSTGRESQL),
+        (failures.state_of(error) or failures.refusal_of(error), _OF_POSTGRESQL),
         (failures.name_of(error), _OF_SQLITE),
     ):
         for beginning, sentence in sentences.items():

@@ -109,7 +109,7 @@ def test_a_database_that_cannot_be_reached_is_one_line(
 
     said = {
         "sqlite": "the file cannot be opened or made; is its folder there, and writable?",
-        "postgresql": "the database cannot be reached, is not migrated, or is locked",
+        "postgresql": "nobody answers there; does PostgreSQL run, on this host and port?",
         "no database": "this file is no database of SQLite",
     }
     assert line == f"roster: DATABASE_URL: {said[kind]}"

@@ -100,6 +100,15 @@ def admin(postgresql_server: "PostgresServer") -> Iterator[psycopg.Connection]:
         yield connection
 
 
+UNCONNECTED = {
+    "no database": "there is no such database",
+    "no user": "the server does not let this user in; is there such a role, and may it log in?",
+    "wrong password": "the server does not let this user in: the user, or the password, is wrong",
+    "no password": "the server asks for a password, and there is none",
+    "no server": "nobody answers there; does PostgreSQL run, on this host and port?",
+}
+
+
 @pytest.fixture
 def on_postgresql(
     request: pytest.FixtureRequest, postgresql_server: "PostgresServer", admin: psycopg.Connection
@@ -132,6 +141,13 @@ def on_postgresql(
         admin.execute(f"ALTER DATABASE {name} SET default_transaction_read_only = on")
     elif mistake == "no user":
         url = as_role.replace(role, f"no_{role}")
+    elif mistake in {"wrong password", "no password"}:
+        # The server trusts everybody else, and stays so.
+        line = f"local all {role} scram-sha-256\n"
+        [[file]] = admin.execute("SHOW hba_file").fetchall()
+        Path(file).write_text(line + Path(file).read_text())
+        admin.execute("SELECT pg_reload_conf()")
+        url = as_role.replace(":x@", ":sesame@" if mistake == "wrong password" else "@")
     elif mistake == "no server":
         url = "postgresql://sesame:sesame@127.0.0.1:1/roster"
     yield url
@@ -157,6 +173,8 @@ def check(arguments: tuple[str, ...], status: int, said: str) -> None:
         "SQL_ASCII",
         "no database",
         "no user",
+        "wrong password",
+        "no password",
         "no server",
         "may not make tables",
         "may only read",
@@ -175,6 +193,9 @@ def test_a_mistake_about_postgresql_is_one_line(
         if "LATIN1" in request.node.name or "SQL_ASCII" in request.node.name:
             assert status != 0
             assert "must be UTF8" in said
+        for mistake, sentence in UNCONNECTED.items():
+            if f"[{mistake}]" in request.node.name:
+                assert said.strip() == f"roster: DATABASE_URL: {sentence}"
 
 
 @pytest.mark.parametrize(
@@ -299,6 +320,38 @@ def test_a_full_disk_is_one_line(tmp_path: Path) -> None:
     assert line_of(error.value) == "DATABASE_URL: the database has no room left"
     full = OperationalError("INSERT", {}, psycopg.errors.DiskFull("no space left"))
     assert line_of(full) == "DATABASE_URL: the database has no room left"
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("failed to resolve host 'sesame.example': [Errno -2] Name", "there is no host of this"),
+        ("connection timeout expired", "the server does not answer in time"),
+        ('server at "::1", port 1 failed: Connection timed out', "the server does not answer in"),
+        ('server at "::1", port 1 failed: No route to host', "nobody answers there"),
+        ('on socket "/sesame/.s.PGSQL.5432" failed: No such file or directory', "nobody answers"),
+        (
+            'port 1 failed: FATAL:  no pg_hba.conf entry for host "::1"',
+            "does not let this user in;",
+        ),
+        ('FATAL:  Peer authentication failed for user "sesame"', "does not let this user in;"),
+        ("FATAL:  sorry, too many clients already", "the server has no connection left"),
+        ("FATAL:  the database system is starting up", "the server is starting, or stopping"),
+        ("FATAL:  no such database: sesame", "there is no such database"),
+        ("FATAL:  SASL authentication failed", "the user, or the password, is wrong"),
+        ("FATALE : sésame (sesame)", "the database cannot be reached, is not migrated, or is"),
+        (
+            'Connection refused\nFATAL:  password authentication failed for user "sesame"',
+            "the user, or the password, is wrong",
+        ),
+    ],
+)
+def test_why_a_connection_was_not_made_is_one_line(text: str, words: str) -> None:
+    line = line_of(OperationalError("", {}, psycopg.OperationalError(text))) or ""
+
+    assert line.startswith("DATABASE_URL: ")
+    assert words in line
+    assert "sesame" not in line
 
 
 def test_an_error_of_the_program_is_none_of_an_operator() -> None:
