@@ -34,6 +34,8 @@ def back_up(source: Path, target: Path, *, overwrite: bool = False) -> None:
         raise BackupError(f"{target} is there already; --overwrite replaces it")
     if source.exists() and target.exists() and source.samefile(target):
         raise BackupError("a database is no backup of itself")
+    if target.exists() and not target.is_file():  # a device would be replaced by a file
+        raise BackupError(f"{target} is no regular file")
     with _told(target), _copy(source, target) as copy:
         copy.replace(target)
         _sync(target.parent)

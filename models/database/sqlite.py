@@ -2,6 +2,7 @@
 
 import os
 import sqlite3
+import stat
 from collections.abc import Sequence
 from contextlib import suppress
 from threading import Lock
@@ -41,6 +42,7 @@ def connect_sqlite(url: URL, **options: Any) -> Engine:
         # A deleted file must not be replaced by an empty one.
         if was_there and _identity(path) is None:
             raise sqlite3.OperationalError("the database file was deleted")
+        _check_regular(path)
 
     @event.listens_for(engine, "connect")
     def prepare(connection: SQLiteConnection, _record: object) -> None:
@@ -59,6 +61,10 @@ def connect_sqlite(url: URL, **options: Any) -> Engine:
 
     engine.roster_log = log  # type: ignore[attr-defined]
     return engine
+
+
+class _UnfitFileError(sqlite3.OperationalError, failures.UnfitError):
+    """The path of the database leads to a device, a pipe or a folder."""
 
 
 class ReplacedError(sqlite3.OperationalError):
@@ -192,6 +198,16 @@ def _identity(path: str) -> tuple[int, int] | None:
     except OSError:
         return None
     return found.st_dev, found.st_ino
+
+
+def _check_regular(path: str) -> None:
+    """Refuse what is no regular file, of which SQLite would say that the disk fails."""
+    try:
+        mode = os.stat(path).st_mode  # noqa: PTH116 (as above)
+    except OSError:
+        return  # it is made, or SQLite itself raises the error
+    if not stat.S_ISREG(mode):
+        raise _UnfitFileError("this is no regular file")
 
 
 def _create_private(path: str | os.PathLike[str]) -> None:

@@ -79,6 +79,15 @@ def test_an_empty_path_is_refused(run: Run, command: str, options: tuple[str, ..
     assert refused.error.splitlines()[-1] == "Error: Invalid value for 'PATH': The path is empty."
 
 
+@pytest.mark.usefixtures("database")
+def test_a_backup_takes_the_place_of_no_pipe_or_device(run: Run, tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+
+    assert run("backup", str(pipe), "--overwrite").line == f"Error: {pipe} is no regular file"
+    assert pipe.is_fifo()
+
+
 @pytest.mark.usefixtures("ada")
 def test_a_backup_has_what_was_committed_and_holds_up_no_writer(
     database: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -1,6 +1,7 @@
 """Mistakes: whatever an operator does wrong is one line, in every command."""
 
 import io
+import os
 import subprocess
 import sys
 import uuid
@@ -219,6 +220,20 @@ def test_a_mistake_about_sqlite_is_one_line(tmp_path: Path, run: Run, mistake: s
 
     for arguments in COMMANDS:
         check(arguments, *run(f"sqlite:///{path}", *arguments))
+
+
+@pytest.mark.parametrize("kind", ["a device", "a pipe", "a folder"])
+def test_what_is_no_regular_file_is_no_database(tmp_path: Path, run: Run, kind: str) -> None:
+    path = Path("/dev/null") if kind == "a device" else tmp_path / "roster.db"
+    if kind == "a pipe":
+        os.mkfifo(path)
+    elif kind == "a folder":
+        path.mkdir()
+
+    for arguments in COMMANDS:
+        status, said = run(f"sqlite:///{path}", *arguments)
+
+        assert (status, said.strip()) == (1, "roster: DATABASE_URL: this is no regular file")
 
 
 def test_commands_work_on_a_database_that_is_newer(database_url: str, run: Run) -> None:
