@@ -233,12 +233,12 @@ def changed(server: Server, app: Client, *operations: dict[str, object]) -> None
     ],
 )
 def test_allow_for_an_app_that_has_changed_since_asks_again(
-    one: Browser, app: Client, member: str, value: object, told: str
+    server: Server, one: Browser, app: Client, member: str, value: object, told: str
 ) -> None:
     one.open(AUTHORIZE, app.request(redirect_uri=None))
     one.sign_in()
     assert told not in one.page.text
-    changed(one.server, app, replace(member, value))
+    changed(server, app, replace(member, value))
 
     page = one.allow("users:read")
 
@@ -247,10 +247,12 @@ def test_allow_for_an_app_that_has_changed_since_asks_again(
     assert "code" in led_to(one.allow("users:read"))[1]
 
 
-def test_allow_holds_where_what_the_page_showed_is_the_same(one: Browser, app: Client) -> None:
+def test_allow_holds_where_what_the_page_showed_is_the_same(
+    server: Server, one: Browser, app: Client
+) -> None:
     one.open(AUTHORIZE, app.request())
     one.sign_in()
-    changed(one.server, app, replace("/redirect_uris", [app.redirect_uri, "https://b.example/"]))
+    changed(server, app, replace("/redirect_uris", [app.redirect_uri, "https://b.example/"]))
 
     assert "code" in led_to(one.allow("users:read"))[1]
 
