@@ -10,12 +10,8 @@ class AttemptLimit(Protocol):
     user with a token repeats, and `secret` for client secrets, of which failures alone are counted.
     """
 
-    def count(self, kind: str, account: str, typed: str | None = None) -> None:
-        """Count an attempt before it is judged; raise TooManyAttempts where there were too many.
-
-        `typed` is the key of the login by which the account was named, where it has several. What
-        one who guesses sees is counted by that: it must not tell whose account it is.
-        """
+    def count(self, kind: str, account: str) -> None:
+        """Count an attempt before it is judged; raise TooManyAttempts where there were too many."""
 
     def succeeded(self, kind: str, account: str) -> None:
         """Count an attempt as a success, and forget the account's failures."""
@@ -24,7 +20,7 @@ class AttemptLimit(Protocol):
 class Unlimited:
     """No limit, for the command line and tests."""
 
-    def count(self, kind: str, account: str, typed: str | None = None) -> None:
+    def count(self, kind: str, account: str) -> None:
         """Let every attempt be judged."""
 
     def succeeded(self, kind: str, account: str) -> None:

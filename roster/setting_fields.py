@@ -75,7 +75,7 @@ class SettingFields(BaseSettings):
     limit_per_account_and_address: int = Field(
         10, validation_alias="ROSTER_LIMIT_PER_ACCOUNT_AND_ADDRESS", ge=1
     )
-    """Failed logins with a username, or an e-mail address, from one address in that time."""
+    """Failed logins for an account from one address in that time."""
     limit_per_account: int = Field(200, validation_alias="ROSTER_LIMIT_PER_ACCOUNT", ge=1)
     """Failed logins for an account in that time."""
     limit_per_address: int = Field(300, validation_alias="ROSTER_LIMIT_PER_ADDRESS", ge=1)

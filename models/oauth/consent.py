@@ -15,7 +15,6 @@ from sqlalchemy import (
     Index,
     Text,
     UniqueConstraint,
-    and_,
     bindparam,
     delete,
     exists,
@@ -135,7 +134,7 @@ class Consent(Identified, Base):
 
     @classmethod
     def authorised(cls, user_id: int) -> Listing:
-        """List the clients that a user has authorised: by live tokens or codes, or as remembered.
+        """List the clients that a user has authorised: with live tokens or a remembered consent.
 
         The rows have `client_id` (as clients know it), `name`, `scopes` (with repetitions)
         and `created`.
@@ -145,11 +144,8 @@ class Consent(Identified, Base):
     @classmethod
     def is_authorised(cls, session: Session, user_id: int, client_id: str) -> bool:
         """Tell whether a user has authorised a client."""
-        moment = now()
-        mine = exists().where(cls.user_id == user_id, cls.client_id == Client.id, _is_live(moment))
-        waits = exists().where(_is_waiting(user_id, Client.id, moment))
-        found = select(Client.id).where(Client.client_id == client_id, or_(mine, waits))
-        return session.scalar(found) is not None
+        mine = (cls.user_id == user_id, cls.client_id == Client.id, Client.client_id == client_id)
+        return session.scalar(select(cls.id).where(*mine, _is_live(now()))) is not None
 
     @classmethod
     def withdraw(cls, session: Session, user_id: int, client_id: str) -> None:
@@ -160,27 +156,15 @@ class Consent(Identified, Base):
         User.lock_shared(session, user_id)
         client = Client.find(session, client_id)
         held = client and Client.lock_shared(session, client.id)
-        if not held or not (found := cls._lock_authorised(session, user_id, held.id)):
+        # Every new grant and code takes this lock, so none is added until this transaction ends.
+        found = held and cls.lock_between(session, user_id, held.id)
+        live = found and session.scalar(select(cls.id).where(cls.id == found.id, _is_live(now())))
+        if not held or not found or live is None:
             raise NotFound("There is no such authorised application.")
         Grant.end_between(session, user_id, held.id)
         mine = (Code.user_id == user_id) & (Code.client_id == held.id)
         Code.end(session, mine & Code.grant_id.is_(None))
         session.execute(delete(cls).where(cls.id == found.id))
-
-    @classmethod
-    def _lock_authorised(cls, session: Session, user_id: int, client_id: int) -> Self | None:
-        """Lock what authorises a client, also where that is nothing but a code that waits.
-
-        Every new grant and code takes this lock, so none is added until this transaction ends.
-        """
-        # Asked before the lock: an exchange that is waited for may replace an ended consent.
-        waits = select(Code.id).where(_is_waiting(user_id, client_id, now())).limit(1)
-        lock = cls.lock_between if session.scalar(waits) is None else cls.begin
-        found = lock(session, user_id, client_id)
-        if found is None:
-            return None
-        judged = select(cls.id).where(cls.id == found.id, _is_authorised(now()))
-        return None if session.scalar(judged) is None else found
 
 
 _BETWEEN = "SELECT 1 FROM consents WHERE user_id = $1 AND client_id = $2 FOR UPDATE"
@@ -203,20 +187,6 @@ def _has_live_token(moment: Any) -> ColumnElement[bool]:
     return exists().where(
         Token.grant_id == Grant.id, Token.used_at.is_(None), Token.expires_at > moment
     )
-
-
-def _is_waiting(user_id: Any, client_id: Any, moment: Any) -> ColumnElement[bool]:
-    between = (Code.user_id == user_id, Code.client_id == client_id)
-    return and_(*between, Code.grant_id.is_(None), Code.expires_at > moment)
-
-
-def _is_authorised(moment: Any) -> ColumnElement[bool]:
-    """Return the condition that a consent is live, or a code of it waits.
-
-    Such a code may be exchanged though the consent was forgotten, as when its client has moved.
-    """
-    waits = exists().where(_is_waiting(Consent.user_id, Consent.client_id, moment))
-    return or_(_is_live(moment), waits)
 
 
 def _is_live(moment: Any) -> ColumnElement[bool]:
@@ -243,17 +213,10 @@ def _authorised() -> Listing:
         .correlate(Consent)
         .scalar_subquery()
     )
-    asked = (
-        select(func.aggregate_strings(Code.scope, literal_column("' '")))  # type: ignore[arg-type]
-        .where(_is_waiting(Consent.user_id, Consent.client_id, moment))
-        .correlate(Consent)
-        .scalar_subquery()
-    )
-    words = Consent.scope + " " + func.coalesce(granted, "") + " " + func.coalesce(asked, "")
-    scopes = type_coerce(words, Words).label("scopes")
+    scopes = type_coerce(Consent.scope + " " + func.coalesce(granted, ""), Words).label("scopes")
     rows = (
         select(Client.client_id, Client.name, scopes, Consent.created)
         .join(Client, Client.id == Consent.client_id)
-        .where(Consent.user_id == bindparam("user_id"), _is_authorised(moment))
+        .where(Consent.user_id == bindparam("user_id"), _is_live(moment))
     )
     return Listing.of(rows, Consent.id)

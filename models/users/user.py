@@ -201,9 +201,9 @@ class User(Identified, Timestamps, NamedDefaults, Base):
         failures.
         """
         user = cls.find_by_login(session, login)
-        typed = names.login_key(login)
-        account = user.login_account if user else f"name {typed}"
-        attempts.count("login", account, typed)
+        # By the key that finds an account: or ten failures would tell whether there is one.
+        account = user.login_account if user else f"name {names.login_key(login)}"
+        attempts.count("login", account)
         if user is None or not user.is_active:
             passwords.verify_nobody(password)
             return None
@@ -216,7 +216,7 @@ class User(Identified, Timestamps, NamedDefaults, Base):
             _renew_hash(session, user, upgraded)
         held = cls.lock_shared(session, user.id, *beside)
         if held is None or not held.is_active or held.password_version != version:
-            attempts.count("login", account, typed)  # it has failed after all
+            attempts.count("login", account)  # it has failed after all
             return None
         return held
 

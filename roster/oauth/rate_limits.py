@@ -33,10 +33,8 @@ _NAMESPACE = "roster:"
 
 @dataclass(frozen=True)
 class _Guesses:
-    """The limits on one kind of guesses: per login and place, per account, per address.
+    """The limits on one kind of guesses: per account and place, per account, per address.
 
-    A login is a username or an e-mail address as it was typed. Were both counted together at a
-    place, or unknown ones otherwise than known ones, anybody could see which belong to an account.
     For a device or an address from which the owner has signed in, only the first one counts. A
     guess is counted before it is checked, and removed after a success, so that parallel guesses are
     not more. Where `is_random` is what is guessed, a few more are none that could be right, and
@@ -50,14 +48,10 @@ class _Guesses:
 
 
 class Attempt(NamedTuple):
-    """A guess at an account from an address or a device.
-
-    Account and login are named by their digests.
-    """
+    """A guess at an account, named by its digest, from an address or a device."""
 
     kind: str
     account: str
-    login: str
     address: str
     device: str | None
     is_known: bool
@@ -113,47 +107,37 @@ class Limits:
         context.failed = attempts.failed
         context.at_end(attempts.settle)
 
-    def enter(
-        self,
-        kind: str,
-        account: str,
-        address: str,
-        device: Device | None = None,
-        typed: str | None = None,
-    ) -> Attempt:
+    def enter(self, kind: str, account: str, address: str, device: Device | None = None) -> Attempt:
         """Begin a guess at an account before it is checked, and count it where it has to be.
-
-        `typed` is the login that names the account, where it is not the account's own key.
 
         :raises TooManyAttempts: after too many failures; the guess must not be checked then.
         """
         guesses = self._kinds[kind]
         is_owners = kind == "login" and device is not None and device.account == account
-        login, account = _digest(account if typed is None else typed), _digest(account)
+        account = _digest(account)
         if not is_owners:
             device = None
             self._check(guesses.from_address, address)
         # Strangers must not be able to lock the owner of an account out everywhere.
         is_known = kind == "login" and (is_owners or self._knows(account, address))
-        attempt = Attempt(kind, account, login, address, device.id if device else None, is_known)
+        attempt = Attempt(kind, account, address, device.id if device else None, is_known)
         if guesses.is_random:
-            failures = self._failures(guesses.at_place, login, attempt.place)
+            failures = self._failures(guesses.at_place, account, attempt.place)
             return attempt._replace(is_clean=not failures)
-        self._count(guesses.at_place, login, attempt.place)
+        self._count(guesses.at_place, account, attempt.place)
         if not is_known:
             self._count(guesses.at_account, account)
         return attempt
 
     def passed(self, attempt: Attempt) -> None:
-        """Clear the failures of this account and login; those of the address stay.
+        """Clear the failures of this account; those of the address stay.
 
-        Those of its other login stay at this place: others may be there, and would see that both
-        are one account's. A client's failure while another request of its succeeds stays, too.
+        A client's failure while another request of its succeeds stays, too.
         """
         if attempt.is_clean:
             return
         guesses = self._kinds[attempt.kind]
-        self._limiter.clear(guesses.at_place, attempt.login, attempt.place)
+        self._limiter.clear(guesses.at_place, attempt.account, attempt.place)
         if guesses.at_account and not attempt.is_known:
             self._limiter.clear(guesses.at_account, attempt.account)
         if attempt.kind == "login":
@@ -163,7 +147,7 @@ class Limits:
         """Count a failure against its address, and against its account where it is not yet."""
         guesses = self._kinds[attempt.kind]
         if guesses.is_random:
-            self._limiter.hit(guesses.at_place, attempt.login, attempt.place)
+            self._limiter.hit(guesses.at_place, attempt.account, attempt.place)
         if guesses.from_address and attempt.device is None:
             self._limiter.hit(guesses.from_address, attempt.address)
 
@@ -243,12 +227,12 @@ class AddressAttempts:
         """The address by which guesses are counted, computed only where there is a guess."""
         return network(self.client_address)
 
-    def count(self, kind: str, account: str, typed: str | None = None) -> None:
+    def count(self, kind: str, account: str) -> None:
         """Count an attempt, as a failure until `succeeded` is called.
 
         :raises TooManyAttempts: after too many failures.
         """
-        entered = self.limits.enter(kind, account, self.address, self.device, typed)
+        entered = self.limits.enter(kind, account, self.address, self.device)
         self._open[kind, account] = entered
 
     def succeeded(self, kind: str, account: str) -> None:

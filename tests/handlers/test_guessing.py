@@ -225,22 +225,7 @@ def test_no_spelling_tells_which_usernames_exist(
     assert of_all(server, [*guesses, (last, name)]) == [400] * 10 * networks + [429]
 
 
-@pytest.mark.parametrize("other", ["root@localhost", "user@example.org", "nobody@example.org"])
-def test_no_count_of_an_address_tells_whose_e_mail_it_is(server: Server, other: str) -> None:
-    half = [(FRESH, "root")] * 5 + [(FRESH, other)] * 5
+def test_a_username_and_an_e_mail_address_have_no_more_guesses_than_one(server: Server) -> None:
+    guesses = [(FRESH, login) for login in ("root", "root@localhost") for _ in range(5)]
 
-    assert of_all(server, half * 2) == [400] * 20
-    assert of_all(server, [(FRESH, "root"), (FRESH, other)]) == [429] * 2
-
-
-def test_a_username_and_an_e_mail_address_have_no_more_guesses_over_all_addresses(
-    server: Server,
-) -> None:
-    guesses = [
-        (f"2001:db8:0:{network:x}::1", login)
-        for network in range(10)
-        for login in ("root", "root@localhost")
-        for _ in range(10)
-    ]
-
-    assert of_all(server, [*guesses, (FRESH, "root")]) == [400] * 200 + [429]
+    assert of_all(server, [*guesses, (FRESH, "root")]) == [400] * 10 + [429]

@@ -42,10 +42,9 @@ def fail(
     address: str,
     kind: str = "login",
     device: Device | None = None,
-    typed: str | None = None,
 ) -> None:
     attempts = AddressAttempts(limits, address, device)
-    attempts.count(kind, account, typed)
+    attempts.count(kind, account)
     attempts.settle()
 
 
@@ -75,37 +74,6 @@ def test_ten_failures_of_an_account_from_an_address_are_enough(
     assert 1 <= error.value.retry_after <= 900
     fail(some, "ada", THERE)
     fail(some, "bob", HERE)
-
-
-def test_a_place_counts_by_the_login_and_all_places_by_the_account(
-    limits: Callable[..., Limits],
-) -> None:
-    some = limits(limit_per_account=25)
-    for typed in ("ada", "ada@example.org"):
-        for _ in range(10):
-            fail(some, "user 1", HERE, typed=typed)
-        with pytest.raises(TooManyAttempts):
-            fail(some, "user 1", HERE, typed=typed)
-
-    for _ in range(5):
-        fail(some, "user 1", THERE, typed="ada")
-    with pytest.raises(TooManyAttempts):
-        fail(some, "user 1", THERE, typed="ada")
-
-
-def test_a_success_does_not_show_which_other_login_is_the_accounts(
-    limits: Callable[..., Limits],
-) -> None:
-    some = limits()
-    for _ in range(10):
-        fail(some, "user 1", HERE, typed="ada@example.org")
-
-    attempts = AddressAttempts(some, HERE)
-    attempts.count("login", "user 1", "ada")
-    attempts.succeeded("login", "user 1")
-
-    with pytest.raises(TooManyAttempts):
-        fail(some, "user 1", HERE, typed="ada@example.org")
 
 
 def test_an_account_has_a_limit_over_all_addresses(limits: Callable[..., Limits]) -> None:
