@@ -393,7 +393,6 @@ class Model:
             }
         if action.what == "uri" and action.value != client.uri:
             self.remembered = {k: v for k, v in self.remembered.items() if k[1] != action.on}
-            # All that wait are for the URI that is gone.
             self.codes = {e: c for e, c in self.codes.items() if c.client != action.on or c.family}
         setattr(client, action.what, action.value)
         return 200
@@ -423,8 +422,7 @@ class Model:
         self._user(action)
         between = (action.by, action.on)
         mine = [e for e, f in self.families.items() if (f.user, f.client) == between]
-        waiting = [c for c in self.codes.values() if (c.user, c.client) == between]
-        if not mine and not waiting and not self.remembered.get(between):
+        if not mine and not self.remembered.get(between):
             raise Refused(404)
         self._end(mine)
         self.codes = {e: c for e, c in self.codes.items() if (c.user, c.client) != between}

@@ -47,23 +47,19 @@ def end_before_change(session: Session, client: Client, changes: ClientChanges) 
     if changes.scopes != client.scopes:
         yield from ending.of_wider(session, client.id, changes.scopes)
     if changes.redirect_uris != client.redirect_uris:
-        yield from ending.of_remembered(session, client.id)
-        yield from ending.of_moved(session, client.id, changes.redirect_uris)
+        yield from ending.of_moved(session, client.id)
 
 
 def change(session: Session, client: Client, changes: ClientChanges) -> None:
     """Change a client, whose row is locked.
 
-    Other redirect URIs end what users let the server remember, and the codes for those that are
-    gone; fewer scopes end the grants and codes that have more. Raise NotFound where the new owner
-    has just gone.
+    Other redirect URIs end what users let the server remember, and all codes; fewer scopes end the
+    grants and codes that have more. Raise NotFound where the new owner has just gone.
     """
-    scopes = redirect_uris = None
-    if changes.scopes != client.scopes:
-        scopes = client.scopes = changes.scopes
-    if changes.redirect_uris != client.redirect_uris:
-        redirect_uris = client.redirect_uris = changes.redirect_uris
-    ending.end_by_change(session, client.id, scopes=scopes, redirect_uris=redirect_uris)
+    scopes = None if changes.scopes == client.scopes else changes.scopes
+    has_moved = changes.redirect_uris != client.redirect_uris
+    client.scopes, client.redirect_uris = changes.scopes, changes.redirect_uris
+    ending.end_by_change(session, client.id, scopes=scopes, has_moved=has_moved)
     client.name, client.user_id = changes.name, changes.user_id
     client.grant_types, client.by_operator = changes.grant_types, changes.by_operator
     try:

@@ -15,7 +15,6 @@ from models.oauth.client import Client
 from models.oauth.code import Code
 from models.oauth.consent import Consent
 from models.oauth.grant import Grant
-from models.oauth.redirect_uris import matches
 from models.oauth.token import Token
 
 # Rows and tokens of one batch: some milliseconds' work.
@@ -73,47 +72,34 @@ def of_account(session: Session, user_id: int, keep: int | None = None) -> Itera
     )
 
 
-def of_remembered(session: Session, client_id: int) -> Iterator[None]:
-    """Delete the remembered consents of a client; its tokens stay valid."""
+def of_moved(session: Session, client_id: int) -> Iterator[None]:
+    """Delete the remembered consents and the unused codes of a client; its tokens stay valid."""
     which = [Consent.client_id == client_id, Consent.is_remembered()]
     yield from _end_all(session, Consent, [Consent.id], which, _forget)
-
-
-def of_moved(session: Session, client_id: int, redirect_uris: Collection[str]) -> Iterator[None]:
-    """End the unused codes of a client that would be led to none of these redirect URIs."""
-    gone = _gone(session, client_id, redirect_uris)
-    # On the loopback there may be as many as there are ports. None of them is left to the last
-    # step, whose statement has to name all that are.
-    least = BATCH if len(gone) < BATCH else 0
-    for first in range(0, len(gone), BATCH):
-        some = Code.redirect_uri.in_(gone[first : first + BATCH])
-        yield from _codes(session, Code.client_id == client_id, some, least=least)
+    yield from _codes(session, Code.client_id == client_id)
 
 
 def end_by_change(
-    session: Session,
-    client_id: int,
-    *,
-    scopes: Collection[str] | None,
-    redirect_uris: Collection[str] | None,
+    session: Session, client_id: int, *, scopes: Collection[str] | None, has_moved: bool
 ) -> None:
     """End, as the last step, what a client may have no longer after a change of its own.
 
-    With other scopes, these are the grants and codes that have more; with other redirect URIs, the
-    remembered consents, and the codes for URIs that are none of them. None stands for no change.
+    With other scopes (None stands for no change), these are the grants and codes that have more. A
+    client that `has_moved` to other redirect URIs loses the remembered consents and all codes: a
+    code must not lead to an application that the user can neither see nor withdraw.
     """
     waiting = (Code.client_id == client_id) & Code.grant_id.is_(None)
-    ends: list[ColumnElement[bool]] = []
-    if redirect_uris is not None:
+    # Consents are locked before grants, and codes after them.
+    if has_moved:
         Consent.forget(session, client_id)
-        ends.append(Code.redirect_uri.in_(_gone(session, client_id, redirect_uris)))
     if scopes is not None:
         wider = too_wide(Grant.scopes_of(session, client_id), scopes)
         Grant.end_with_scopes(session, client_id, wider)
+    if has_moved:
+        Code.end(session, waiting)
+    elif scopes is not None:
         found = session.scalars(select(Code.scope).where(waiting).distinct()).all()
-        ends.append(Code.scope.in_(too_wide(found, scopes)))
-    if ends:  # all at once, so that codes are locked in the order of their ids
-        Code.end(session, waiting & or_(*ends))
+        Code.end(session, waiting & Code.scope.in_(too_wide(found, scopes)))
 
 
 def too_wide(found: Iterator[str] | Collection[str], scopes: Collection[str]) -> list[str]:
@@ -125,23 +111,10 @@ def _others(keep: int | None) -> list[ColumnElement[bool]]:
     return [] if keep is None else [Grant.id != keep]
 
 
-def _gone(session: Session, client_id: int, redirect_uris: Collection[str]) -> list[str]:
-    """Return the redirect URIs of unused codes of a client that match none of these."""
-    waiting = (Code.client_id == client_id) & Code.grant_id.is_(None)
-    others = select(Code.redirect_uri).where(waiting, Code.redirect_uri.not_in(redirect_uris))
-    return [
-        uri
-        for uri in session.scalars(others.distinct()).all()
-        if not any(matches(registered, uri) for registered in redirect_uris)
-    ]
-
-
-def _codes(
-    session: Session, *which: ColumnElement[bool], least: int | None = None
-) -> Iterator[None]:
+def _codes(session: Session, *which: ColumnElement[bool]) -> Iterator[None]:
     """End unused codes; used ones are deleted with their grants."""
     waiting = [*which, Code.grant_id.is_(None)]
-    yield from _end_all(session, Code, [Code.user_id, Code.id], waiting, _end_codes, least)
+    yield from _end_all(session, Code, [Code.user_id, Code.id], waiting, _end_codes)
 
 
 def _end_all(
@@ -150,19 +123,14 @@ def _end_all(
     key: Sequence[InstrumentedAttribute[Any]],
     which: Sequence[ColumnElement[bool]],
     end: _End,
-    least: int | None = None,
 ) -> Iterator[None]:
-    """End rows of a table in the order of an index; `key` are the columns after `which`.
-
-    Fewer than `least`, by default a batch, are left to the last step.
-    """
-    least = BATCH if least is None else least
+    """End rows of a table in the order of an index; `key` are the columns after `which`."""
     for _ in range(_ROUNDS):
         # No further than this: or rows that are added all the time would keep this running.
         newest = session.scalar(select(func.max(table.id))) or 0
         total, last = 0, None
         while rows := _find(session, table, key, [*which, table.id <= newest], last):
-            if len(rows) < least and not total and not _is_heavy(session, table, rows):
+            if len(rows) < BATCH and not total and not _is_heavy(session, table, rows):
                 return  # few enough for the last step, in one transaction
             yield from end(session, [row.found_id for row in rows])
             total, last = total + len(rows), rows[-1]

@@ -83,8 +83,7 @@ def end_before_change(
     if after["default_scopes"] != list(client.scopes):
         yield from ending.of_wider(session, client.id, after["default_scopes"], caller.grant_id)
     if after["redirect_uris"] != list(client.redirect_uris):
-        yield from ending.of_remembered(session, client.id)
-        yield from ending.of_moved(session, client.id, after["redirect_uris"])
+        yield from ending.of_moved(session, client.id)
 
 
 def change(
@@ -100,17 +99,18 @@ def change(
     Raise Conflict if a test fails; Forbidden if the caller's token lacks a scope that the client
     has or would get, or if a client with grants that only an admin may give would get more scopes
     from a caller who is no admin with `all_scopes`; Unprocessable for an unsafe redirect URI. Other
-    redirect URIs delete the remembered consents, and end the codes for those that are gone; fewer
-    scopes end the grants and codes that have more.
+    redirect URIs delete the remembered consents and all codes; fewer scopes end the grants and
+    codes that have more.
     """
     _lock(session, client)
     after = _judge(client, operations, caller, all_scopes)
-    scopes = redirect_uris = None
+    scopes = None
     if after["default_scopes"] != list(client.scopes):
         scopes = client.scopes = tuple(sorted(set(after["default_scopes"])))
-    if after["redirect_uris"] != list(client.redirect_uris):
-        redirect_uris = client.redirect_uris = tuple(dict.fromkeys(after["redirect_uris"]))
-    ending.end_by_change(session, client.id, scopes=scopes, redirect_uris=redirect_uris)
+    has_moved = after["redirect_uris"] != list(client.redirect_uris)
+    if has_moved:
+        client.redirect_uris = tuple(dict.fromkeys(after["redirect_uris"]))
+    ending.end_by_change(session, client.id, scopes=scopes, has_moved=has_moved)
     client.name = after["name"]
     session.flush()
 

@@ -1,6 +1,6 @@
 """Ending very many grants: by batches that are bounded, and a last step that is constant."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from typing import Any
 
@@ -158,7 +158,7 @@ def test_the_last_step_alone_does_all_in_few_statements(
     end: End,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    for name in ("of_wider", "of_remembered", "of_moved", "of_client", "of_account"):
+    for name in ("of_wider", "of_moved", "of_client", "of_account"):
         monkeypatch.setattr(ending, name, lambda *_: iter(()))
     fill(session, client, count)
     with recorded(engine) as said:
@@ -332,54 +332,17 @@ def test_codes_that_are_over_go_with_those_that_are_too_wide(
     assert left == [code.id for code in codes[2:]]
 
 
-def codes_for(session: Session, client: Client, user: User, uris: Iterable[str]) -> None:
-    """Insert and commit an unused code for each of some redirect URIs."""
-    shared = {"client_id": client.id, "user_id": user.id, "scope": NARROW, "code_challenge": ""}
-    session.execute(
-        insert(Code),
-        [
-            {"hash": digest(generate()), "redirect_uri": uri, "redirect_uri_given": True}
-            | {"expires_at": now() + HOUR, **shared}
-            for uri in uris
-        ],
-    )
-    session.commit()
-
-
-@pytest.mark.parametrize("count", [1, 250])
-@pytest.mark.parametrize("scopes", [WIDE, NARROW])
-def test_codes_end_whose_redirect_uri_is_gone_and_no_others(
-    session: Session, anna: User, count: int, scopes: str
-) -> None:
-    before = ["https://app.example/", "http://127.0.0.1/back", "http://127.0.0.1/gone"]
-    after = ["http://127.0.0.1:9/back", "https://b.example/", "https://app.example/"]
-    client, _ = make_client(session, anna, redirect_uris=before)
-    other, _ = make_client(session, anna, redirect_uris=before)
-    kept = ["https://app.example/", *(f"http://127.0.0.1:{4000 + n}/back" for n in range(count))]
-    gone = [f"http://127.0.0.1:{4000 + n}/gone" for n in range(count)]
-    for each in (client, other):
-        codes_for(session, each, anna, [*gone, *kept])
-    operations = [replacing("/redirect_uris", after)]
-    if scopes != WIDE:
-        operations.append(replacing("/default_scopes", scopes.split()))
-    given = (session, client, operations, acting(anna))
-
-    ends = finish(session, registration.end_before_change(*given, all_scopes=SCOPES))
-    assert (ends > 0) is (count > ending.BATCH)
-    registration.change(*given, all_scopes=SCOPES)
-    session.commit()
-
-    left = select(Code.redirect_uri).where(Code.client_id == client.id)
-    assert sorted(session.scalars(left)) == sorted(kept)
-    assert size(session, Code, Code.client_id == other.id) == len(gone) + len(kept)
-
-
 @pytest.mark.usefixtures("small_batches")
 def test_a_code_that_is_used_meanwhile_stays_with_its_grant(
     session: Session, anna: User, client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     grant = make_grant(session, client, anna)
-    codes_for(session, client, anna, ["https://app.example/"] * 3)
+    shared = {"client_id": client.id, "user_id": anna.id, "scope": NARROW, "code_challenge": ""}
+    shared |= {"redirect_uri": "https://app.example/", "redirect_uri_given": True}
+    session.add_all(
+        Code(hash=digest(generate()), expires_at=now() + HOUR, **shared) for _ in range(3)
+    )
+    session.commit()
     first = session.scalars(select(Code).order_by(Code.id)).first()
     assert first
     find = ending._find

@@ -1,7 +1,6 @@
 """The commands for OAuth clients: what an operator gets done, and one line for each mistake."""
 
 import json
-from collections.abc import Iterable
 from datetime import timedelta
 from functools import partial
 
@@ -9,7 +8,7 @@ import pytest
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from models import Client, Code, Consent, Grant, User
+from models import Client, Consent, Grant, User
 from models.database.base import now
 from models.oauth import administration
 from tests.commands import CLIENT, MORE, PASSWORD, Migrated, Run, rows
@@ -245,33 +244,6 @@ def add_grant(session: Session, client_id: str, user_id: int, scope: str) -> Non
     values = {"client_id": client.id, "user_id": user_id, "scope": scope}
     session.add(Grant(expires_at=now() + timedelta(hours=1), **values))
     Consent.remember(session, user_id, client.id, scope.split())
-
-
-def add_codes(session: Session, client_id: str, user_id: int, uris: Iterable[str]) -> None:
-    """Add an unused code for each of some redirect URIs."""
-    client = Client.find(session, client_id)
-    assert client
-    between = {"client_id": client.id, "user_id": user_id, "scope": "users:read"}
-    bound = {"redirect_uri_given": True, "code_challenge": ""}
-    ends = now() + timedelta(minutes=1)
-    session.add_all(
-        Code(hash=uri.encode(), redirect_uri=uri, expires_at=ends, **between, **bound)
-        for uri in uris
-    )
-
-
-def test_a_redirect_uri_that_is_gone_ends_its_codes(
-    ada: User, migrated: Migrated, run: Run
-) -> None:
-    client_id = made(run, *CODE)
-    uris = ["https://a.example/", "https://b.example/"]
-    migrated.ask(partial(add_codes, client_id=client_id, user_id=ada.id, uris=uris))
-
-    assert run("clients", "set", client_id, "--redirect-uri", uris[1]).status == 0
-
-    assert (
-        migrated.ask(lambda session: session.scalars(select(Code.redirect_uri)).all()) == uris[1:]
-    )
 
 
 def test_other_redirect_uris_end_what_is_remembered_and_no_token(
