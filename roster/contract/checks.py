@@ -46,6 +46,7 @@ def mistakes(document: dict[str, Any]) -> Iterator[Mistake]:
             yield f"the operationId {name} names the function of {functions[function]} too", steps
         elif name:
             ids[name] = functions[function] = place
+    yield from _of_schemes([operation for _, operation, _ in found], resolved)
     for path, item in paths.items():
         yield from ((sentence, ("paths", path)) for sentence in _of_key(path))
         for where, holder in _with_parameters(path, item):
@@ -111,18 +112,24 @@ def _of_security(operation: dict[str, Any], document: dict[str, Any]) -> Iterato
         for name in requirement:
             if name not in schemes:
                 yield f"security: there is no scheme {name}{nearest(name, schemes)}"
-            elif not _is_checked(name, schemes[name]):
-                yield (
-                    f"security: this server cannot check {name}; it checks schemes of the type"
-                    f" oauth2, and {_METRICS}, the operator's token"
-                )
         if len(requirement) > 1:
             yield f"security: {' and '.join(requirement)} cannot be required together"
 
 
-def _is_checked(name: str, scheme: dict[str, Any]) -> bool:
-    is_bearer = scheme["type"] == "http" and str(scheme["scheme"]).lower() == "bearer"
-    return scheme["type"] == "oauth2" or (is_bearer and name == _METRICS)
+def _of_schemes(found: list[dict[str, Any]], document: dict[str, Any]) -> Iterator[Mistake]:
+    """Refuse security schemes that this server cannot check, where an operation requires them."""
+    required = {
+        name
+        for operation in found
+        for requirement in operation.get("security", document.get("security", []))
+        for name in requirement
+    }
+    for name, scheme in document.get("components", {}).get("securitySchemes", {}).items():
+        is_bearer = scheme["type"] == "http" and str(scheme["scheme"]).lower() == "bearer"
+        if name in required and scheme["type"] != "oauth2" and not (is_bearer and name == _METRICS):
+            sentence = "this server cannot check it; it checks schemes of the type oauth2"
+            told = f"{sentence}, and {_METRICS}, the operator's token"
+            yield told, ("components", "securitySchemes", name)
 
 
 def _of_server(document: dict[str, Any]) -> Iterator[str]:

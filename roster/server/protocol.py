@@ -21,7 +21,7 @@ _A_MOMENT = 0.05  # seconds, less than uvicorn waits for its connections at the 
 
 
 class _RefusedError(Exception):
-    """The head of a request is not as it must be, and it has been answered."""
+    """The head of a request is not as it must be, and its answer is made."""
 
 
 @cache

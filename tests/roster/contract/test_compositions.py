@@ -70,7 +70,12 @@ def test_a_schema_may_hold_itself_in_a_member_or_an_item(drafts: Path, draft: st
     loader.load("development", drafts)
 
 
-CAT = "type: object\nproperties: {kind: {type: string}}"
+def write_forms(folder: Path, key: str, to: str) -> None:
+    """Write a schema with two forms, of which a word of its discriminator names one."""
+    cat = "type: object\nproperties: {kind: {type: string}}"
+    forms = f"{key}: [{{$ref: Cat.yaml}}, {{$ref: Dog.yaml}}]"
+    stated = f"discriminator: {{propertyName: kind, mapping: {{cat: Cat, dog: {to}}}}}"
+    write(folder, Draft=f"{forms}\n{stated}", Cat=cat, Dog=cat)
 
 
 @pytest.mark.parametrize(
@@ -86,9 +91,7 @@ CAT = "type: object\nproperties: {kind: {type: string}}"
 def test_a_discriminator_that_names_no_form_is_refused(
     drafts: Path, key: str, to: str, sentence: str
 ) -> None:
-    forms = "[{$ref: Cat.yaml}, {$ref: Dog.yaml}]"
-    stated = f"discriminator: {{propertyName: kind, mapping: {{cat: Cat, dog: {to}}}}}"
-    write(drafts, Draft=f"{key}: {forms}\n{stated}", Cat=CAT, Dog=CAT)
+    write_forms(drafts, key, to)
 
     line = f"components/schemas/Draft: discriminator/mapping/dog: {sentence}"
     assert refusals(drafts) == [f"openapi/{SCHEMAS}Draft.yaml: {line}"]
@@ -96,8 +99,6 @@ def test_a_discriminator_that_names_no_form_is_refused(
 
 @pytest.mark.parametrize("to", ["Dog", "Dog.yaml", "./Dog.yaml"])
 def test_a_discriminator_names_forms_by_name_or_by_file(drafts: Path, to: str) -> None:
-    forms = "[{$ref: Cat.yaml}, {$ref: Dog.yaml}]"
-    stated = f"discriminator: {{propertyName: kind, mapping: {{cat: Cat, dog: {to}}}}}"
-    write(drafts, Draft=f"oneOf: {forms}\n{stated}", Cat=CAT, Dog=CAT)
+    write_forms(drafts, "oneOf", to)
 
     loader.load("development", drafts)

@@ -165,8 +165,9 @@ MISTAKES: dict[str, tuple[str, str, str, str]] = {
     "a scheme that cannot be checked": (
         *("components/securitySchemes/metrics.yaml", "scheme: bearer", "scheme: digest"),
         (
-            "openapi/paths/metrics.yaml: GET /metrics: security: this server cannot check metrics;"
-            " it checks schemes of the type oauth2, and metrics, the operator's token"
+            "openapi/components/securitySchemes/metrics.yaml: components/securitySchemes/metrics:"
+            " this server cannot check it; it checks schemes of the type oauth2, and metrics, the"
+            " operator's token"
         ),
     ),
     "two schemes at once": (

@@ -7,13 +7,16 @@ import signal
 import socket
 import time
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import pytest
 
 from tests.live import PATIENCE_SECONDS, LiveServer, read, serving
 from tests.roster.server.test_protocol import (
+    CHUNKED,
     HEAD,
     LONG,
     POST,
@@ -137,6 +140,48 @@ def test_all_that_has_arrived_is_answered_at_the_end(tmp_path: Path) -> None:
         server.process.send_signal(signal.SIGTERM)
 
         assert statuses(read(client)) == [200] * 100
+
+
+def chunked(body: bytes, size: int) -> bytes:
+    pieces = [body[start : start + size] for start in range(0, len(body), size)]
+    lines = b"".join(b"%x;a=b\r\n%b\r\n" % (len(each), each) for each in pieces)
+    return CHUNKED + lines + b"0\r\nX-Trailer: 1\r\n\r\n"
+
+
+def requests(random: Random) -> Iterator[tuple[bytes, int]]:
+    """Yield requests of all forms without end, each with the status of its answer."""
+    offer = b"Upgrade: h2c\r\nConnection: upgrade\r\n"
+    while True:
+        body = b'{"pad":"%b"}' % (b"x" * random.randrange(9000))
+        head = POST + b"Content-Length: %d\r\n" % len(body)
+        yield random.choice(
+            [
+                (GET, 200),
+                (READY, 200),
+                (HEAD + b"X: " + b"y" * random.randrange(5000) + b"\r\n\r\n", 200),
+                (HEAD + offer + b"\r\n", 200),
+                (GET.replace(b"/healthz", b"/api/v1/users/me"), 401),
+                (head + b"\r\n" + body, 400),
+                (head + offer + b"\r\n" + body, 400),
+                (head.replace(b"/api/v1/users", b"/nowhere") + b"\r\n" + body, 404),
+                (chunked(body, random.randint(1, 700)), 400),
+            ]
+        )
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_requests_mean_the_same_however_they_are_divided(patient: LiveServer, seed: int) -> None:
+    random = Random(seed)
+    for most in (60, 3000, 1_000_000):
+        given = [*islice(requests(random), random.randint(1, 10))]
+        stream = b"".join(sent for sent, _ in given)
+        pieces = []
+        while stream:
+            size = random.randint(1, most)
+            pieces.append(stream[:size])
+            stream = stream[size:]
+
+        assert statuses(converse(patient, *pieces, end=True)) == [status for _, status in given]
 
 
 # The end of one side
